@@ -1,0 +1,55 @@
+package action
+
+import "github.com/org/idp/internal/finding"
+
+// The inputs below mean the same in every action that has them, so they are declared here and nowhere else.
+
+// Common is what every action takes.
+type Common struct {
+	Service, Environment, Policy, Record, Out string
+}
+
+// Declare declares the inputs of every action.
+func (c *Common) Declare(s *Set) {
+	s.String(&c.Service, Input{Name: "service", Default: ".", Example: "services/checkout",
+		Usage: "Folder of the service, where its idp.yaml is."})
+	s.String(&c.Environment, Input{Name: "environment", Example: "staging",
+		Usage: "Environment that is delivered to. Default: local for the local target, else the only one in idp.yaml."})
+	s.String(&c.Policy, Input{Name: "policy", Example: "policy.yaml",
+		Usage: "Policy file. Default: the one built in."})
+	s.String(&c.Record, Input{Name: "record", Example: "record.json",
+		Usage: "File of the delivery record. Default: idp/record.json below the runner's temporary folder, else record.json in the output folder."})
+	s.String(&c.Out, Input{Name: "out", Default: ".idp", Example: ".idp",
+		Usage: "Folder for everything that is written for people and other tools to read."})
+}
+
+// Reports is what every scanning action takes.
+type Reports struct {
+	SARIF, JSON, FailOn string
+}
+
+// Declare declares the inputs of a scanning action.
+func (r *Reports) Declare(s *Set) {
+	s.String(&r.SARIF, Input{Name: "sarif", Example: "findings.sarif", Usage: "File for the findings as SARIF 2.1.0, besides those in the output folder."})
+	s.String(&r.JSON, Input{Name: "json", Example: "findings.json", Usage: "File for the findings as JSON."})
+	s.String(&r.FailOn, Input{Name: "fail-on", OneOf: finding.Thresholds(), Example: "medium",
+		Usage: "Lowest severity that fails the gate. Default: what the policy says. A gap in coverage is an error whatever it is."})
+}
+
+// Registry declares where images are.
+func Registry(s *Set, target *string) {
+	s.String(target, Input{Name: "registry", Example: "ghcr.io/acme/checkout",
+		Usage: "Registry and repository of the image. Default for the local target: a registry in this process."})
+}
+
+// Key declares the signing key.
+func Key(s *Set, target *string) {
+	s.String(target, Input{Name: "key", Example: "cosign.key",
+		Usage: "File of the cosign key: the private one signs, either one verifies. Its password is taken from COSIGN_PASSWORD. Default for the local target: a key made for the run."})
+}
+
+// Target declares the deploy target.
+func Target(s *Set, target *string) {
+	s.String(target, Input{Name: "target", Default: "kubernetes", OneOf: []string{"local", "kubernetes"}, Example: "local",
+		Usage: "Where the service runs: local is a process on this machine."})
+}

@@ -1,0 +1,69 @@
+// Package finding is what a scanner found, in one form for every scanner: rule, place, severity and a fingerprint that
+// stays the same while the code around it moves. The gate over findings is here too.
+package finding
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strings"
+)
+
+// Finding is one thing a scanner found. No field ever holds the value of a secret.
+type Finding struct {
+	Scanner     string   `json:"scanner"`
+	Rule        string   `json:"rule"`
+	Title       string   `json:"title"`             // what it is, in one line
+	Help        string   `json:"help,omitempty"`    // why it matters and how to fix it, in two sentences
+	HelpURI     string   `json:"helpUri,omitempty"` // where to read more
+	Severity    Severity `json:"severity"`
+	Confidence  string   `json:"confidence,omitempty"`
+	CWE         []string `json:"cwe,omitempty"` // such as CWE-798
+	File        string   `json:"file"`          // relative to the service directory, with slashes
+	Line        int      `json:"line"`          // from 1; 0 where the finding is about the whole file
+	Column      int      `json:"column,omitempty"`
+	EndLine     int      `json:"endLine,omitempty"`
+	Commit      string   `json:"commit,omitempty"` // where it was introduced; empty for the working tree
+	Author      string   `json:"author,omitempty"` // of that commit
+	Date        string   `json:"date,omitempty"`   // of that commit, RFC 3339
+	Snippet     string   `json:"snippet,omitempty"`
+	Fingerprint string   `json:"fingerprint"`
+	Known       bool     `json:"known"` // true when it was there before this change, so it does not count at the gate
+}
+
+// Fingerprint hashes what identifies a finding: the scanner, the rule, the file, and a context that does not change when
+// lines move. Equal findings in one file are told apart by Number.
+func Fingerprint(scanner, rule, file, context string) string {
+	context = strings.Join(strings.Fields(context), " ")
+	sum := sha256.Sum256([]byte(strings.Join([]string{scanner, rule, file, context}, "\x00")))
+	return hex.EncodeToString(sum[:16])
+}
+
+// Number makes fingerprints unique: the second of two equal ones, in order of place, is hashed again, and so on.
+func Number(findings []Finding) {
+	Sort(findings)
+	seen := map[string]int{}
+	for i := range findings {
+		base := findings[i].Fingerprint
+		if n := seen[base]; n > 0 {
+			sum := sha256.Sum256([]byte(base + strings.Repeat("+", n)))
+			findings[i].Fingerprint = hex.EncodeToString(sum[:16])
+		}
+		seen[base]++
+	}
+}
+
+// Sort orders findings: the gravest first, then by place.
+func Sort(findings []Finding) {
+	slices.SortStableFunc(findings, func(a, b Finding) int {
+		return cmp.Or(
+			cmp.Compare(b.Severity.rank(), a.Severity.rank()),
+			cmp.Compare(a.File, b.File),
+			cmp.Compare(a.Line, b.Line),
+			cmp.Compare(a.Column, b.Column),
+			cmp.Compare(a.Rule, b.Rule),
+			cmp.Compare(a.Commit, b.Commit),
+		)
+	})
+}

@@ -1,0 +1,184 @@
+// Package gitrepo asks git for the facts that the delivery needs: where the repository is, what commit is checked out,
+// what differs from it, and which commits the change is made of.
+package gitrepo
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/proc"
+)
+
+// Repo is a repository with at least one commit.
+type Repo struct {
+	Root     string    // absolute path of the working tree
+	Path     string    // folder of the service in it, with slashes; empty at the root
+	Commit   string    // full hash of HEAD
+	Time     time.Time // committer time of HEAD
+	Ref      string    // full name of the branch; empty on a detached HEAD
+	Shallow  bool
+	Origin   string // URL of the remote "origin" without credentials; empty without one
+	Upstream string // full name of the default branch's ref, such as refs/remotes/origin/main; empty when unknown
+}
+
+// Open finds the repository that holds dir.
+func Open(ctx context.Context, dir string) (*Repo, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	if abs, err = filepath.EvalSymlinks(abs); err != nil {
+		return nil, fault.BadInputf("service folder %s: %w", dir, err)
+	}
+	r := &Repo{Root: abs}
+	top, err := r.line(ctx, "rev-parse", "--show-toplevel")
+	if err != nil {
+		return nil, notARepository(dir, err)
+	}
+	r.Root = filepath.FromSlash(top)
+	rel, err := filepath.Rel(r.Root, abs)
+	if err != nil {
+		return nil, err
+	}
+	if rel != "." {
+		r.Path = filepath.ToSlash(rel)
+	}
+	return r, r.readHead(ctx)
+}
+
+func notARepository(dir string, err error) error {
+	var e *proc.Error
+	switch {
+	case !errors.As(err, &e):
+		return err
+	case e.Code == -1:
+		return fault.Undeterminedf("git does not run: %w", err).WithNext("Install git and put it on the PATH.")
+	case strings.Contains(e.Stderr, "dubious ownership"):
+		return fault.BadInputf("git refuses %s: it belongs to another user", dir).
+			WithNext("Allow it: git config --global --add safe.directory " + dir)
+	case !strings.Contains(e.Stderr, "not a git repository"):
+		return fault.Undeterminedf("git cannot read the repository of %s: %w", dir, err)
+	}
+	return fault.BadInputf("%s is not in a git repository, so there is no commit to deliver", dir).
+		WithNext("Start one: git init && git add . && git commit -m 'first version'")
+}
+
+func (r *Repo) readHead(ctx context.Context) error {
+	head, err := r.line(ctx, "log", "-1", "--format=%H %ct", "HEAD")
+	if err != nil {
+		var e *proc.Error
+		if errors.As(err, &e) && (strings.Contains(e.Stderr, "does not have any commits") ||
+			strings.Contains(e.Stderr, "unknown revision") || strings.Contains(e.Stderr, "ambiguous argument 'HEAD'")) {
+			return fault.BadInputf("the repository %s has no commit yet, so there is nothing to deliver", r.Root).
+				WithNext("Commit the service: git add . && git commit -m 'first version'")
+		}
+		return fault.Undeterminedf("git cannot read HEAD of %s: %w", r.Root, err)
+	}
+	commit, seconds, _ := strings.Cut(head, " ")
+	unix, err := strconv.ParseInt(seconds, 10, 64)
+	if err != nil {
+		return fault.Undeterminedf("git names no time for commit %s: %w", commit, err)
+	}
+	r.Commit, r.Time = commit, time.Unix(unix, 0).UTC()
+	shallow, err := r.line(ctx, "rev-parse", "--is-shallow-repository")
+	if err != nil {
+		return fault.Undeterminedf("git cannot tell whether %s is shallow: %w", r.Root, err)
+	}
+	r.Shallow = shallow == "true"
+	// Each of these is absent in an ordinary repository of some kind, so a failure is an answer.
+	r.Ref, _ = r.line(ctx, "symbolic-ref", "--quiet", "HEAD")
+	if origin, err := r.line(ctx, "remote", "get-url", "origin"); err == nil {
+		r.Origin = WithoutCredentials(origin)
+	}
+	r.Upstream, _ = r.line(ctx, "symbolic-ref", "--quiet", "refs/remotes/origin/HEAD")
+	return ctx.Err()
+}
+
+// Dir is the service's folder.
+func (r *Repo) Dir() string { return filepath.Join(r.Root, filepath.FromSlash(r.Path)) }
+
+// Name is OWNER/NAME from the remote's URL, or the folder's name without a remote.
+func (r *Repo) Name() string {
+	if parts := strings.Split(strings.TrimSuffix(remotePath(r.Origin), ".git"), "/"); len(parts) >= 2 {
+		return strings.Join(parts[len(parts)-2:], "/")
+	}
+	return filepath.Base(r.Root)
+}
+
+// remotePath is the path of a URL or of git's HOST:PATH form; a file path or an empty remote has none.
+func remotePath(remote string) string {
+	if u, err := url.Parse(remote); err == nil && u.Host != "" {
+		return strings.Trim(u.Path, "/")
+	}
+	host, path, ok := strings.Cut(remote, ":")
+	if !ok || strings.ContainsAny(host, `/\`) {
+		return ""
+	}
+	return strings.Trim(path, "/")
+}
+
+// WithoutCredentials takes user and password out of a URL.
+func WithoutCredentials(remote string) string {
+	u, err := url.Parse(remote)
+	if err != nil || u.Host == "" {
+		return remote
+	}
+	u.User = nil
+	return u.String()
+}
+
+// Dirty lists what differs from HEAD below the given folders of the repository, untracked files included, ignored ones
+// not; each line is git's two status letters and the path.
+func (r *Repo) Dirty(ctx context.Context, folders ...string) ([]string, error) {
+	args := append([]string{"status", "--porcelain=v1", "--untracked-files=all", "--"}, folders...)
+	out, err := r.git(ctx, args...)
+	if err != nil {
+		return nil, fault.Undeterminedf("git cannot tell what is changed in %s: %w", r.Root, err)
+	}
+	text := strings.TrimRight(string(out), "\n")
+	if text == "" {
+		return nil, nil
+	}
+	return strings.Split(text, "\n"), nil
+}
+
+// MergeBase is the commit where HEAD left the default branch; empty where that is not known or HEAD is on it.
+func (r *Repo) MergeBase(ctx context.Context) (string, error) {
+	branch := r.Upstream
+	if branch == "" {
+		return "", nil
+	}
+	base, err := r.line(ctx, "merge-base", branch, "HEAD")
+	var e *proc.Error
+	if errors.As(err, &e) && e.Code == 1 { // no common history, which git says without a word
+		return "", nil
+	}
+	if err != nil {
+		return "", fault.Undeterminedf("git cannot find where HEAD left %s: %w", branch, err)
+	}
+	if base == r.Commit {
+		return "", nil
+	}
+	return base, nil
+}
+
+// Environ is the process's environment with what makes git's answers the same everywhere, and never a prompt.
+func Environ() []string {
+	return append(os.Environ(), "LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "GIT_OPTIONAL_LOCKS=0")
+}
+
+func (r *Repo) git(ctx context.Context, args ...string) ([]byte, error) {
+	return proc.Run(ctx, proc.Command{Dir: r.Root, Env: Environ(), Name: "git", Args: args})
+}
+
+func (r *Repo) line(ctx context.Context, args ...string) (string, error) {
+	out, err := r.git(ctx, args...)
+	return strings.TrimSpace(string(out)), err
+}

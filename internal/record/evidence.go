@@ -1,0 +1,170 @@
+package record
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Names of the stages whose evidence other stages read.
+const (
+	StageSAST    = "sast"
+	StageSecrets = "secrets"
+	StageBuild   = "build"
+	StageCost    = "cost"
+	StageSign    = "sign"
+	StageVerify  = "verify"
+	StageDeploy  = "deploy"
+	StageSmoke   = "smoke"
+	StageCatalog = "catalog"
+	StageEvents  = "events"
+)
+
+// EvidenceOf decodes the evidence of a stage that passed. It is an error when the stage is absent, did not pass, or left
+// evidence of another form: none of those may be read as "nothing to say".
+func EvidenceOf[T any](r *Record, stage string) (T, error) {
+	var v T
+	s, ok := r.Stage(stage)
+	if !ok {
+		return v, fmt.Errorf("the record has no stage %s", stage)
+	}
+	if s.Outcome != Passed {
+		return v, fmt.Errorf("stage %s is %s: %s", stage, s.Outcome, s.Reason)
+	}
+	if err := json.Unmarshal(s.Evidence, &v); err != nil {
+		return v, fmt.Errorf("evidence of stage %s: %w", stage, err)
+	}
+	return v, nil
+}
+
+// Scan is the evidence of sast and secrets: what was covered, and what was found by severity.
+type Scan struct {
+	Coverage Coverage       `json:"coverage"`
+	New      map[string]int `json:"new" jsonschema_description:"Findings that count at the gate, by severity."`
+	Known    map[string]int `json:"known" jsonschema_description:"Findings that were there before this change, by severity."`
+	FailOn   string         `json:"failOn" jsonschema_description:"Lowest severity that fails the gate, or none."`
+	Commit   string         `json:"commit"`
+}
+
+// Coverage counts what a scanner had to see and what it saw. The two are equal in every scan that passed.
+type Coverage struct {
+	Unit     string   `json:"unit" jsonschema_description:"What is counted: packages or commits."`
+	Expected int      `json:"expected"`
+	Scanned  int      `json:"scanned"`
+	Files    int      `json:"files"`
+	Bytes    int64    `json:"bytes,omitempty"`
+	Left     []string `json:"left,omitempty" jsonschema_description:"What was left out on purpose, and why."`
+}
+
+// Build is the evidence of build.
+type Build struct {
+	Digest     string     `json:"digest"`
+	Platform   string     `json:"platform" jsonschema_description:"OS/ARCH of the image."`
+	Size       int64      `json:"size" jsonschema_description:"Bytes of the compressed layers."`
+	Layout     string     `json:"layout" jsonschema_description:"Folder of the OCI image layout."`
+	SBOM       string     `json:"sbom" jsonschema_description:"File of the CycloneDX SBOM."`
+	Components int        `json:"components" jsonschema_description:"Modules in the SBOM."`
+	Go         string     `json:"go" jsonschema_description:"Version of the Go toolchain."`
+	Parameters []string   `json:"parameters,omitempty" jsonschema_description:"What the build was called with."`
+	Materials  []Material `json:"materials,omitempty" jsonschema_description:"Modules linked into the program."`
+}
+
+// Material is a module that went into the build.
+type Material struct {
+	URI string `json:"uri" jsonschema_description:"Package URL."`
+	Sum string `json:"sum,omitempty" jsonschema_description:"h1: hash of the module, as in go.sum."`
+}
+
+// Sign is the evidence of sign.
+type Sign struct {
+	Reference  string   `json:"reference" jsonschema_description:"IMAGE@DIGEST that was signed."`
+	Predicates []string `json:"predicates" jsonschema_description:"Predicate types attached to the digest."`
+	Signer     string   `json:"signer" jsonschema_description:"Identity, or sha256 fingerprint of the public key."`
+	Tag        string   `json:"tag,omitempty" jsonschema_description:"Tag moved to the digest once its signature had been read back."`
+}
+
+// Verify is the evidence of verify.
+type Verify struct {
+	Reference   string   `json:"reference"`
+	Policy      string   `json:"policy" jsonschema_description:"Name and sha256 digest of the policy."`
+	Environment string   `json:"environment"`
+	Clauses     []Clause `json:"clauses"`
+}
+
+// Clause is one demand of the policy and how it was met.
+type Clause struct {
+	Name   string `json:"name"`
+	Met    bool   `json:"met"`
+	Reason string `json:"reason" jsonschema_description:"What met it, or why it is refused."`
+}
+
+// Deploy is the evidence of deploy.
+type Deploy struct {
+	Target    string      `json:"target"`
+	Release   string      `json:"release" jsonschema_description:"Name of the release that is live after the stage."`
+	URL       string      `json:"url"`
+	Digest    string      `json:"digest"`
+	Changed   bool        `json:"changed" jsonschema_description:"False when this version was live already."`
+	Replaced  *Deployment `json:"replaced,omitempty"`
+	HealthyMS int64       `json:"healthyMs" jsonschema_description:"Milliseconds from start to the first healthy answer."`
+	Manifests string      `json:"manifests" jsonschema_description:"File of the rendered Kubernetes manifests."`
+}
+
+// Smoke is the evidence of smoke.
+type Smoke struct {
+	URL     string        `json:"url"`
+	Version string        `json:"version" jsonschema_description:"Digest or revision that the service answered with."`
+	Rounds  int           `json:"rounds" jsonschema_description:"Consecutive good rounds."`
+	Checks  []CheckResult `json:"checks"`
+	P95MS   float64       `json:"p95Ms" jsonschema_description:"95th percentile of the response time over all samples, in milliseconds."`
+}
+
+// CheckResult is one check of the last round.
+type CheckResult struct {
+	Name   string `json:"name"`
+	Passed bool   `json:"passed"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// Catalog is the evidence of catalog.
+type Catalog struct {
+	URL       string `json:"url" jsonschema_description:"The catalogue's Git URL, without credentials."`
+	Component string `json:"component"`
+	Delivery  int    `json:"delivery" jsonschema_description:"Number of this delivery in its environment's log, from 1."`
+	Commit    string `json:"commit" jsonschema_description:"Commit of the catalogue that holds it."`
+	Changed   bool   `json:"changed"`
+}
+
+// Cost is the evidence of cost. Amounts are a month's (730 hours) list price.
+type Cost struct {
+	Currency   string          `json:"currency"`
+	Min        float64         `json:"min"`
+	Max        float64         `json:"max"`
+	Budget     *float64        `json:"budget,omitempty"`
+	Prices     string          `json:"prices" jsonschema_description:"Name and date of the price file."`
+	Containers []ContainerCost `json:"containers"`
+}
+
+// ContainerCost is one container's share.
+type ContainerCost struct {
+	Workload    string  `json:"workload"`
+	Container   string  `json:"container"`
+	MinReplicas int     `json:"minReplicas"`
+	MaxReplicas int     `json:"maxReplicas"`
+	CPU         float64 `json:"cpu" jsonschema_description:"Requested cores."`
+	MemoryGB    float64 `json:"memoryGb" jsonschema_description:"Requested memory in GB (2^30 bytes)."`
+	Min         float64 `json:"min"`
+	Max         float64 `json:"max"`
+}
+
+// Events is the evidence of events.
+type Events struct {
+	File string `json:"file"`
+	Type string `json:"type"`
+	Sent bool   `json:"sent"`
+}
+
+// EvidenceTypes has the form of each stage's evidence, for the published schema.
+var EvidenceTypes = map[string]any{
+	StageSAST: Scan{}, StageSecrets: Scan{}, StageBuild: Build{}, StageCost: Cost{}, StageSign: Sign{},
+	StageVerify: Verify{}, StageDeploy: Deploy{}, StageSmoke: Smoke{}, StageCatalog: Catalog{}, StageEvents: Events{},
+}
