@@ -1,0 +1,41 @@
+// Package report renders a delivery for people and for other tools. Every form is made from the same record and findings.
+package report
+
+import (
+	"encoding/json"
+	"io"
+
+	"github.com/org/idp/internal/finding"
+	"github.com/org/idp/internal/record"
+)
+
+// Report is what is rendered.
+type Report struct {
+	Record   *record.Record
+	Findings []finding.Finding
+	Files    []File // what was written beside the report
+}
+
+// File is a file that was written for people to read.
+type File struct {
+	Path, What string
+}
+
+// Formatter writes a report in one form.
+type Formatter interface {
+	Format(w io.Writer, r Report) error
+}
+
+// JSON writes the findings as a JSON object.
+type JSON struct{}
+
+// Format implements Formatter.
+func (JSON) Format(w io.Writer, r Report) error {
+	findings := r.Findings
+	if findings == nil {
+		findings = []finding.Finding{}
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(map[string]any{"schema": "idp.findings/v1", "findings": findings})
+}

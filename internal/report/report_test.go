@@ -1,0 +1,124 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/org/idp/internal/finding"
+	"github.com/org/idp/internal/record"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+func example() Report {
+	rec := record.New(record.Service{Name: "checkout", Owner: "team"}, record.Source{Repository: "acme/checkout", Commit: strings.Repeat("4f", 20)}, record.Run{}, "staging")
+	tool := &record.Tool{Name: "gosec", Version: "2.30.0"}
+	rec.Put(record.Stage{Name: "sast", Outcome: record.Failed, Reason: "1 new finding", DurationMS: 812, Tool: tool,
+		Detail: []string{"G404  a|b`c.go:3", "```", "<img src=x onerror=alert(1)> @acme/everyone"}})
+	rec.Put(record.Stage{Name: "secrets", Outcome: record.Passed, Summary: "7 commits · none", Tool: &record.Tool{Name: "gitleaks", Version: "8.30.1"}})
+	rec.Put(record.Stage{Name: "sign", Outcome: record.Skipped, Reason: "sast failed"})
+	return Report{Record: rec, Findings: []finding.Finding{
+		{Scanner: "gosec", Rule: "G404", Title: "Weak random <b>number</b> @acme", Help: "Use crypto/rand.", HelpURI: "https://cwe.mitre.org/data/definitions/338.html",
+			Severity: finding.High, CWE: []string{"CWE-338"}, File: "dir with space/a|b`c.go", Line: 3, Column: 2, Fingerprint: "00ff"},
+		{Scanner: "gosec", Rule: "G104", Title: "Error not checked", Severity: finding.Low, File: "b.go", Known: true, Fingerprint: "11ee"},
+	}, Files: []File{{Path: ".idp/record.json", What: "the record"}}}
+}
+
+func TestSARIFIsValidAgainstThePublishedSchema(t *testing.T) {
+	var out bytes.Buffer
+	if err := (SARIF{}).Format(&out, example()); err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(out.Bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sarifSchema(t).Validate(doc); err != nil {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+	var log sarifLog
+	if err := json.Unmarshal(out.Bytes(), &log); err != nil {
+		t.Fatal(err)
+	}
+	if len(log.Runs) != 2 || len(log.Runs[0].Results) != 2 || len(log.Runs[1].Results) != 0 {
+		t.Fatalf("runs: %+v", log.Runs)
+	}
+	if got := log.Runs[0].Results[0].Locations[0].Physical.Artifact.URI; got != "dir%20with%20space/a%7Cb%60c.go" {
+		t.Errorf("uri is %s", got)
+	}
+	if got := log.Runs[0].Results[1].Baseline; got != "unchanged" {
+		t.Errorf("a known finding is %q", got)
+	}
+}
+
+// sarifSchema is the one that gosec ships for its own tests.
+func sarifSchema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/securego/gosec/v2").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.Open(filepath.Join(strings.TrimSpace(string(dir)), "report", "sarif", "testdata", "sarif-schema-2.1.0.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = data.Close() }()
+	doc, err := jsonschema.UnmarshalJSON(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("sarif.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	return c.MustCompile("sarif.json")
+}
+
+func TestMarkdown(t *testing.T) {
+	var out bytes.Buffer
+	if err := (Markdown{}).Format(&out, example()); err != nil {
+		t.Fatal(err)
+	}
+	golden := filepath.Join("..", "..", "testdata", "report", "summary.md")
+	if *update {
+		if err := record.WriteFile(golden, out.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), out.String()); diff != "" {
+		t.Errorf("summary differs from %s (-want +got):\n%s", golden, diff)
+	}
+}
+
+func TestVerdictNamesTheStages(t *testing.T) {
+	rec := record.New(record.Service{}, record.Source{}, record.Run{}, "x")
+	if got := Verdict(rec); got != "could not be determined" {
+		t.Errorf("an empty record: %q", got)
+	}
+	rec.Put(record.Stage{Name: "sast", Outcome: record.Passed})
+	if got := Verdict(rec); got != "passed" {
+		t.Errorf("got %q", got)
+	}
+	rec.Put(record.Stage{Name: "secrets", Outcome: record.Failed})
+	rec.Put(record.Stage{Name: "smoke", Outcome: record.Failed})
+	if got := Verdict(rec); got != "failed: secrets, smoke" {
+		t.Errorf("got %q", got)
+	}
+	rec.Put(record.Stage{Name: "build", Outcome: record.Error})
+	if got := Verdict(rec); got != "could not be determined: build" {
+		t.Errorf("got %q", got)
+	}
+}
