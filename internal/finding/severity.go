@@ -49,3 +49,14 @@ func ParseThreshold(s string) (Threshold, error) {
 
 // Reaches tells whether a finding of this severity fails the gate.
 func (t Threshold) Reaches(s Severity) bool { return s.rank() >= t.rank }
+
+// String is the value of fail-on; empty for the zero value.
+func (t Threshold) String() string {
+	switch {
+	case t.rank == 0:
+		return ""
+	case t.rank <= len(order):
+		return string(order[t.rank-1])
+	}
+	return None
+}
