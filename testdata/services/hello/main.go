@@ -22,12 +22,16 @@ import (
 const drain = 10 * time.Second
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Getenv); err != nil {
+	if err := realMain(); err != nil {
 		slog.Error("stopped", "error", err)
 		os.Exit(1)
 	}
+}
+
+func realMain() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return run(ctx, os.Getenv)
 }
 
 // run reads the environment and serves until ctx is done.

@@ -1,0 +1,118 @@
+// Package oci moves images between OCI layouts, registries and folders, always by digest. Credentials come from where
+// docker and podman keep them; plain HTTP is spoken to the loopback interface only.
+package oci
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/org/idp/internal/fault"
+)
+
+// budget is how long one push or pull may take with all its attempts.
+const budget = 10 * time.Minute
+
+// pauses lie between the attempts of one operation, for a registry that restarts or sheds load.
+var pauses = [...]time.Duration{250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second}
+
+// Client talks to registries. Its zero value is ready.
+type Client struct {
+	// Keychain gives the credentials; nil takes those of docker, podman and their helpers.
+	Keychain authn.Keychain
+	// Wait pauses between attempts; nil waits on the clock.
+	Wait func(context.Context, time.Duration) error
+}
+
+func (c Client) options(ctx context.Context) []remote.Option {
+	keychain := c.Keychain
+	if keychain == nil {
+		keychain = authn.DefaultKeychain
+	}
+	// The library's own retries sleep through a cancelled context, so each attempt here is one try.
+	return []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(keychain), remote.WithTransport(Transport()),
+		remote.WithRetryBackoff(remote.Backoff{Steps: 1}), remote.WithRetryStatusCodes()}
+}
+
+// retry calls op until it succeeds, fails for good, or the attempts or the budget are used up; what says what is
+// attempted, such as "push to". The context given to op ends with the budget.
+func (c Client) retry(ctx context.Context, what, host string, op func(context.Context) error) error {
+	limited, cancel := context.WithTimeoutCause(ctx, budget, errBudget)
+	defer cancel()
+	for attempt := 0; ; attempt++ {
+		err := op(limited)
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case limited.Err() != nil:
+			return classify(errBudget, what, host)
+		case attempt == len(pauses) || !temporary(err):
+			return classify(err, what, host)
+		}
+		_ = c.wait(limited, pauses[attempt]) // when that is cut short, the next attempt fails at once and says why
+	}
+}
+
+func (c Client) wait(ctx context.Context, d time.Duration) error {
+	if c.Wait != nil {
+		return c.Wait(ctx, d)
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}
+
+// repository reads HOST/REPOSITORY. A text with credentials in it is not shown again.
+func repository(repo string) (name.Repository, error) {
+	host, _, _ := strings.Cut(repo, "/")
+	if strings.Contains(host, "@") || strings.Contains(repo, "://") {
+		return name.Repository{}, fault.BadInputf("registry is HOST/REPOSITORY without scheme or credentials, such as ghcr.io/acme/checkout").
+			WithNext("Credentials are taken from: docker login HOST")
+	}
+	r, err := name.NewRepository(repo, name.StrictValidation)
+	if err != nil {
+		return r, fault.BadInputf("registry %q is not HOST/REPOSITORY, such as ghcr.io/acme/checkout: %w", repo, err)
+	}
+	return r, nil
+}
+
+// reference reads HOST/REPOSITORY@DIGEST.
+func reference(ref string) (name.Digest, error) {
+	repo, digest, ok := cutLast(ref, "@")
+	if !ok {
+		return name.Digest{}, fault.BadInputf("an image is named by digest, such as ghcr.io/acme/checkout@sha256:…, not as %q", ref)
+	}
+	r, err := repository(repo)
+	if err != nil {
+		return name.Digest{}, err
+	}
+	d, err := name.NewDigest(r.Name()+"@"+digest, name.StrictValidation)
+	if err != nil {
+		return d, fault.BadInputf("image %s: %w", r.Name(), err)
+	}
+	return d, nil
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
+}
+
+// Transport is how registries are spoken to: plain HTTP to loopback only, and no connection that makes no progress.
+func Transport() http.RoundTripper {
+	return watched{inner: loopbackOnly{inner: remote.DefaultTransport}, idle: stall}
+}

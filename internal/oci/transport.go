@@ -1,0 +1,97 @@
+package oci
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// stall is how long a request may make no progress in either direction.
+const stall = time.Minute
+
+var (
+	errBudget  = fmt.Errorf("not done within %s", budget)
+	errStalled = errors.New("no data for a minute")
+	errPlain   = errors.New("refusing plain HTTP, which is for loopback only: set up TLS")
+)
+
+// loopbackOnly refuses plain HTTP to other machines. The library would speak it to all private networks, credentials
+// included, and follow a redirect to it.
+type loopbackOnly struct{ inner http.RoundTripper }
+
+func (t loopbackOnly) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Scheme != "https" && !isLoopback(r.URL.Hostname()) {
+		if r.Body != nil {
+			_ = r.Body.Close()
+		}
+		return nil, errPlain
+	}
+	return t.inner.RoundTrip(r)
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// watched cancels a request that makes no progress. A time limit for the whole would cut off large layers.
+type watched struct {
+	inner http.RoundTripper
+	idle  time.Duration
+}
+
+func (t watched) RoundTrip(r *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(r.Context())
+	timer := time.AfterFunc(t.idle, func() { cancel(errStalled) })
+	alive := func() { timer.Reset(t.idle) }
+	end := func() { timer.Stop(); cancel(nil) }
+	r = r.WithContext(ctx)
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = &watchedBody{ReadCloser: r.Body, ctx: ctx, alive: alive}
+	}
+	resp, err := t.inner.RoundTrip(r)
+	if err != nil {
+		end()
+		return nil, stallOr(ctx, err)
+	}
+	alive()
+	resp.Body = &watchedBody{ReadCloser: resp.Body, ctx: ctx, alive: alive, end: end}
+	return resp, nil
+}
+
+// watchedBody notes each read as progress; end, where there is one, is called when the body is done with.
+type watchedBody struct {
+	io.ReadCloser
+	ctx   context.Context
+	alive func()
+	end   func()
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if n > 0 {
+		b.alive()
+	}
+	if err != nil && err != io.EOF {
+		err = stallOr(b.ctx, err)
+	}
+	return n, err
+}
+
+func (b *watchedBody) Close() error {
+	if b.end != nil {
+		defer b.end()
+	}
+	return b.ReadCloser.Close()
+}
+
+func stallOr(ctx context.Context, err error) error {
+	if errors.Is(context.Cause(ctx), errStalled) {
+		return errStalled
+	}
+	return err
+}
