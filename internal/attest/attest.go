@@ -1,0 +1,46 @@
+// Package attest makes, attaches, reads back and verifies signed statements about images: DSSE envelopes around in-toto
+// v1 statements, in sigstore bundles v0.3, attached to a digest as OCI referrers. That is what cosign writes and reads
+// with --new-bundle-format, so either can check the other. docs/predicates.md says what is in each statement.
+//
+// It is the only package that imports cosign and sigstore.
+package attest
+
+import (
+	"context"
+	"runtime/debug"
+
+	"github.com/org/idp/internal/record"
+)
+
+// Signer signs statements and can verify what it signed. Key is one; a keyless signer has the same form.
+type Signer interface {
+	Verifier
+	// Sign gives the bundle as JSON. It is verified before it is given back.
+	Sign(ctx context.Context, s Statement) ([]byte, error)
+}
+
+// Verifier knows one signer and tells what is theirs.
+type Verifier interface {
+	// Identity names the signer: for a key, its fingerprint.
+	Identity() string
+	// Verify gives the bundle's statement when it is signed by this signer and about exactly this digest. It needs no
+	// network: every error means that the bundle does not count.
+	Verify(ctx context.Context, bundle []byte, digest string) (*Statement, error)
+}
+
+const sigstoreModule = "github.com/sigstore/sigstore-go"
+
+// Tool is what signs and verifies.
+func Tool() record.Tool {
+	tool := record.Tool{Name: "sigstore-go", Version: "unknown"}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return tool
+	}
+	for _, dep := range info.Deps {
+		if dep.Path == sigstoreModule {
+			tool.Version = dep.Version
+		}
+	}
+	return tool
+}

@@ -1,0 +1,117 @@
+package attest
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"strings"
+	"time"
+
+	"github.com/org/idp/internal/record"
+)
+
+// Resource is an in-toto resource descriptor.
+type Resource struct {
+	Name        string            `json:"name,omitempty"`
+	URI         string            `json:"uri,omitempty"`
+	Digest      map[string]string `json:"digest,omitempty"`
+	Annotations map[string]any    `json:"annotations,omitempty"`
+}
+
+// Provenance is the predicate of SLSA provenance v1, as far as it is used here.
+type Provenance struct {
+	BuildDefinition BuildDefinition `json:"buildDefinition"`
+	RunDetails      RunDetails      `json:"runDetails"`
+}
+
+// BuildType says what the parameters below mean; docs/predicates.md describes it.
+const BuildType = "https://github.com/org/idp/build/go-image/v1"
+
+// BuildDefinition is what was built, how, and from what.
+type BuildDefinition struct {
+	BuildType            string             `json:"buildType"`
+	ExternalParameters   ExternalParameters `json:"externalParameters"`
+	InternalParameters   InternalParameters `json:"internalParameters"`
+	ResolvedDependencies []Resource         `json:"resolvedDependencies,omitempty"`
+}
+
+// ExternalParameters are what whoever started the build chose.
+type ExternalParameters struct {
+	Source Source `json:"source"`
+}
+
+// Source is what was built.
+type Source struct {
+	Repository string `json:"repository"`
+	Commit     string `json:"commit"`
+	Ref        string `json:"ref,omitempty"`
+	Path       string `json:"path,omitempty"`
+	// Dirty is true when the working tree differed from the commit, so that the commit does not describe the image.
+	Dirty bool `json:"dirty,omitempty"`
+}
+
+// InternalParameters are what the builder chose.
+type InternalParameters struct {
+	Service    string   `json:"service"`
+	Platform   string   `json:"platform"`
+	Go         string   `json:"go"`
+	Parameters []string `json:"parameters,omitempty"`
+}
+
+// RunDetails is who built it, and when.
+type RunDetails struct {
+	Builder  Builder       `json:"builder"`
+	Metadata BuildMetadata `json:"metadata"`
+}
+
+// Builder is who is to be trusted for the provenance to be true.
+type Builder struct {
+	ID      string            `json:"id"`
+	Version map[string]string `json:"version,omitempty"`
+}
+
+// BuildMetadata is one run of the builder.
+type BuildMetadata struct {
+	InvocationID string    `json:"invocationId,omitempty"`
+	StartedOn    time.Time `json:"startedOn"`
+	FinishedOn   time.Time `json:"finishedOn"`
+}
+
+// Results of a test run.
+const (
+	ResultPassed = "PASSED"
+	ResultFailed = "FAILED"
+)
+
+// TestResult is the predicate of in-toto's test-result v0.1, with what a scan adds to it.
+type TestResult struct {
+	Result        string     `json:"result"`
+	Configuration []Resource `json:"configuration"`
+	URL           string     `json:"url,omitempty"`
+	PassedTests   []string   `json:"passedTests,omitempty"`
+	WarnedTests   []string   `json:"warnedTests,omitempty"`
+	FailedTests   []string   `json:"failedTests,omitempty"`
+	// Scan is an extension field; it has no dot or colon in its name because the attestation framework asks for that.
+	Scan *Scan `json:"idpScan,omitempty"`
+}
+
+// Scan is what a scanner covered and found, and under which threshold.
+type Scan struct {
+	Stage      string      `json:"stage"`
+	Tool       record.Tool `json:"tool"`
+	StartedOn  time.Time   `json:"startedOn"`
+	FinishedOn time.Time   `json:"finishedOn"`
+	record.Scan
+}
+
+// DirHash gives a module's h1: sum the form of a digest set: hex, under dirHash. It is nil for a sum of another form.
+func DirHash(sum string) map[string]string {
+	encoded, ok := strings.CutPrefix(sum, "h1:")
+	if !ok {
+		return nil
+	}
+	raw, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil || len(raw) != 32 {
+		return nil
+	}
+	return map[string]string{"dirHash": hex.EncodeToString(raw)}
+}

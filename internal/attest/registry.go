@@ -1,0 +1,147 @@
+package attest
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	ociremote "github.com/sigstore/cosign/v2/pkg/oci/remote"
+
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/oci"
+)
+
+// Registry reads and writes the evidence that is attached to images. Its zero value is ready.
+type Registry struct {
+	// Keychain gives the credentials; nil takes those of docker, podman and their helpers.
+	Keychain authn.Keychain
+	// Wait pauses between attempts; nil waits on the clock.
+	Wait func(context.Context, time.Duration) error
+}
+
+// Attached is a bundle that a registry lists for a digest. Nothing in it is verified.
+type Attached struct {
+	Manifest  string     // digest of the referrer
+	Bundle    []byte     // JSON
+	Statement *Statement // what it claims; nil for a bundle that holds no statement
+}
+
+// session is one repository with its authentication done.
+type session struct {
+	digest  name.Digest
+	client  *http.Client
+	puller  *remote.Puller
+	options []remote.Option
+}
+
+func (r Registry) open(ctx context.Context, ref, scope string) (*session, error) {
+	digest, err := name.NewDigest(ref, name.StrictValidation)
+	if err != nil {
+		return nil, fault.BadInputf("an image is named by digest, such as ghcr.io/acme/checkout@sha256:…: %w", err)
+	}
+	keychain := r.Keychain
+	if keychain == nil {
+		keychain = authn.DefaultKeychain
+	}
+	auth, err := authn.Resolve(ctx, keychain, digest.Context())
+	if err != nil {
+		return nil, err
+	}
+	// What NewWithContext gives is taken by remote as it is, without retries and without a second authentication.
+	authed, err := transport.NewWithContext(ctx, digest.Context().Registry, auth, oci.Transport(), []string{digest.Context().Scope(scope)})
+	if err != nil {
+		return nil, err
+	}
+	options := []remote.Option{remote.WithContext(ctx), remote.WithTransport(authed), remote.WithRetryBackoff(remote.Backoff{Steps: 1})}
+	puller, err := remote.NewPuller(options...)
+	if err != nil {
+		return nil, err
+	}
+	return &session{digest: digest, client: &http.Client{Transport: authed}, puller: puller, options: options}, nil
+}
+
+// Read gives all sigstore bundles that the registry lists for ref, which is IMAGE@DIGEST. A listed referrer that cannot
+// be read whole is an error: what it would have said is not known. Referrers of other kinds are left out.
+func (r Registry) Read(ctx context.Context, ref string) (attached []Attached, err error) {
+	err = r.retry(ctx, "read the evidence of", ref, func(ctx context.Context) error {
+		s, err := r.open(ctx, ref, transport.PullScope)
+		if err != nil {
+			return err
+		}
+		attached, err = s.read(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return attached, nil
+}
+
+// Attach adds the bundles to ref, which is IMAGE@DIGEST, as cosign does: as OCI referrers, and in the fallback tag where
+// the registry has no list of referrers. A bundle that v does not accept is an error, and one whose statement is attached
+// already with a signature that v accepts is left out. It gives the number that was added.
+func (r Registry) Attach(ctx context.Context, ref string, v Verifier, bundles ...[]byte) (added int, err error) {
+	err = r.retry(ctx, "attach evidence to", ref, func(ctx context.Context) error {
+		s, err := r.open(ctx, ref, transport.PushScope)
+		if err != nil {
+			return err
+		}
+		n, err := s.attach(ctx, v, bundles)
+		added += n
+		return err
+	})
+	return added, err
+}
+
+func (s *session) attach(ctx context.Context, v Verifier, bundles [][]byte) (int, error) {
+	existing, err := s.read(ctx)
+	if err != nil {
+		return 0, err
+	}
+	present := make([][]byte, 0, len(existing))
+	for _, a := range existing {
+		present = append(present, a.Bundle)
+	}
+	added := 0
+	for _, b := range bundles {
+		statement, err := v.Verify(ctx, b, s.digest.DigestStr())
+		if err != nil {
+			return added, err
+		}
+		if s.has(ctx, present, v, b) {
+			continue
+		}
+		err = ociremote.WriteAttestationNewBundleFormat(s.digest, b, statement.PredicateType,
+			ociremote.WithRemoteOptions(s.options...))
+		if err != nil {
+			return added, err
+		}
+		present = append(present, b)
+		added++
+	}
+	return added, nil
+}
+
+// has tells whether the same statement by the same signer is there. Its signature is verified, else anyone could keep a
+// statement out by putting a broken copy of it there first.
+func (s *session) has(ctx context.Context, present [][]byte, v Verifier, bundle []byte) bool {
+	want, err := decode(bundle)
+	if err != nil {
+		return false
+	}
+	for _, p := range present {
+		got, err := decode(p)
+		if err != nil || !bytes.Equal(got.payload, want.payload) {
+			continue
+		}
+		if _, err := v.Verify(ctx, p, s.digest.DigestStr()); err == nil {
+			return true
+		}
+	}
+	return false
+}

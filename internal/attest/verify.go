@@ -1,0 +1,51 @@
+package attest
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/sigstore/sigstore-go/pkg/verify"
+)
+
+// Verify gives the bundle's statement when this key signed it and it is about exactly this digest.
+func (k *Key) Verify(ctx context.Context, bundle []byte, digest string) (*Statement, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	d, err := decode(bundle)
+	if err != nil {
+		return nil, err
+	}
+	if d.statement == nil {
+		return nil, errors.New("the bundle holds no in-toto statement")
+	}
+	// sigstore-go accepts a statement that has the digest among others, so the subject is held to be the only one first.
+	about, err := d.statement.Digest()
+	if err != nil {
+		return nil, err
+	}
+	if about != digest {
+		return nil, fmt.Errorf("the statement is about %s, not about this digest", about)
+	}
+	sum, err := hex.DecodeString(strings.TrimPrefix(digest, "sha256:"))
+	if err != nil {
+		return nil, err
+	}
+	trusted, err := k.trusted()
+	if err != nil {
+		return nil, err
+	}
+	// No observer of the time: a key, unlike a certificate, is valid until the policy drops it.
+	verifier, err := verify.NewVerifier(trusted, verify.WithNoObserverTimestamps())
+	if err != nil {
+		return nil, err
+	}
+	policy := verify.NewPolicy(verify.WithArtifactDigest("sha256", sum), verify.WithKey())
+	if _, err := verifier.Verify(d.bundle, policy); err != nil {
+		return nil, fmt.Errorf("not signed by %s: %w", k.Fingerprint(), err)
+	}
+	return d.statement, nil
+}
