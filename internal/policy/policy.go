@@ -4,8 +4,8 @@ package policy
 // Policy is a whole policy file. What an environment does not say it takes from the defaults.
 type Policy struct {
 	Name         string           `yaml:"name" json:"name,omitempty" jsonschema_description:"Shown wherever the policy decides."`
-	Defaults     Rules            `yaml:"defaults" json:"defaults,omitempty"`
-	Environments map[string]Rules `yaml:"environments" json:"environments,omitempty"`
+	Defaults     Rules            `yaml:"defaults" json:"defaults,omitempty" jsonschema_description:"Rules of every environment, as far as it does not set its own."`
+	Environments map[string]Rules `yaml:"environments" json:"environments,omitempty" keys:"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$" keyswant:"an environment's name is lower-case letters, digits and hyphens" jsonschema_description:"Rules by environment. One that is not listed has the defaults."`
 
 	// Digest is the sha256 digest of the file's bytes, as sha256:HEX.
 	Digest string `yaml:"-" json:"-"`
@@ -13,24 +13,24 @@ type Policy struct {
 
 // Rules is what one environment asks. An empty one refuses every delivery.
 type Rules struct {
-	Signer         Signer          `yaml:"signer" json:"signer,omitempty"`
+	Signer         Signer          `yaml:"signer" json:"signer,omitempty" jsonschema_description:"Who must have signed."`
 	Require        []string        `yaml:"require" json:"require,omitempty" jsonschema:"enum=provenance,enum=sbom,enum=sast,enum=secrets" jsonschema_description:"Evidence that must be attached to the digest."`
-	SAST           Gate            `yaml:"sast" json:"sast,omitempty"`
-	Secrets        Gate            `yaml:"secrets" json:"secrets,omitempty"`
-	EvidenceMaxAge string          `yaml:"evidence-max-age" json:"evidence-max-age,omitempty" jsonschema_description:"Such as 7d or 12h: older evidence is refused."`
-	Smoke          Smoke           `yaml:"smoke" json:"smoke,omitempty"`
-	Budget         string          `yaml:"budget" json:"budget,omitempty" jsonschema_description:"Such as 300 USD/month, for services that set none."`
-	Sizes          map[string]Size `yaml:"sizes" json:"sizes,omitempty" jsonschema_description:"T-shirts that idp.yaml may name."`
+	SAST           Gate            `yaml:"sast" json:"sast,omitempty" jsonschema_description:"Gate of the static analysis."`
+	Secrets        Gate            `yaml:"secrets" json:"secrets,omitempty" jsonschema_description:"Gate of the search for secrets."`
+	EvidenceMaxAge string          `yaml:"evidence-max-age" json:"evidence-max-age,omitempty" jsonschema:"pattern=^[1-9][0-9]{0\\,4}[mhd]$" want:"a number of minutes, hours or days, such as 10m, 12h or 7d" jsonschema_description:"Such as 7d or 12h: older evidence is refused."`
+	Smoke          Smoke           `yaml:"smoke" json:"smoke,omitempty" jsonschema_description:"How long a smoke test must stay good."`
+	Budget         string          `yaml:"budget" json:"budget,omitempty" jsonschema:"pattern=^[0-9]+(\\.[0-9]{1\\,2})? [A-Z]{3}/month$" want:"an amount, a currency and /month, such as 300 USD/month" jsonschema_description:"Such as 300 USD/month, for services that set none."`
+	Sizes          map[string]Size `yaml:"sizes" json:"sizes,omitempty" keys:"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$" keyswant:"a size's name is lower-case letters, digits and hyphens" jsonschema_description:"T-shirts that idp.yaml may name."`
 }
 
 // Signer is who must have signed.
 type Signer struct {
-	Key string `yaml:"key" json:"key,omitempty" jsonschema_description:"PEM file of a public key, relative to the policy; or run: the key that this run signs with."`
+	Key string `yaml:"key" json:"key,omitempty" jsonschema:"minLength=1" jsonschema_description:"PEM file of a public key, relative to the policy; or run: the key that this run signs with."`
 }
 
 // Gate is the threshold of one scanner.
 type Gate struct {
-	FailOn string `yaml:"fail-on" json:"fail-on,omitempty" jsonschema:"enum=none,enum=low,enum=medium,enum=high,enum=critical"`
+	FailOn string `yaml:"fail-on" json:"fail-on,omitempty" jsonschema:"enum=none,enum=low,enum=medium,enum=high,enum=critical" jsonschema_description:"Lowest severity that fails the gate; none lets every finding pass. A gap in coverage is an error whatever it is."`
 }
 
 // Smoke is how long a smoke test must stay good.
@@ -40,6 +40,6 @@ type Smoke struct {
 
 // Size is a T-shirt: Kubernetes quantities.
 type Size struct {
-	CPU    string `yaml:"cpu" json:"cpu" jsonschema:"required"`
-	Memory string `yaml:"memory" json:"memory" jsonschema:"required"`
+	CPU    string `yaml:"cpu" json:"cpu" jsonschema:"required,minLength=1" jsonschema_description:"Requested cores, such as 100m or 2."`
+	Memory string `yaml:"memory" json:"memory" jsonschema:"required,minLength=1" jsonschema_description:"Requested memory, such as 128Mi or 2Gi."`
 }

@@ -1,4 +1,6 @@
-// Package service reads idp.yaml, the one file that a product engineer writes.
+// Package service reads idp.yaml, the one file that a product engineer writes, and what catalog-info.yaml and score.yaml
+// beside it say already. The tags of the types are the one source of the decoder's checks, of the published JSON Schema and
+// of docs/idp-yaml.md; what a tag cannot say is checked in validate.go.
 package service
 
 // File is the name of the file in the service's directory.
@@ -6,84 +8,84 @@ const File = "idp.yaml"
 
 // Service is what idp.yaml says, with every default filled in.
 type Service struct {
-	Name         string                 `yaml:"name" json:"name" jsonschema:"required,pattern=^[a-z0-9]([a-z0-9-]{0\\,61}[a-z0-9])?$" jsonschema_description:"Name in the catalogue and in DNS."`
-	Owner        string                 `yaml:"owner" json:"owner" jsonschema:"required" jsonschema_description:"Team that owns the service."`
+	Name         string                 `yaml:"name" json:"name" jsonschema:"required,pattern=^[a-z0-9]([a-z0-9-]{0\\,61}[a-z0-9])?$" want:"lower-case letters, digits and hyphens, at most 63 characters, no hyphen at either end" jsonschema_description:"Name in the catalogue and in DNS."`
+	Owner        string                 `yaml:"owner" json:"owner" jsonschema:"required,pattern=^([A-Za-z][A-Za-z0-9]*:)?([a-z0-9]+(-+[a-z0-9]+)*/)?([A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9_.-]{0\\,61}[A-Za-z0-9])$" want:"the name of a Backstage entity, such as team-payments or group:default/team-payments" jsonschema_description:"Team that owns the service."`
 	Description  string                 `yaml:"description" json:"description,omitempty" jsonschema_description:"What it does, in one sentence."`
 	Tier         int                    `yaml:"tier" json:"tier,omitempty" jsonschema:"minimum=1,maximum=4" jsonschema_description:"How much depends on it: 1 is the most."`
-	System       string                 `yaml:"system" json:"system,omitempty" jsonschema_description:"Backstage system that it is part of."`
-	Lifecycle    string                 `yaml:"lifecycle" json:"lifecycle,omitempty" jsonschema_description:"Backstage lifecycle, such as production or experimental."`
-	Runbook      string                 `yaml:"runbook" json:"runbook,omitempty" jsonschema_description:"URL of what to do when it breaks."`
+	System       string                 `yaml:"system" json:"system,omitempty" jsonschema:"pattern=^([A-Za-z][A-Za-z0-9]*:)?([a-z0-9]+(-+[a-z0-9]+)*/)?([A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9_.-]{0\\,61}[A-Za-z0-9])$" want:"the name of a Backstage entity, such as shop" jsonschema_description:"Backstage system that it is part of."`
+	Lifecycle    string                 `yaml:"lifecycle" json:"lifecycle,omitempty" jsonschema:"pattern=^[A-Za-z0-9]([A-Za-z0-9_.-]{0\\,61}[A-Za-z0-9])?$" want:"one word, such as production, experimental or deprecated" jsonschema_description:"Backstage lifecycle, such as production or experimental."`
+	Runbook      string                 `yaml:"runbook" json:"runbook,omitempty" jsonschema:"pattern=^https?://[^ /?#]+[^ ]*$" want:"an address such as https://example.com/page" jsonschema_description:"URL of what to do when it breaks."`
 	Dashboards   []Link                 `yaml:"dashboards" json:"dashboards,omitempty" jsonschema_description:"Where to look at it."`
 	SLA          float64                `yaml:"sla" json:"sla,omitempty" jsonschema:"minimum=0,maximum=100" jsonschema_description:"Availability objective, percent."`
 	Port         int                    `yaml:"port" json:"port,omitempty" jsonschema:"minimum=1,maximum=65535,default=8080" jsonschema_description:"Port that it listens on in a container. It is told in the environment variable PORT."`
-	Health       string                 `yaml:"health" json:"health,omitempty" jsonschema:"default=/healthz" jsonschema_description:"Path that answers 200 when it can serve."`
-	Version      string                 `yaml:"version" json:"version,omitempty" jsonschema:"default=/version" jsonschema_description:"Path that answers with IDP_REVISION or IDP_DIGEST from the environment, as text or in a JSON object. It proves that the new version answers."`
-	Main         string                 `yaml:"main" json:"main,omitempty" jsonschema:"default=." jsonschema_description:"Go package of the program, relative to the service's folder."`
-	Size         string                 `yaml:"size" json:"size,omitempty" jsonschema:"default=small" jsonschema_description:"T-shirt of CPU and memory, from the policy."`
-	Scale        Scale                  `yaml:"scale" json:"scale,omitempty"`
-	Env          map[string]string      `yaml:"env" json:"env,omitempty" jsonschema_description:"Environment variables of the service. Never put a secret here."`
-	Network      Network                `yaml:"network" json:"network,omitempty"`
+	Health       string                 `yaml:"health" json:"health,omitempty" jsonschema:"pattern=^/([!-.0-~][!-~]*)?$,default=/healthz" want:"a path that starts with one / and has no spaces" jsonschema_description:"Path that answers 200 when it can serve."`
+	Version      string                 `yaml:"version" json:"version,omitempty" jsonschema:"pattern=^/([!-.0-~][!-~]*)?$,default=/version" want:"a path that starts with one / and has no spaces" jsonschema_description:"Path that answers with IDP_REVISION or IDP_DIGEST from the environment, as text or in a JSON object. It proves that the new version answers."`
+	Main         string                 `yaml:"main" json:"main,omitempty" jsonschema:"minLength=1,default=." jsonschema_description:"Go package of the program, relative to the service's folder."`
+	Size         string                 `yaml:"size" json:"size,omitempty" jsonschema:"minLength=1,default=small" jsonschema_description:"T-shirt of CPU and memory, from the policy."`
+	Scale        Scale                  `yaml:"scale" json:"scale,omitempty" jsonschema_description:"Number of replicas."`
+	Env          map[string]string      `yaml:"env" json:"env,omitempty" keys:"^[A-Za-z_][A-Za-z0-9_]*$" keyswant:"a variable's name is letters, digits and underscores, no digit first" jsonschema_description:"Environment variables of the service. Never put a secret here."`
+	Network      Network                `yaml:"network" json:"network,omitempty" jsonschema_description:"Who may call it."`
 	Smoke        []Check                `yaml:"smoke" json:"smoke,omitempty" jsonschema_description:"Checks against the live service."`
-	Environments map[string]Environment `yaml:"environments" json:"environments,omitempty" jsonschema_description:"Where it is deployed."`
-	Deploy       Deploy                 `yaml:"deploy" json:"deploy,omitempty"`
+	Environments map[string]Environment `yaml:"environments" json:"environments,omitempty" keys:"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$" keyswant:"an environment's name is lower-case letters, digits and hyphens" jsonschema_description:"Where it is deployed."`
+	Deploy       Deploy                 `yaml:"deploy" json:"deploy,omitempty" jsonschema_description:"Where its Kubernetes manifests come from. Default: generated from this file."`
 }
 
 // Link is a titled URL.
 type Link struct {
-	Title string `yaml:"title" json:"title" jsonschema:"required"`
-	URL   string `yaml:"url" json:"url" jsonschema:"required"`
+	Title string `yaml:"title" json:"title" jsonschema:"required,minLength=1" jsonschema_description:"What it shows."`
+	URL   string `yaml:"url" json:"url" jsonschema:"required,pattern=^https?://[^ /?#]+[^ ]*$" want:"an address such as https://example.com/page" jsonschema_description:"Where it is."`
 }
 
 // Scale is the number of replicas. A Max above Min asks for a HorizontalPodAutoscaler.
 type Scale struct {
-	Min int `yaml:"min" json:"min,omitempty" jsonschema:"minimum=1,default=1"`
-	Max int `yaml:"max" json:"max,omitempty" jsonschema:"minimum=1" jsonschema_description:"Defaults to min."`
+	Min int `yaml:"min" json:"min,omitempty" jsonschema:"minimum=1,default=1" jsonschema_description:"Fewest replicas."`
+	Max int `yaml:"max" json:"max,omitempty" jsonschema:"minimum=1" jsonschema_description:"Most replicas. Default: as many as min, which means no autoscaling."`
 	CPU int `yaml:"cpu" json:"cpu,omitempty" jsonschema:"minimum=1,maximum=100,default=70" jsonschema_description:"Average CPU use, percent of the request, above which replicas are added."`
 }
 
 // Network asks for a NetworkPolicy.
 type Network struct {
-	From []string `yaml:"from" json:"from,omitempty" jsonschema_description:"Services that may call this one; all others are refused. Empty: no NetworkPolicy."`
+	From []string `yaml:"from" json:"from,omitempty" jsonschema:"pattern=^[a-z0-9]([a-z0-9-]{0\\,61}[a-z0-9])?$" want:"lower-case letters, digits and hyphens, at most 63 characters, no hyphen at either end" jsonschema_description:"Services that may call this one; all others are refused. Empty: no NetworkPolicy."`
 }
 
 // Environment is one place that the service is deployed to.
 type Environment struct {
-	Namespace string            `yaml:"namespace" json:"namespace,omitempty" jsonschema_description:"Kubernetes namespace; defaults to the service's name."`
-	URL       string            `yaml:"url" json:"url,omitempty" jsonschema_description:"Where the service answers; smoke checks run against it."`
-	Budget    string            `yaml:"budget" json:"budget,omitempty" jsonschema_description:"Such as 300 USD/month. An estimate above it fails."`
-	Env       map[string]string `yaml:"env" json:"env,omitempty" jsonschema_description:"Environment variables here, over those of the service."`
-	Scale     *Scale            `yaml:"scale" json:"scale,omitempty"`
-	Size      string            `yaml:"size" json:"size,omitempty"`
+	Namespace string            `yaml:"namespace" json:"namespace,omitempty" jsonschema:"pattern=^[a-z0-9]([a-z0-9-]{0\\,61}[a-z0-9])?$" want:"lower-case letters, digits and hyphens, at most 63 characters, no hyphen at either end" jsonschema_description:"Kubernetes namespace; defaults to the service's name."`
+	URL       string            `yaml:"url" json:"url,omitempty" jsonschema:"pattern=^https?://[^ /?#]+[^ ]*$" want:"an address such as https://example.com/page" jsonschema_description:"Where the service answers; smoke checks run against it."`
+	Budget    string            `yaml:"budget" json:"budget,omitempty" jsonschema:"pattern=^[0-9]+(\\.[0-9]{1\\,2})? [A-Z]{3}/month$" want:"an amount, a currency and /month, such as 300 USD/month" jsonschema_description:"Such as 300 USD/month. An estimate above it fails."`
+	Env       map[string]string `yaml:"env" json:"env,omitempty" keys:"^[A-Za-z_][A-Za-z0-9_]*$" keyswant:"a variable's name is letters, digits and underscores, no digit first" jsonschema_description:"Environment variables here, over those of the service."`
+	Scale     *Scale            `yaml:"scale" json:"scale,omitempty" jsonschema_description:"Number of replicas here; what it does not say is as for the service."`
+	Size      string            `yaml:"size" json:"size,omitempty" jsonschema:"minLength=1" jsonschema_description:"T-shirt here, in place of the service's."`
 }
 
 // Deploy says where the manifests come from. Empty: generated from idp.yaml.
 type Deploy struct {
-	Manifests string `yaml:"manifests" json:"manifests,omitempty" jsonschema_description:"Folder of Kubernetes manifests."`
-	Kustomize string `yaml:"kustomize" json:"kustomize,omitempty" jsonschema_description:"Folder of a kustomization."`
+	Manifests string `yaml:"manifests" json:"manifests,omitempty" jsonschema:"minLength=1" jsonschema_description:"Folder of Kubernetes manifests."`
+	Kustomize string `yaml:"kustomize" json:"kustomize,omitempty" jsonschema:"minLength=1" jsonschema_description:"Folder of a kustomization."`
 }
 
 // Check is one request of the smoke test and what it must answer. Exactly one of the methods is set.
 type Check struct {
-	Get     string            `yaml:"get" json:"get,omitempty" jsonschema_description:"Path to GET."`
-	Head    string            `yaml:"head" json:"head,omitempty" jsonschema_description:"Path to HEAD."`
-	Post    string            `yaml:"post" json:"post,omitempty" jsonschema_description:"Path to POST. Never retried."`
-	Headers map[string]string `yaml:"headers" json:"headers,omitempty"`
-	Body    string            `yaml:"body" json:"body,omitempty"`
-	Expect  Expect            `yaml:"expect" json:"expect,omitempty"`
+	Get     string            `yaml:"get" json:"get,omitempty" jsonschema:"pattern=^/([!-.0-~][!-~]*)?$" want:"a path that starts with one / and has no spaces" jsonschema_description:"Path to GET."`
+	Head    string            `yaml:"head" json:"head,omitempty" jsonschema:"pattern=^/([!-.0-~][!-~]*)?$" want:"a path that starts with one / and has no spaces" jsonschema_description:"Path to HEAD."`
+	Post    string            `yaml:"post" json:"post,omitempty" jsonschema:"pattern=^/([!-.0-~][!-~]*)?$" want:"a path that starts with one / and has no spaces" jsonschema_description:"Path to POST. Never retried."`
+	Headers map[string]string `yaml:"headers" json:"headers,omitempty" jsonschema_description:"Headers of the request. Never put a secret here."`
+	Body    string            `yaml:"body" json:"body,omitempty" jsonschema_description:"Body of the request."`
+	Expect  Expect            `yaml:"expect" json:"expect,omitempty" jsonschema_description:"What the answer must be. Default: status 200."`
 }
 
 // Expect is what a check's answer must be. Empty: status 200.
 type Expect struct {
-	Status  int               `yaml:"status" json:"status,omitempty" jsonschema:"minimum=100,maximum=599,default=200"`
+	Status  int               `yaml:"status" json:"status,omitempty" jsonschema:"minimum=100,maximum=599,default=200" jsonschema_description:"HTTP status."`
 	Headers map[string]string `yaml:"headers" json:"headers,omitempty" jsonschema_description:"Header names and the exact values they must have."`
-	Body    Body              `yaml:"body" json:"body,omitempty"`
+	Body    Body              `yaml:"body" json:"body,omitempty" jsonschema_description:"What the text of the answer must be like."`
 	JSON    map[string]any    `yaml:"json" json:"json,omitempty" jsonschema_description:"JSONPath (RFC 9535) expressions and the values that they must select."`
-	P95     string            `yaml:"p95" json:"p95,omitempty" jsonschema_description:"Such as 250ms: the 95th percentile of the response time over all rounds."`
+	P95     string            `yaml:"p95" json:"p95,omitempty" jsonschema:"minLength=1" jsonschema_description:"Such as 250ms: the 95th percentile of the response time over all rounds."`
 	TLSDays int               `yaml:"tls-days" json:"tls-days,omitempty" jsonschema:"minimum=0" jsonschema_description:"Days that the certificate must still be valid."`
 }
 
 // Body is what the text of an answer must be like.
 type Body struct {
-	Contains string `yaml:"contains" json:"contains,omitempty"`
-	Matches  string `yaml:"matches" json:"matches,omitempty" jsonschema_description:"Regular expression (RE2)."`
+	Contains string `yaml:"contains" json:"contains,omitempty" jsonschema:"minLength=1" jsonschema_description:"Text that must be in it."`
+	Matches  string `yaml:"matches" json:"matches,omitempty" jsonschema:"minLength=1" jsonschema_description:"Regular expression (RE2)."`
 }

@@ -1,0 +1,115 @@
+package service
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/strictyaml"
+)
+
+// Docs says what each key of idp.yaml means.
+const Docs = "docs/idp-yaml.md"
+
+// Option changes what is checked.
+type Option func(*loader)
+
+// WithSizes makes every size that is not one of the names a problem. The names come from the policy.
+func WithSizes(names ...string) Option { return func(l *loader) { l.sizes = names } }
+
+// loader is one reading of idp.yaml.
+type loader struct {
+	*Service
+	doc   *strictyaml.Document
+	sizes []string // nil: not known
+	facts []fact
+}
+
+// Load reads idp.yaml in a folder, and catalog-info.yaml and score.yaml beside it. All problems of all of them come
+// together in one *fault.Error of kind BadInput.
+func Load(dir string, opts ...Option) (*Service, error) {
+	path := filepath.Join(dir, File)
+	data, err := strictyaml.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.BadInputf("there is no %s in %s: %w", File, dir, fs.ErrNotExist).WithNext(
+			"Write one. The least it says is:", "  name: checkout", "  owner: team-payments", Docs+" says what each key means.")
+	}
+	if err != nil {
+		return nil, err
+	}
+	facts, problems := readFacts(dir)
+	return parse(path, data, facts, problems, opts)
+}
+
+// Parse reads idp.yaml from data, without the files beside it. File is how messages name it.
+func Parse(file string, data []byte, opts ...Option) (*Service, error) {
+	return parse(file, data, nil, nil, opts)
+}
+
+func parse(file string, data []byte, facts []fact, problems []strictyaml.Problem, opts []Option) (*Service, error) {
+	l := &loader{Service: &Service{}, facts: facts}
+	for _, opt := range opts {
+		opt(l)
+	}
+	l.doc = strictyaml.Parse(file, data, l.Service, strictyaml.Next(Docs+" says what each key means."),
+		strictyaml.Supplied(supplied(facts)...))
+	for _, p := range problems {
+		l.doc.Elsewhere(p)
+	}
+	l.adopt()
+	l.validate()
+	if err := l.doc.Err(); err != nil {
+		return nil, err
+	}
+	l.fill()
+	return l.Service, nil
+}
+
+// fill sets the defaults, once all that the file says is known to be good.
+func (l *loader) fill() {
+	s := l.Service
+	setDefault(&s.Port, 8080)
+	setDefault(&s.Health, "/healthz")
+	setDefault(&s.Version, "/version")
+	setDefault(&s.Main, ".")
+	setDefault(&s.Size, "small")
+	said := s.Scale
+	s.Scale = said.resolve()
+	for name, env := range s.Environments {
+		if env.Scale != nil {
+			scale := env.Scale.over(said).resolve()
+			env.Scale = &scale
+			s.Environments[name] = env
+		}
+	}
+	if len(s.Smoke) == 0 {
+		s.Smoke = []Check{{Get: s.Health}}
+	}
+	for i := range s.Smoke {
+		setDefault(&s.Smoke[i].Expect.Status, 200)
+	}
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// over fills what this scale does not say from another.
+func (s Scale) over(base Scale) Scale {
+	setDefault(&s.Min, base.Min)
+	setDefault(&s.Max, base.Max)
+	setDefault(&s.CPU, base.CPU)
+	return s
+}
+
+// resolve sets the defaults; max follows min.
+func (s Scale) resolve() Scale {
+	setDefault(&s.Min, 1)
+	setDefault(&s.Max, s.Min)
+	setDefault(&s.CPU, 70)
+	return s
+}
