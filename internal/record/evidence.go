@@ -105,6 +105,7 @@ type Deploy struct {
 	Digest    string      `json:"digest"`
 	Changed   bool        `json:"changed" jsonschema_description:"False when this version was live already."`
 	Replaced  *Deployment `json:"replaced,omitempty"`
+	Restored  *Deployment `json:"restored,omitempty" jsonschema_description:"What was put back because this version failed, in the deploy itself or in the smoke test; absent when nothing was."`
 	HealthyMS int64       `json:"healthyMs" jsonschema_description:"Milliseconds from start to the first healthy answer."`
 	Manifests string      `json:"manifests" jsonschema_description:"File of the rendered Kubernetes manifests."`
 }
