@@ -21,6 +21,12 @@ var ErrEntrypoint = errors.New("the image's entrypoint cannot be run")
 
 func (r *Release) rootfs() string { return filepath.Join(r.dir, "rootfs") }
 
+// Runnable tells whether the entrypoint is there to be run; the error wraps ErrEntrypoint.
+func (r *Release) Runnable() error {
+	_, err := r.command()
+	return err
+}
+
 // command gives the process of the image's entrypoint, without its environment.
 func (r *Release) command() (*exec.Cmd, error) {
 	if len(r.Entrypoint) == 0 || r.Entrypoint[0] == "" {

@@ -75,7 +75,7 @@ func (t *Target) Stage(ctx context.Context, meta Meta, unpack func(ctx context.C
 	if err := os.Rename(tmp, r.dir); err != nil {
 		return nil, err
 	}
-	if _, err := r.command(); err != nil {
+	if err := r.Runnable(); err != nil {
 		return nil, errors.Join(err, removeAll(r.dir))
 	}
 	return r, nil

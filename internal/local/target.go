@@ -112,17 +112,19 @@ func (t *Target) MarkGood(name string) error {
 	return t.write(s)
 }
 
-// Retire records that nothing is live.
-func (t *Target) Retire() error {
+// Forget takes a release out of what can be gone back to; where it is the live one, nothing is live from now on.
+func (t *Target) Forget(name string) error {
 	s, err := t.State()
 	if err != nil {
 		return err
 	}
-	s.History = slices.DeleteFunc(s.History, func(n string) bool { return n == s.Current })
-	if s.LastGood == s.Current {
+	s.History = slices.DeleteFunc(s.History, func(n string) bool { return n == name })
+	if s.LastGood == name {
 		s.LastGood = ""
 	}
-	s.Current, s.Supervisor, s.Port, s.URL = "", Process{}, 0, ""
+	if s.Current == name {
+		s.Current, s.Supervisor, s.Port, s.URL = "", Process{}, 0, ""
+	}
 	return t.write(s)
 }
 

@@ -1,0 +1,100 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/local"
+	"github.com/org/idp/internal/record"
+)
+
+// Restored is what a rollback came to.
+type Restored struct {
+	Summary string // such as "back on 77aa…03 (healthy)" or "nothing is live"
+	Release string // that is live now; empty: none
+	URL     string
+	Digest  string
+	Commit  string
+	Detail  []string // what the release that failed wrote last
+}
+
+// Rollback takes back a deploy whose smoke test failed: what the release wrote is read first, then the last good release
+// is started, and only when that is healthy the failed one is stopped. Where there is nothing to go back to, nothing is
+// live afterwards; a release that was live before this delivery stays. It has its own time limit and ignores the
+// cancellation of ctx, because a rollback cut in half is worse than a late one.
+func Rollback(ctx context.Context, in Inputs, deps Deps, deployed record.Deploy) (Restored, error) {
+	ctx = context.WithoutCancel(ctx)
+	d, unlock, err := begin(ctx, in, deps)
+	if err != nil {
+		return Restored{}, err
+	}
+	defer unlock()
+	state, err := d.target.State()
+	if err != nil {
+		return Restored{}, err
+	}
+	if deployed.Release == "" || state.Current != deployed.Release {
+		return Restored{}, fault.Undeterminedf("release %s is not live any more: another deploy came after it; nothing was changed", deployed.Release)
+	}
+	failed, err := d.target.Release(deployed.Release)
+	if err != nil {
+		return Restored{}, err
+	}
+	back := Restored{Detail: d.diagnose(failed, brought{}).log()}
+	if !deployed.Changed {
+		run, _ := d.target.Running(failed.Name)
+		return back.on(failed, run, short(failed.Digest)+" was live before this delivery and stays"), nil
+	}
+	return d.rollback(ctx, failed, back)
+}
+
+func (d *deployment) rollback(ctx context.Context, failed *local.Release, back Restored) (Restored, error) {
+	r, err := d.restore(ctx, failed.Name)
+	if err != nil {
+		run, _ := d.target.Running(failed.Name)
+		back = back.on(failed, run, short(failed.Digest)+" stays live though its smoke test failed")
+		return back, fault.Failedf("%s; %w", back.Summary, err)
+	}
+	back.Summary = "nothing is live"
+	if r != nil {
+		run, _ := d.target.Running(r.Name)
+		back = back.on(r, run, "back on "+short(r.Digest)+" (healthy)")
+	}
+	// Forgotten first: should this be killed before the release is stopped, the next deploy stops what is not live.
+	if err := errors.Join(d.target.Forget(failed.Name), d.target.Stop(ctx, failed.Name, local.StopGrace)); err != nil {
+		return back, fmt.Errorf("%s, but release %s could not be stopped: %w", back.Summary, failed.Name, err)
+	}
+	return back, d.target.Prune(local.KeepReleases)
+}
+
+func (b Restored) on(r *local.Release, run local.Running, summary string) Restored {
+	b.Summary, b.Release, b.URL, b.Digest, b.Commit = summary, r.Name, run.URL, r.Digest, r.Commit
+	return b
+}
+
+// MarkGood records that the release passed its smoke test: it is what a later failure goes back to.
+func MarkGood(ctx context.Context, in Inputs, deps Deps, release string) error {
+	d, unlock, err := begin(ctx, in, deps)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return d.target.MarkGood(release)
+}
+
+// Stop ends everything that runs of the target in in.StateDir and gives the names of the releases that ran. The next
+// deploy starts the current one again.
+func Stop(ctx context.Context, in Inputs, deps Deps) ([]string, error) {
+	target, err := local.Open(in.StateDir, deps.Now)
+	if err != nil || !target.Exists() {
+		return nil, err
+	}
+	d, unlock, err := begin(ctx, in, deps)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	return d.target.StopAll(ctx)
+}
