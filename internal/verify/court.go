@@ -1,0 +1,146 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/org/idp/internal/attest"
+	"github.com/org/idp/internal/record"
+)
+
+// skew is how far another machine's clock may be ahead.
+const skew = 5 * time.Minute
+
+// court judges. Only what the policy's signer signed about this digest is heard.
+type court struct {
+	in       Inputs
+	digest   string
+	now      time.Time
+	attached int
+	heard    []attest.Statement
+	unheard  []string // why the others are not, each reason once
+	oldest   time.Time
+	undated  bool // a clause that needs a time has none
+}
+
+// admit keeps the statements that count.
+func (c *court) admit(ctx context.Context, attached []attest.Attached) error {
+	if c.in.Rules.Signer.Key == "" || c.in.Signer == nil {
+		return nil
+	}
+	for _, a := range attached {
+		s, err := c.in.Signer.Verify(ctx, a.Bundle, c.digest)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err == nil {
+			c.heard = append(c.heard, *s)
+			continue
+		}
+		if why := err.Error(); !slices.Contains(c.unheard, why) {
+			c.unheard = append(c.unheard, why)
+		}
+	}
+	return nil
+}
+
+// clauses evaluates all of them: the signature, what is required in the policy's order, and the age.
+func (c *court) clauses() []record.Clause {
+	list := []record.Clause{clause("signature", c.signature)}
+	var seen []string
+	for _, name := range c.in.Rules.Require {
+		if slices.Contains(seen, name) {
+			continue
+		}
+		seen = append(seen, name)
+		list = append(list, clause(name, func() (string, error) { return c.required(name) }))
+	}
+	if c.in.MaxAge != 0 {
+		list = append(list, clause("age", c.age))
+	}
+	return list
+}
+
+// clause turns an objection into a refusal.
+func clause(name string, judge func() (string, error)) record.Clause {
+	reason, err := judge()
+	if err != nil {
+		return record.Clause{Name: name, Reason: err.Error()}
+	}
+	return record.Clause{Name: name, Met: true, Reason: reason}
+}
+
+func (c *court) required(name string) (string, error) {
+	switch name {
+	case "provenance":
+		return c.provenance()
+	case "sbom":
+		return c.sbom()
+	case record.StageSAST:
+		return c.scan(name, c.in.Rules.SAST.FailOn)
+	case record.StageSecrets:
+		return c.scan(name, c.in.Rules.Secrets.FailOn)
+	}
+	return "", fmt.Errorf("the policy requires evidence that this program does not know")
+}
+
+// of gives the statements of one type that count, or says why there are none.
+func (c *court) of(predicateType, what string) ([]attest.Statement, error) {
+	var list []attest.Statement
+	for _, s := range c.heard {
+		if s.PredicateType == predicateType {
+			list = append(list, s)
+		}
+	}
+	if len(list) > 0 {
+		return list, nil
+	}
+	return nil, c.absent(what)
+}
+
+func (c *court) absent(what string) error {
+	switch {
+	case c.in.Rules.Signer.Key == "":
+		return fmt.Errorf("the policy names no signer, so nothing counts as evidence")
+	case c.attached == 0:
+		return fmt.Errorf("nothing is attached to this digest")
+	case len(c.unheard) == 0:
+		return fmt.Errorf("no %s is attached by the signer", what)
+	}
+	why := c.unheard[0]
+	if n := len(c.unheard) - 1; n > 0 {
+		why += fmt.Sprintf(" (and %d more reasons)", n)
+	}
+	return fmt.Errorf("no %s is attached by the signer; of what is attached, some does not count: %s", what, why)
+}
+
+// dated notes when evidence was made, for the age, and refuses evidence from the future.
+func (c *court) dated(t time.Time) error {
+	if t.IsZero() {
+		c.undated = true
+		return fmt.Errorf("it does not say when it was made")
+	}
+	if t.After(c.now.Add(skew)) {
+		return fmt.Errorf("it was made at %s, which is in the future", t.Format(time.RFC3339))
+	}
+	if c.oldest.IsZero() || t.Before(c.oldest) {
+		c.oldest = t
+	}
+	return nil
+}
+
+func (c *court) age() (string, error) {
+	switch {
+	case c.undated:
+		return "", fmt.Errorf("some evidence does not say when it was made")
+	case c.oldest.IsZero():
+		return "", fmt.Errorf("there is no evidence whose age could be told")
+	}
+	age := max(c.now.Sub(c.oldest), 0).Round(time.Second)
+	if c.in.MaxAge < 0 || age > c.in.MaxAge {
+		return "", fmt.Errorf("the oldest evidence is %s old, allowed are %s", age, c.in.MaxAge)
+	}
+	return fmt.Sprintf("the oldest evidence is %s old", age), nil
+}
