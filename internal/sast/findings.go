@@ -1,0 +1,174 @@
+package sast
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/securego/gosec/v2/issue"
+
+	"github.com/org/idp/internal/finding"
+)
+
+const (
+	scanner     = "gosec"
+	credentials = "G101"
+	nonce       = "G407"
+)
+
+// builder turns gosec's issues into findings.
+type builder struct {
+	root       string
+	issues     []*issue.Issue
+	suppressed []string // one line for each finding that a #nosec suppresses
+	gaps       []string
+}
+
+func (b *builder) add(issues []*issue.Issue) { b.issues = append(b.issues, issues...) }
+
+// finish gives the findings in order, and the number of suppressed ones.
+func (b *builder) finish() ([]finding.Finding, int) {
+	src := sources{root: b.root, lines: map[string][]string{}, secret: map[string]bool{}}
+	var placed []finding.Finding
+	for _, i := range b.issues {
+		f, err := b.place(i)
+		if err != nil {
+			b.gaps = append(b.gaps, err.Error())
+			continue
+		}
+		if f.Rule == credentials {
+			src.hide(f)
+		}
+		if len(i.Suppressions) > 0 {
+			b.suppressed = append(b.suppressed, fmt.Sprintf("suppressed by #nosec: %s %s", f.Rule, f.Place()))
+			continue
+		}
+		placed = append(placed, f)
+	}
+	for i := range placed {
+		f := &placed[i]
+		f.Fingerprint = finding.Fingerprint(scanner, f.Rule, f.File, src.context(*f))
+		f.Snippet = src.snippet(*f)
+	}
+	finding.Number(placed)
+	slices.Sort(b.suppressed)
+	return placed, len(b.suppressed)
+}
+
+// place makes a finding of an issue, all but what is taken from the source.
+func (b *builder) place(i *issue.Issue) (finding.Finding, error) {
+	if i.RuleID == "" || i.File == "" {
+		return finding.Finding{}, fmt.Errorf("gosec found something that it cannot place (%q)", i.RuleID)
+	}
+	rel, err := filepath.Rel(b.root, i.File)
+	if err != nil || !filepath.IsLocal(rel) {
+		return finding.Finding{}, fmt.Errorf("%s found outside of the service folder, in %s", i.RuleID, filepath.Base(i.File))
+	}
+	help, err := helps()
+	if err != nil {
+		return finding.Finding{}, err
+	}
+	f := finding.Finding{
+		Scanner: scanner, Rule: i.RuleID, Title: title(i), Help: help[i.RuleID], HelpURI: uri(i),
+		Severity: severity(i.Severity), Confidence: strings.ToLower(i.Confidence.String()),
+		File: filepath.ToSlash(rel),
+	}
+	if i.Cwe != nil {
+		f.CWE = []string{i.Cwe.SprintID()}
+	}
+	first, last, isRange := strings.Cut(i.Line, "-")
+	f.Line, err = strconv.Atoi(first)
+	if err != nil {
+		return f, fmt.Errorf("%s found in %s, in line %q", i.RuleID, f.File, i.Line)
+	}
+	f.EndLine = f.Line
+	if isRange {
+		if f.EndLine, err = strconv.Atoi(last); err != nil {
+			return f, fmt.Errorf("%s found in %s, in lines %q", i.RuleID, f.File, i.Line)
+		}
+	}
+	f.Column, _ = strconv.Atoi(i.Col) // a column is a courtesy
+	return f, nil
+}
+
+// severity never makes an unknown score harmless.
+func severity(s issue.Score) finding.Severity {
+	switch s {
+	case issue.Low:
+		return finding.Low
+	case issue.Medium:
+		return finding.Medium
+	}
+	return finding.High
+}
+
+// title is gosec's description, which names types and permissions but for credentials could one day name the value.
+func title(i *issue.Issue) string {
+	if i.RuleID == credentials {
+		return "Potential hardcoded credentials"
+	}
+	what := strings.TrimRight(strings.Join(strings.Fields(i.What), " "), ".")
+	first, size := utf8.DecodeRuneInString(what)
+	if what == "" {
+		return i.RuleID
+	}
+	return string(unicode.ToUpper(first)) + what[size:]
+}
+
+// sources reads the lines that findings are about.
+type sources struct {
+	root   string
+	lines  map[string][]string
+	secret map[string]bool // FILE:LINE of lines that hold a credential
+}
+
+// hide marks the lines of a hardcoded credential, whatever else is found in them.
+func (s sources) hide(f finding.Finding) {
+	for n := f.Line; n <= f.EndLine; n++ {
+		s.secret[fmt.Sprintf("%s:%d", f.File, n)] = true
+	}
+}
+
+func (s sources) line(f finding.Finding) string {
+	lines, ok := s.lines[f.File]
+	if !ok {
+		// A file that went away since is still found in; its finding goes without a snippet.
+		data, _ := os.ReadFile(filepath.Join(s.root, filepath.FromSlash(f.File))) // #nosec G304 -- a file of the service
+		lines = strings.Split(string(data), "\n")
+		s.lines[f.File] = lines
+	}
+	if f.Line < 1 || f.Line > len(lines) {
+		return ""
+	}
+	return strings.TrimSpace(lines[f.Line-1])
+}
+
+// context is what the fingerprint is made of: the first line, without the literals where one is a credential, so that
+// not even a hash of it goes out.
+func (s sources) context(f finding.Finding) string {
+	line := s.line(f)
+	if s.secret[f.Place()] {
+		if i := strings.IndexAny(line, "\"`"); i >= 0 {
+			line = line[:i]
+		}
+	}
+	return line
+}
+
+// snippet is the first line, cut at a length that a report can bear; none where it may hold a secret.
+func (s sources) snippet(f finding.Finding) string {
+	if s.secret[f.Place()] || f.Rule == nonce {
+		return ""
+	}
+	const most = 200
+	line := []rune(strings.ToValidUTF8(s.line(f), "?"))
+	if len(line) > most {
+		return string(line[:most]) + "…"
+	}
+	return string(line)
+}

@@ -1,0 +1,189 @@
+package sast
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/finding"
+)
+
+// Why a .go file is not scanned.
+const (
+	leftVendor  = "vendored dependencies (vendor)"
+	leftIgnored = "go ignores testdata and names that begin with _ or ."
+	leftTest    = "tests (_test.go)"
+	leftBuild   = "excluded by build constraints on this platform"
+)
+
+// tree accounts for every .go file below a folder.
+type tree struct {
+	files  map[string]string // path relative to the folder → why it is left out; empty when that is not known yet
+	nested []string          // folders of nested modules
+}
+
+func walk(ctx context.Context, root string) (*tree, error) {
+	t := &tree{files: map[string]string{}}
+	reasons := map[string]string{".": ""} // by folder
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		name, err := filepath.Rel(root, path)
+		if err != nil || name == "." {
+			return err
+		}
+		reason := reasons[filepath.Dir(name)]
+		if entry.IsDir() {
+			if entry.Name() == ".git" {
+				return filepath.SkipDir
+			}
+			reasons[name] = t.folder(path, filepath.ToSlash(name), entry.Name(), reason)
+			return nil
+		}
+		if filepath.Ext(name) != ".go" {
+			return nil
+		}
+		if reason == "" && (strings.HasPrefix(entry.Name(), "_") || strings.HasPrefix(entry.Name(), ".")) {
+			reason = leftIgnored
+		}
+		t.files[filepath.ToSlash(name)] = reason
+		return nil
+	})
+	if ctx.Err() != nil {
+		return t, stopped(ctx)
+	}
+	if err != nil {
+		return t, fault.Undeterminedf("the service folder cannot be read: %s", relative(root, err.Error()))
+	}
+	return t, nil
+}
+
+// folder is why the .go files of a folder are left out; what holds for its parent holds for it.
+func (t *tree) folder(path, name, base, parent string) string {
+	switch {
+	case parent != "":
+		return parent
+	case base == "vendor":
+		return leftVendor
+	case base == "testdata" || strings.HasPrefix(base, "_") || strings.HasPrefix(base, "."):
+		return leftIgnored
+	case isFile(filepath.Join(path, "go.mod")):
+		t.nested = append(t.nested, name)
+		return "a module of its own in " + name
+	}
+	return ""
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
+}
+
+// nothing is why there is no Go code to scan; empty when there is some.
+func (t *tree) nothing() string {
+	for _, reason := range t.files {
+		if reason == "" {
+			return ""
+		}
+	}
+	if len(t.nested) > 0 {
+		return "no Go code in this folder; modules of their own are in " + strings.Join(t.nested, ", ")
+	}
+	return "no Go code in this folder"
+}
+
+// settle accounts for the files of a listed package.
+func (t *tree) settle(root string, p listed) {
+	mark := func(reason string, names []string) {
+		for _, name := range names {
+			rel, err := filepath.Rel(root, filepath.Join(p.Dir, name))
+			if err == nil {
+				t.files[filepath.ToSlash(rel)] = reason
+			}
+		}
+	}
+	mark(leftTest, slices.Concat(p.TestGoFiles, p.XTestGoFiles))
+	mark(leftBuild, p.IgnoredGoFiles)
+	for _, name := range slices.Concat(p.GoFiles, p.CgoFiles, p.InvalidGoFiles) {
+		if rel, err := filepath.Rel(root, filepath.Join(p.Dir, name)); err == nil {
+			delete(t.files, filepath.ToSlash(rel))
+		}
+	}
+}
+
+// settleIgnored accounts for packages that the pattern ./... passes over because the build constraints exclude all of
+// their files: go names those only when asked for the folder.
+func (t *tree) settleIgnored(ctx context.Context, root string) error {
+	folders := map[string]struct{}{}
+	for _, name := range t.unaccounted() {
+		folders["./"+filepath.ToSlash(filepath.Dir(name))] = struct{}{}
+	}
+	if len(folders) == 0 {
+		return nil
+	}
+	list, err := goList(ctx, root, slices.Sorted(maps.Keys(folders))...)
+	if err != nil {
+		return err
+	}
+	for _, p := range list {
+		if len(p.GoFiles)+len(p.CgoFiles)+len(p.InvalidGoFiles) == 0 && p.Dir != "" {
+			t.settle(root, p)
+		}
+	}
+	return nil
+}
+
+// unaccounted are the files that belong to no listed package and have no reason to be left out.
+func (t *tree) unaccounted() []string {
+	var names []string
+	for name, reason := range t.files {
+		if reason == "" {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// reasons are the lines of what is left out, with the number of files and, where they are few, their names.
+func (t *tree) reasons() []string {
+	groups := map[string][]string{}
+	for name, reason := range t.files {
+		if reason != "" {
+			groups[reason] = append(groups[reason], name)
+		}
+	}
+	var lines []string
+	for _, reason := range slices.Sorted(maps.Keys(groups)) {
+		names := groups[reason]
+		slices.Sort(names)
+		line := fmt.Sprintf("%s: %s", reason, finding.Plural(len(names), "file"))
+		if reason == leftBuild && len(names) <= 10 {
+			line = fmt.Sprintf("%s: %s", reason, strings.Join(names, ", "))
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// onlyTests tells whether every file that is not left out by its folder is a test.
+func (t *tree) onlyTests() bool {
+	tests := false
+	for _, reason := range t.files {
+		if reason == "" || reason == leftBuild {
+			return false
+		}
+		tests = tests || reason == leftTest
+	}
+	return tests
+}
