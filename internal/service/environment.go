@@ -50,7 +50,7 @@ func (s *Service) unknown(environment string) error {
 		hint = fmt.Sprintf(", did you mean %q?", near)
 	}
 	return fault.BadInputf("environment %q is not in %s%s", environment, File, hint).WithNext(
-		"Name one of "+strings.Join(names, ", ")+", or add it under environments in "+File+".")
+		"Name one of " + strings.Join(names, ", ") + ", or add it under environments in " + File + ".")
 }
 
 // The tags of Environment.Budget and of the policy's budget say the same; a test holds them together.
