@@ -1,0 +1,106 @@
+package events
+
+import (
+	"encoding/json"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/package-url/packageurl-go"
+
+	"github.com/org/idp/internal/record"
+)
+
+// specVersion is the version of CDEvents; eventVersion is that of each of its service events there.
+const (
+	specVersion  = "0.5.0"
+	eventVersion = "0.3.0"
+)
+
+const contentType = "application/cloudevents+json"
+
+// cloudEvent is CloudEvents 1.0 in structured mode, filled from the CDEvent as CDEvents' binding says: id, source, type
+// and subject are equal in both.
+type cloudEvent struct {
+	SpecVersion     string    `json:"specversion"`
+	ID              string    `json:"id"`
+	Source          string    `json:"source"`
+	Type            string    `json:"type"`
+	Subject         string    `json:"subject"`
+	Time            time.Time `json:"time"`
+	DataContentType string    `json:"datacontenttype"`
+	Data            cdEvent   `json:"data"`
+}
+
+type cdEvent struct {
+	Context               cdContext `json:"context"`
+	Subject               cdSubject `json:"subject"`
+	CustomData            custom    `json:"customData"`
+	CustomDataContentType string    `json:"customDataContentType"`
+}
+
+type cdContext struct {
+	SpecVersion string    `json:"specversion"`
+	ID          string    `json:"id"`
+	Source      string    `json:"source"`
+	Type        string    `json:"type"`
+	Timestamp   time.Time `json:"timestamp"`
+}
+
+type cdSubject struct {
+	ID      string    `json:"id"`
+	Source  string    `json:"source"`
+	Content cdContent `json:"content"`
+}
+
+type cdContent struct {
+	Environment cdReference `json:"environment"`
+	ArtifactID  string      `json:"artifactId"`
+}
+
+type cdReference struct {
+	ID string `json:"id"`
+}
+
+// custom is what CDEvents has no field for.
+type custom struct {
+	Delivery string         `json:"delivery"`
+	Outcome  record.Outcome `json:"outcome"`
+	Service  record.Service `json:"service"`
+	Source   record.Source  `json:"source"`
+	Run      record.Run     `json:"run"`
+}
+
+// event is the same, byte for byte, each time it is made from the same record, so that a receiver recognises a resend.
+func (h happening) event() cloudEvent {
+	source := (&url.URL{Path: "/" + h.rec.Source.Repository}).String()
+	typ := "dev.cdevents." + h.kind + "." + eventVersion
+	id := h.rec.ID + "-" + strings.TrimPrefix(h.kind, "service.")
+	data := cdEvent{
+		Context: cdContext{SpecVersion: specVersion, ID: id, Source: source, Type: typ, Timestamp: h.time},
+		Subject: cdSubject{ID: h.rec.Service.Name, Source: source, Content: cdContent{
+			Environment: cdReference{ID: h.rec.Environment}, ArtifactID: h.purl()}},
+		CustomData: custom{Delivery: h.rec.ID, Outcome: h.rec.Outcome, Service: h.rec.Service, Source: h.rec.Source,
+			Run: h.rec.Run},
+		CustomDataContentType: "application/json",
+	}
+	return cloudEvent{SpecVersion: "1.0", ID: id, Source: source, Type: typ, Subject: h.rec.Service.Name, Time: h.time,
+		DataContentType: "application/json", Data: data}
+}
+
+// purl names the image as purl's type oci does: the last part of the repository, the digest, and the whole repository as
+// a qualifier.
+func (h happening) purl() string {
+	name, qualifiers := h.rec.Service.Name, map[string]string{}
+	if image := h.rec.Artifact.Image; image != "" {
+		name = path.Base(image)
+		qualifiers["repository_url"] = image
+	}
+	return packageurl.NewPackageURL(packageurl.TypeOCI, "", name, h.digest, packageurl.QualifiersFromMap(qualifiers), "").ToString()
+}
+
+func encode(e cloudEvent) ([]byte, error) {
+	body, err := json.MarshalIndent(e, "", "  ")
+	return append(body, '\n'), err
+}
