@@ -1,0 +1,156 @@
+// Package build makes an OCI image of a Go service without Docker, and a CycloneDX SBOM of the modules that are linked
+// into it. The same commit, platform and Go toolchain give the same digest, wherever the checkout is.
+package build
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/record"
+)
+
+// Names of what is written to the output folder.
+const (
+	LayoutDir = "image"
+	SBOMFile  = "sbom.cdx.json"
+)
+
+// Inputs of build.
+type Inputs struct {
+	// Platform is OS/ARCH of the image. Empty means linux on this machine's architecture, for a cluster of the same
+	// kind; the local target, which runs the program right here, sets this machine's own.
+	Platform string
+
+	// Filled in by the app.
+
+	Dir        string    // the service's folder
+	Out        string    // folder for the image layout and the SBOM
+	Service    string    // name from idp.yaml; the program's name in the image
+	Main       string    // Go package of the program, relative to Dir; empty means Dir itself
+	Port       int       // that the service listens on; 0 exposes none
+	Repository string    // OWNER/NAME
+	Source     string    // URL of the repository; a path on this machine is not shown in the image
+	Path       string    // Dir in the repository, with slashes; empty at its root
+	Commit     string    // 40 hex digits
+	Time       time.Time // of the commit; the image's and the SBOM's only time
+	Ref        string    // full name of the branch or tag
+	Version    string    // for people; empty takes the commit
+}
+
+// Declare declares what users may set.
+func (in *Inputs) Declare(s *action.Set) {
+	s.String(&in.Platform, action.Input{Name: "platform", Example: "linux/arm64",
+		Usage: "Platform of the image, as OS/ARCH. Default: linux on the architecture of this machine, or this machine itself for the local target."})
+}
+
+// Deps is what build needs from outside.
+type Deps struct {
+	// Environ is the environment as in os.Environ. Only what keeps describes reaches the Go toolchain.
+	Environ  []string
+	Progress action.Progress
+}
+
+// Outputs of build.
+type Outputs = action.Result[record.Build]
+
+// Run compiles the service and writes its image and SBOM to the output folder, each in one step at the very end.
+func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
+	out := Outputs{Tool: record.Tool{Name: "go"}}
+	if deps.Progress == nil {
+		deps.Progress = func(string) {}
+	}
+	if err := in.normalize(); err != nil {
+		return out, err
+	}
+	out.Evidence.Platform = in.Platform
+	if err := os.MkdirAll(in.Out, 0o755); err != nil { // #nosec G301 -- reports are for everyone on the runner to read
+		return out, notWritable(in.Out, err)
+	}
+	tmp, err := os.MkdirTemp(in.Out, ".build-*")
+	if err != nil {
+		return out, notWritable(in.Out, err)
+	}
+	defer func() { _ = os.RemoveAll(tmp) }()
+
+	program, err := compile(ctx, in, deps, filepath.Join(tmp, "bin"))
+	out.Tool.Version, out.Evidence.Go = program.goVersion, program.goVersion
+	if err != nil {
+		return out, err
+	}
+	out.Evidence.Parameters, out.Evidence.Materials = program.parameters, program.materials()
+
+	deps.Progress("putting the image together")
+	img, err := assemble(in, program.file)
+	if err != nil {
+		return out, err
+	}
+	sbom, err := bom(in, program, img.digest)
+	if err != nil {
+		return out, err
+	}
+	if err := publish(ctx, in.Out, filepath.Join(tmp, "layout"), img, sbom); err != nil {
+		return out, err
+	}
+	out.Evidence.Digest, out.Evidence.Size = img.digest, img.size
+	out.Evidence.Layout, out.Evidence.SBOM = filepath.Join(in.Out, LayoutDir), filepath.Join(in.Out, SBOMFile)
+	out.Evidence.Components = len(program.modules)
+	out.Summary = summary(out.Evidence)
+	return out, nil
+}
+
+var platformForm = regexp.MustCompile(`^[a-z0-9]+/[a-z0-9]+$`)
+
+// normalize fills defaults and checks what does not depend on the toolchain.
+func (in *Inputs) normalize() error {
+	if in.Platform == "" {
+		in.Platform = "linux/" + runtime.GOARCH
+	}
+	if !platformForm.MatchString(in.Platform) {
+		return fault.BadInputf("platform %q is not OS/ARCH, such as linux/arm64", in.Platform)
+	}
+	main := path.Clean(filepath.ToSlash(in.Main)) // of "" it is "."
+	if path.IsAbs(main) || !filepath.IsLocal(filepath.FromSlash(main)) {
+		return fault.BadInputf("main: %q is not a folder below that of idp.yaml", in.Main).
+			WithNext("Name the folder of package main relative to idp.yaml, such as main: cmd/" + in.Service)
+	}
+	in.Main = main
+	if in.Version == "" {
+		in.Version = in.Commit
+	}
+	var err error
+	if in.Dir, err = filepath.Abs(in.Dir); err != nil {
+		return err
+	}
+	in.Out, err = filepath.Abs(in.Out)
+	return err
+}
+
+// root is the repository's working tree.
+func (in *Inputs) root() string {
+	if in.Path == "" {
+		return in.Dir
+	}
+	return filepath.Join(in.Dir, strings.Repeat("../", strings.Count(in.Path, "/")+1))
+}
+
+func (in *Inputs) os() string   { os, _, _ := strings.Cut(in.Platform, "/"); return os }
+func (in *Inputs) arch() string { _, arch, _ := strings.Cut(in.Platform, "/"); return arch }
+
+func notWritable(dir string, err error) error {
+	return fault.BadInputf("the output folder %s cannot be written: %w", dir, err).
+		WithNext("Name another one: --out DIR")
+}
+
+func summary(b record.Build) string {
+	hash := strings.TrimPrefix(b.Digest, "sha256:")
+	return fmt.Sprintf("sha256:%s…%s  %.1f MB · %d modules in the SBOM", hash[:4], hash[len(hash)-2:], float64(b.Size)/1e6, b.Components)
+}

@@ -1,0 +1,210 @@
+package build
+
+import (
+	"bytes"
+	"context"
+	"debug/buildinfo"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/proc"
+	"github.com/org/idp/internal/record"
+)
+
+// program is a compiled service and what it is made of.
+type program struct {
+	file       string
+	goVersion  string // without "go"
+	parameters []string
+	modules    []module // the program's own first, then by path, the standard library last
+}
+
+// toolchain calls go in the service's folder.
+type toolchain struct {
+	dir string
+	env []string
+}
+
+// flags make the output depend on the commit and the toolchain alone: no paths, no build ID, no state of the checkout.
+var flags = []string{"-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid="}
+
+// compile builds the program into the folder to.
+func compile(ctx context.Context, in Inputs, deps Deps, to string) (program, error) {
+	var p program
+	g := toolchain{dir: in.Dir, env: environ(deps.Environ, "CGO_ENABLED=0", "GOOS="+in.os(), "GOARCH="+in.arch(),
+		"GIT_TERMINAL_PROMPT=0", "LC_ALL=C")}
+	deps.Progress("reading the module")
+	mode, err := g.module(ctx, in, &p)
+	if err != nil {
+		return p, err
+	}
+	main := "./" + in.Main
+	packages, err := g.packages(ctx, in, mode, main)
+	if err != nil {
+		return p, err
+	}
+	deps.Progress("compiling")
+	p.file = filepath.Join(to, filepath.Base(in.Service))
+	args := append([]string{"build", mode}, flags...)
+	args = append(args, "-json", "-o", p.file, main)
+	if stdout, err := g.run(ctx, args...); err != nil {
+		return p, broken(err, buildOutput(stdout))
+	}
+	info, err := buildinfo.ReadFile(p.file)
+	if err != nil {
+		return p, fault.Undeterminedf("the program says nothing of the modules in it: %w", err)
+	}
+	p.parameters = append([]string{mode}, flags...)
+	for _, s := range info.Settings { // among them every GO* variable and tag that shaped the program
+		if !strings.HasPrefix(s.Key, "vcs") && !slices.Contains(p.parameters, s.Key+"="+s.Value) && s.Key != "-trimpath" && s.Key != "-ldflags" {
+			p.parameters = append(p.parameters, s.Key+"="+s.Value)
+		}
+	}
+	p.modules, err = linked(in, info, packages)
+	return p, err
+}
+
+// module finds the module that governs the service's folder and gives the flag that keeps go.mod as it is. A workspace or
+// module file outside of the repository would make the image depend on more than the commit.
+func (g *toolchain) module(ctx context.Context, in Inputs, p *program) (string, error) {
+	stdout, err := g.run(ctx, "env", "-json", "GOMOD", "GOWORK", "GOVERSION")
+	if err != nil {
+		return "", broken(err, nil)
+	}
+	var env struct{ GOMOD, GOWORK, GOVERSION string }
+	if err := json.Unmarshal(stdout, &env); err != nil {
+		return "", fault.Undeterminedf("go env gave no JSON: %w", err)
+	}
+	p.goVersion, _, _ = strings.Cut(strings.TrimPrefix(env.GOVERSION, "go"), " ")
+	if !within(in.root(), env.GOMOD) {
+		return "", fault.BadInputf("there is no go.mod in %s or above it in the repository; build makes images of Go services", in.Dir).
+			WithNext("For a Go service: go mod init MODULE && go mod tidy, then commit go.mod and go.sum")
+	}
+	governing := env.GOMOD
+	if env.GOWORK != "" && env.GOWORK != "off" {
+		if within(in.root(), env.GOWORK) {
+			governing = env.GOWORK
+		} else {
+			g.env = append(g.env, "GOWORK=off")
+		}
+	}
+	if record.Exists(filepath.Join(filepath.Dir(governing), "vendor", "modules.txt")) {
+		return "-mod=vendor", nil
+	}
+	return "-mod=readonly", nil
+}
+
+// within tells whether file is below dir, also when either is named through a symlink.
+func within(dir, file string) bool {
+	if !filepath.IsAbs(file) || file == os.DevNull {
+		return false
+	}
+	realDir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return false
+	}
+	realFile, err := filepath.EvalSymlinks(file)
+	if err != nil {
+		return false
+	}
+	rel, err := filepath.Rel(realDir, realFile)
+	return err == nil && filepath.IsLocal(rel)
+}
+
+// listed is a package as go list shows it.
+type listed struct {
+	ImportPath, Name  string
+	Standard, DepOnly bool
+	Imports           []string
+	ImportMap         map[string]string
+	Module            *struct{ Path string }
+	Error             *struct{ Err string }
+}
+
+// packages lists the program's package and all that it imports, and makes sure that it is a program.
+func (g *toolchain) packages(ctx context.Context, in Inputs, mode, main string) ([]listed, error) {
+	if info, err := os.Stat(filepath.Join(in.Dir, filepath.FromSlash(in.Main))); err != nil || !info.IsDir() {
+		return nil, noProgram(in, "there is no such folder")
+	}
+	stdout, err := g.run(ctx, "list", mode, "-e", "-deps", "-json=ImportPath,Name,Standard,DepOnly,Imports,ImportMap,Module,Error", main)
+	if err != nil {
+		return nil, broken(err, nil)
+	}
+	var all []listed
+	for d := json.NewDecoder(bytes.NewReader(stdout)); ; {
+		var one listed
+		err := d.Decode(&one)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, fault.Undeterminedf("go list gave no JSON: %w", err)
+		}
+		all = append(all, one)
+	}
+	i := slices.IndexFunc(all, func(l listed) bool { return !l.DepOnly })
+	switch {
+	case i < 0:
+		return nil, noProgram(in, "it has no Go package")
+	case all[i].Name == "" && all[i].Error != nil:
+		return nil, noProgram(in, firstLine(all[i].Error.Err))
+	case all[i].Name != "main":
+		return nil, noProgram(in, "it is package "+all[i].Name)
+	}
+	return all, nil
+}
+
+func noProgram(in Inputs, why string) error {
+	return fault.BadInputf("main: %s is not a program: %s", in.Main, why).
+		WithNext("Name the folder of package main in idp.yaml, such as main: cmd/" + in.Service)
+}
+
+func (g *toolchain) run(ctx context.Context, args ...string) ([]byte, error) {
+	return proc.Run(ctx, proc.Command{Dir: g.dir, Env: g.env, Name: "go", Args: args})
+}
+
+// buildOutput is what the compiler said, from the events of go build -json; see go help buildjson.
+func buildOutput(stdout []byte) []string {
+	var text strings.Builder
+	for d := json.NewDecoder(bytes.NewReader(stdout)); ; {
+		var event struct{ Action, Output string }
+		if err := d.Decode(&event); err != nil {
+			return lines(text.String())
+		}
+		if event.Action == "build-output" {
+			text.WriteString(event.Output)
+		}
+	}
+}
+
+func lines(text string) []string {
+	var all []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimRight(line, "\r\n"); strings.TrimSpace(line) != "" {
+			all = append(all, line)
+		}
+	}
+	return all
+}
+
+func firstLine(text string) string {
+	if all := lines(text); len(all) > 0 {
+		return strings.TrimSpace(all[0])
+	}
+	return text
+}
+
+// stderr is what a failed tool wrote there, or how it failed.
+func stderr(err error) []string {
+	var e *proc.Error
+	if errors.As(err, &e) && strings.TrimSpace(e.Stderr) != "" {
+		return lines(e.Stderr)
+	}
+	return lines(err.Error())
+}

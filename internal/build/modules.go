@@ -1,0 +1,124 @@
+package build
+
+import (
+	"debug/buildinfo"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/package-url/packageurl-go"
+
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/record"
+)
+
+// stdlib names the standard library among modules, as vulnerability scanners do.
+const stdlib = "stdlib"
+
+// module is one module linked into the program.
+type module struct {
+	path    string // as it is imported
+	actual  string // path of the code that was compiled: that of the replacement where there is one
+	version string // empty for a folder that replaces a module
+	sum     string // h1: as in go.sum; empty for what has none
+	folder  string // relative folder that replaces the module; empty otherwise
+	needs   []string
+}
+
+func (m module) purl() string {
+	namespace, name := "", m.actual
+	if i := strings.LastIndex(m.actual, "/"); i >= 0 {
+		namespace, name = m.actual[:i], m.actual[i+1:]
+	}
+	return packageurl.NewPackageURL(packageurl.TypeGolang, namespace, name, m.version, nil, "").ToString()
+}
+
+// linked joins what the linker wrote into the program, which is the truth on versions, with who imports whom. The import
+// graph, unlike go mod graph, names what was selected and linked, and needs neither network nor more than vendor/.
+func linked(in Inputs, info *buildinfo.BuildInfo, packages []listed) ([]module, error) {
+	version, _, _ := strings.Cut(strings.TrimPrefix(info.GoVersion, "go"), " ")
+	modules := []module{{path: info.Main.Path, actual: info.Main.Path, version: in.Commit}}
+	for _, d := range info.Deps {
+		modules = append(modules, dependency(d, in.Commit))
+	}
+	slices.SortStableFunc(modules[1:], func(a, b module) int { return strings.Compare(a.path, b.path) })
+	modules = append(modules, module{path: stdlib, actual: stdlib, version: version})
+
+	needs := imports(packages)
+	for i, m := range modules {
+		found, ok := needs[m.path]
+		if !ok {
+			return nil, fault.Undeterminedf("module %s is in the program and not in its imports, so the SBOM would be wrong", m.path)
+		}
+		modules[i].needs = found
+		delete(needs, m.path)
+	}
+	for path := range needs {
+		return nil, fault.Undeterminedf("module %s is imported and not in the program, so the SBOM would be wrong", path)
+	}
+	return modules, nil
+}
+
+func dependency(d *debug.Module, commit string) module {
+	m := module{path: d.Path, actual: d.Path, version: d.Version, sum: d.Sum}
+	switch {
+	case d.Replace != nil && d.Replace.Sum == "" && isFolder(d.Replace.Path):
+		m.version, m.sum = "", ""
+		if !strings.HasPrefix(d.Replace.Path, "/") && !strings.Contains(d.Replace.Path, `:\`) { // no paths of this machine
+			m.folder = d.Replace.Path
+		}
+	case d.Replace != nil:
+		m.actual, m.version, m.sum = d.Replace.Path, d.Replace.Version, d.Replace.Sum
+	case d.Version == "(devel)": // of the same workspace, so of the same commit
+		m.version = commit
+	}
+	return m
+}
+
+// isFolder tells a folder from a module path, as go.mod does.
+func isFolder(path string) bool {
+	return strings.HasPrefix(path, "./") || strings.HasPrefix(path, "../") || strings.HasPrefix(path, "/") ||
+		strings.HasPrefix(path, `.\`) || strings.HasPrefix(path, `..\`) || strings.Contains(path, `:\`) || path == "." || path == ".."
+}
+
+// imports says for each module which other modules its packages import, sorted.
+func imports(packages []listed) map[string][]string {
+	owner := map[string]string{}
+	for _, p := range packages {
+		switch {
+		case p.Standard:
+			owner[p.ImportPath] = stdlib
+		case p.Module != nil:
+			owner[p.ImportPath] = p.Module.Path
+		}
+	}
+	needs := map[string][]string{}
+	for _, p := range packages {
+		from, ok := owner[p.ImportPath]
+		if !ok {
+			continue
+		}
+		needs[from] = slices.Concat(needs[from], []string{})
+		for _, path := range p.Imports {
+			if mapped, ok := p.ImportMap[path]; ok {
+				path = mapped
+			}
+			if to := owner[path]; to != "" && to != from && !slices.Contains(needs[from], to) {
+				needs[from] = append(needs[from], to)
+			}
+		}
+	}
+	for _, list := range needs {
+		slices.Sort(list)
+	}
+	return needs
+}
+
+// materials lists the modules but the program's own, which the commit names.
+func (p program) materials() []record.Material {
+	var all []record.Material
+	for _, m := range p.modules[min(1, len(p.modules)):] {
+		all = append(all, record.Material{URI: m.purl(), Sum: m.sum})
+	}
+	return all
+}

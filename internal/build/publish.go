@@ -1,0 +1,54 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+
+	"github.com/org/idp/internal/record"
+)
+
+// publish writes the layout to the folder tmp, which is on the same file system, and only when all of it is there puts it
+// in the place of the last one, then the SBOM.
+func publish(ctx context.Context, out, tmp string, img image, sbom []byte) error {
+	l, err := layout.Write(tmp, empty.Index)
+	if err != nil {
+		return notWritable(out, err)
+	}
+	if err := l.AppendImage(img.Image); err != nil {
+		return notWritable(out, err)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err := replace(filepath.Join(out, LayoutDir), tmp); err != nil {
+		return notWritable(out, err)
+	}
+	if err := record.WriteFile(filepath.Join(out, SBOMFile), sbom, 0o644); err != nil {
+		return notWritable(out, err)
+	}
+	return nil
+}
+
+// replace moves the folder with to the place of old, which is back in its place when that fails. There is no way to swap
+// folders in one step on all systems, so a kill between the two moves leaves none, never half of one.
+func replace(old, with string) error {
+	aside := with + "-old"
+	err := os.Rename(old, aside)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	had := err == nil
+	if err := os.Rename(with, old); err != nil {
+		if had {
+			return errors.Join(err, os.Rename(aside, old))
+		}
+		return err
+	}
+	return nil // aside is in the folder that the caller removes
+}
