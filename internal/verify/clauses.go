@@ -108,23 +108,30 @@ func (c *court) scan(stage, failOn string) (string, error) {
 		max(c.now.Sub(newest.Scan.FinishedOn), 0).Round(time.Second)), nil
 }
 
+// results gives those of one stage that are about the source of this image.
 func (c *court) results(stage string) ([]attest.TestResult, error) {
 	list, err := c.of(attest.PredicateTestResult, stage+" result")
 	if err != nil {
 		return nil, err
 	}
 	var results []attest.TestResult
+	objection := c.absent(stage + " result")
 	for _, s := range list {
 		var r attest.TestResult
 		if err := decode(s.Predicate, &r); err != nil {
 			return nil, err
 		}
-		if r.Scan != nil && r.Scan.Stage == stage {
-			results = append(results, r)
+		if r.Scan == nil || r.Scan.Stage != stage {
+			continue
 		}
+		if err := c.sameCommit(r.Scan.Commit); err != nil {
+			objection = err
+			continue
+		}
+		results = append(results, r)
 	}
 	if len(results) == 0 {
-		return nil, c.absent(stage + " result")
+		return nil, objection
 	}
 	return results, nil
 }
@@ -137,9 +144,6 @@ func (c *court) judge(r attest.TestResult, stage, failOn string) error {
 	scan := r.Scan
 	if scan.Coverage.Expected != scan.Coverage.Scanned {
 		return fmt.Errorf("the scan covered %d of %d %s", scan.Coverage.Scanned, scan.Coverage.Expected, scan.Coverage.Unit)
-	}
-	if err := c.sameCommit(scan.Commit); err != nil {
-		return err
 	}
 	today, err := finding.ParseThreshold(failOn)
 	if err != nil {
