@@ -51,9 +51,7 @@ func (d *deployment) back(ctx context.Context, cancelled bool, r, before *local.
 		return "nothing is live"
 	}
 	if before.Name != r.Name && d.target.Alive(before.Name) {
-		ctx, cancel := context.WithTimeout(ctx, restoreLimit)
-		defer cancel()
-		if d.target.Healthy(ctx, before, d.deps.Client) {
+		if d.answers(ctx, before) {
 			return "back on " + short(before.Digest) + " (healthy)"
 		}
 		return short(before.Digest) + " is still live, but not healthy"

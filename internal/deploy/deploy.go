@@ -160,15 +160,26 @@ func (d *deployment) converge(ctx context.Context, out *Outputs) error {
 	}
 	run, alive := d.target.Running(current.Name)
 	switch {
-	case alive && d.target.Healthy(ctx, current, d.deps.Client):
+	case alive && d.answers(ctx, current):
 		d.live(out, current, run)
 		out.Summary = "already live, nothing changed"
 		return nil
 	case !alive && current.Runnable() == nil:
 		return d.again(ctx, current, out)
 	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	// It runs but does not answer, or its files are damaged: a fresh copy takes its place.
 	return d.replace(ctx, current, out)
+}
+
+// answers gives a live release a few seconds to answer, so that one slow answer does not replace it.
+func (d *deployment) answers(ctx context.Context, r *local.Release) bool {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	_, err := d.target.WaitHealthy(ctx, r, d.deps.Client)
+	return err == nil
 }
 
 // again starts the current release, which was stopped.

@@ -98,3 +98,20 @@ func Stop(ctx context.Context, in Inputs, deps Deps) ([]string, error) {
 	defer unlock()
 	return d.target.StopAll(ctx)
 }
+
+// Live gives the address of the release that runs now, without asking it anything; empty where none does.
+func Live(in Inputs, deps Deps) (string, error) {
+	target, err := local.Open(in.StateDir, deps.Now)
+	if err != nil {
+		return "", err
+	}
+	current, err := target.Current()
+	if err != nil || current == nil {
+		return "", err
+	}
+	run, alive := target.Running(current.Name)
+	if !alive {
+		return "", nil
+	}
+	return run.URL, nil
+}

@@ -48,12 +48,6 @@ func (t *Target) WaitHealthy(ctx context.Context, r *Release, client *http.Clien
 	}
 }
 
-// Healthy asks once.
-func (t *Target) Healthy(ctx context.Context, r *Release, client *http.Client) bool {
-	var seen Observation
-	return t.observe(ctx, r, client, &seen) && seen.Status.Supervisor.Alive()
-}
-
 // observe tells whether the service answered 200. An answer counts only when the service was the same process before and
 // after, and, where the system tells, when the port is its own: a stranger on the port proves nothing.
 func (t *Target) observe(ctx context.Context, r *Release, client *http.Client, seen *Observation) bool {
