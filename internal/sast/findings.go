@@ -2,6 +2,7 @@ package sast
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,7 +26,7 @@ const (
 type builder struct {
 	root       string
 	issues     []*issue.Issue
-	suppressed []string // one line for each finding that a #nosec suppresses
+	suppressed map[string][]string // places of the findings that a #nosec suppresses, by rule
 	gaps       []string
 }
 
@@ -33,6 +34,8 @@ func (b *builder) add(issues []*issue.Issue) { b.issues = append(b.issues, issue
 
 // finish gives the findings in order, and the number of suppressed ones.
 func (b *builder) finish() ([]finding.Finding, int) {
+	suppressed := 0
+	b.suppressed = map[string][]string{}
 	src := sources{root: b.root, lines: map[string][]string{}, secret: map[string]bool{}}
 	var placed []finding.Finding
 	for _, i := range b.issues {
@@ -45,7 +48,8 @@ func (b *builder) finish() ([]finding.Finding, int) {
 			src.hide(f)
 		}
 		if len(i.Suppressions) > 0 {
-			b.suppressed = append(b.suppressed, fmt.Sprintf("suppressed by #nosec: %s %s", f.Rule, f.Place()))
+			b.suppressed[f.Rule] = append(b.suppressed[f.Rule], f.Place())
+			suppressed++
 			continue
 		}
 		placed = append(placed, f)
@@ -56,8 +60,17 @@ func (b *builder) finish() ([]finding.Finding, int) {
 		f.Snippet = src.snippet(*f)
 	}
 	finding.Number(placed)
-	slices.Sort(b.suppressed)
-	return placed, len(b.suppressed)
+	return placed, suppressed
+}
+
+// left names what was suppressed, one line a rule.
+func (b *builder) left() []string {
+	var lines []string
+	for _, rule := range slices.Sorted(maps.Keys(b.suppressed)) {
+		slices.Sort(b.suppressed[rule])
+		lines = append(lines, "suppressed by #nosec: "+rule+" in "+strings.Join(b.suppressed[rule], ", "))
+	}
+	return lines
 }
 
 // place makes a finding of an issue, all but what is taken from the source.
@@ -107,16 +120,19 @@ func severity(s issue.Score) finding.Severity {
 	return finding.High
 }
 
-// title is gosec's description, which names types and permissions but for credentials could one day name the value.
+// title is gosec's description, but not for credentials, where it names what matched.
 func title(i *issue.Issue) string {
 	if i.RuleID == credentials {
 		return "Potential hardcoded credentials"
 	}
 	what := strings.TrimRight(strings.Join(strings.Fields(i.What), " "), ".")
-	first, size := utf8.DecodeRuneInString(what)
 	if what == "" {
 		return i.RuleID
 	}
+	if word, _, _ := strings.Cut(what, " "); strings.ContainsAny(word, ".(") {
+		return what // begins with a name of Go's
+	}
+	first, size := utf8.DecodeRuneInString(what)
 	return string(unicode.ToUpper(first)) + what[size:]
 }
 

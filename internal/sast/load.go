@@ -7,6 +7,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -53,6 +54,11 @@ func load(ctx context.Context, s survey) (loaded, error) {
 		l.packages = append(l.packages, pkg)
 	}
 	l.gaps = append(l.gaps, missing(s, l.packages)...)
+	for _, path := range slices.Sorted(maps.Keys(s.packages)) {
+		for _, e := range s.packages[path].DepsErrors {
+			all = append(all, packages.Error{Pos: e.Pos, Msg: e.Err, Kind: packages.ListError})
+		}
+	}
 	l.compile = compilerLines(s.root, all)
 	return l, tooOld(all)
 }
@@ -72,24 +78,30 @@ func missing(s survey, pkgs []*packages.Package) []string {
 }
 
 // compilerLines puts what went wrong first before its consequences: a package that cannot be imported is a consequence of
-// an error in that package.
+// an error in that package, and what the compiler printed for it says the same again.
 func compilerLines(root string, errs []packages.Error) []string {
 	rank := func(e packages.Error) int {
 		switch {
 		case strings.Contains(e.Msg, "could not import"):
+			return 2
+		case strings.HasPrefix(strings.TrimSpace(e.Msg), "#"):
 			return 3
 		case e.Kind == packages.ParseError:
 			return 0
-		case e.Pos == "" || e.Pos == "-":
-			return 2
 		}
 		return 1
 	}
 	slices.SortStableFunc(errs, func(a, b packages.Error) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Pos, b.Pos))
+		return cmp.Compare(rank(a), rank(b))
 	})
 	var lines []string
 	for _, e := range errs {
+		if strings.HasPrefix(e.Msg, "\t") {
+			continue // a further position of the error before it
+		}
+		if len(lines) > 0 && rank(e) > rank(errs[0]) && rank(e) >= 2 {
+			break
+		}
 		text := strings.TrimSpace(e.Msg)
 		if e.Pos != "" && e.Pos != "-" {
 			text = e.Pos + ": " + text

@@ -20,6 +20,7 @@ package sast
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -86,13 +87,17 @@ func run(ctx context.Context, in Inputs, deps Deps, k kit) (Outputs, error) {
 }
 
 func summary(s scanned) string {
+	tool := scanner + " " + strings.TrimSuffix(Version, ".0")
+	if s.scanned == 0 {
+		return tool + " · nothing scanned"
+	}
 	covered := finding.Plural(s.expected, "package")
 	if s.scanned != s.expected {
 		covered = fmt.Sprintf("%d of %s", s.scanned, covered)
 	}
 	fresh, known := finding.Count(s.findings)
 	parts := []string{
-		scanner + " " + strings.TrimSuffix(Version, ".0"),
+		tool,
 		covered,
 		fmt.Sprintf("%d new, %d known", fresh.Total(), known.Total()),
 	}
@@ -104,8 +109,8 @@ func summary(s scanned) string {
 
 // withFindings adds what the gate already refuses to an error that outranks the gate.
 func withFindings(err, gate error) error {
-	e, ok := err.(*fault.Error)
-	if !ok || fault.KindOf(gate) != fault.Failed {
+	var e *fault.Error
+	if !errors.As(err, &e) || fault.KindOf(gate) != fault.Failed {
 		return err
 	}
 	detail := append([]string{"Found in what was scanned:"}, fault.Lines(gate)[1:]...)

@@ -47,14 +47,17 @@ func scan(ctx context.Context, dir string, progress action.Progress, k kit) (sca
 	b := builder{root: s.root}
 	for _, r := range results {
 		out.files += r.files
-		if len(r.gaps) == 0 && !l.broken[r.path] {
-			out.scanned++
+		b.add(r.issues)
+		if l.broken[r.path] {
+			continue // what gosec could not do with it follows from what is said already
 		}
 		gaps = append(gaps, r.gaps...)
-		b.add(r.issues)
+		if len(r.gaps) == 0 {
+			out.scanned++
+		}
 	}
 	out.findings, out.suppressed = b.finish()
-	out.left = append(out.left, b.suppressed...)
+	out.left = append(out.left, b.left()...)
 	gaps = append(gaps, b.gaps...)
 	if err != nil {
 		return out, err
@@ -104,12 +107,15 @@ func verdict(s scanned, compile, gaps []string) error {
 			WithDetail(limited(slices.Concat(compile[1:], gaps))...).
 			WithDetail(rule).
 			WithNext("See what the compiler says: go build ./...")
-	case len(gaps) > 0 || s.scanned != s.expected || s.expected == 0:
-		return fault.Undeterminedf("could not be determined: %d of %s scanned completely",
-			s.scanned, finding.Plural(s.expected, "package")).
+	case s.scanned != s.expected || s.expected == 0:
+		return fault.Undeterminedf("only %d of %s could be scanned", s.scanned, finding.Plural(s.expected, "package")).
 			WithDetail(limited(gaps)...).
 			WithDetail(rule).
 			WithNext("Compare with what go sees: go build ./... && go vet ./...")
+	case len(gaps) > 0:
+		return fault.Undeterminedf("%s", gaps[0]).
+			WithDetail(limited(gaps[1:])...).
+			WithDetail(rule)
 	}
 	return nil
 }

@@ -23,11 +23,15 @@ type listed struct {
 	TestGoFiles, XTestGoFiles []string // left out
 	IgnoredGoFiles            []string // left out
 	InvalidGoFiles            []string // cannot be parsed
-	Error                     *struct{ Pos, Err string }
-	Module                    *struct{ GoVersion string }
+	Error                     *packageError
+	DepsErrors                []packageError
+	Module                    *struct{ GoVersion, Dir string }
 }
 
-const listFields = "Dir,ImportPath,GoFiles,CgoFiles,IgnoredGoFiles,TestGoFiles,XTestGoFiles,InvalidGoFiles,Error,Module"
+// packageError is a problem that the go command has with a package or an import.
+type packageError struct{ Pos, Err string }
+
+const listFields = "Dir,ImportPath,GoFiles,CgoFiles,IgnoredGoFiles,TestGoFiles,XTestGoFiles,InvalidGoFiles,Error,DepsErrors,Module"
 
 // files are the absolute names of the files that a scan of the package has to see.
 func (p listed) files() []string {
@@ -74,10 +78,10 @@ func take(ctx context.Context, dir string) (survey, error) {
 			s.packages[p.ImportPath] = p
 		}
 	}
-	if err := tree.settleIgnored(ctx, s.root); err != nil {
+	if err := tree.settleUnlisted(ctx, s.root); err != nil {
 		return s, err
 	}
-	s.left = tree.reasons()
+	s.left = append(tree.reasons(), s.outside()...)
 	for _, name := range tree.unaccounted() {
 		s.gaps = append(s.gaps, name+": in no package that go lists")
 	}
@@ -90,6 +94,19 @@ func take(ctx context.Context, dir string) (survey, error) {
 	return s, fault.Undeterminedf("go lists no package for this platform, though there is Go code").
 		WithDetail(append(s.left, s.gaps...)...).
 		WithNext("Set GOOS, GOARCH or GOFLAGS=-tags=… to those that the service is built with.")
+}
+
+// outside tells that the folder is only a part of a module: what the module has elsewhere is not this service's to scan.
+func (s survey) outside() []string {
+	for _, p := range s.packages {
+		if p.Module == nil || p.Module.Dir == "" {
+			continue
+		}
+		if rel, err := filepath.Rel(p.Module.Dir, s.root); err == nil && rel != "." && filepath.IsLocal(rel) {
+			return []string{"the rest of the module, outside of " + filepath.ToSlash(rel)}
+		}
+	}
+	return nil
 }
 
 // goList asks the go command about packages. Packages with problems are in the answer, with their Error.

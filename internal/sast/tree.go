@@ -2,16 +2,19 @@ package sast
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/finding"
+	"github.com/org/idp/internal/proc"
 )
 
 // Why a .go file is not scanned.
@@ -19,6 +22,7 @@ const (
 	leftVendor  = "vendored dependencies (vendor)"
 	leftIgnored = "go ignores testdata and names that begin with _ or ."
 	leftTest    = "tests (_test.go)"
+	leftMod     = "go.mod says to ignore them"
 	leftBuild   = "excluded by build constraints on this platform"
 )
 
@@ -31,14 +35,14 @@ type tree struct {
 func walk(ctx context.Context, root string) (*tree, error) {
 	t := &tree{files: map[string]string{}}
 	reasons := map[string]string{".": ""} // by folder
-	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+	err := filepath.WalkDir(root, func(full string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		name, err := filepath.Rel(root, path)
+		name, err := filepath.Rel(root, full)
 		if err != nil || name == "." {
 			return err
 		}
@@ -47,7 +51,7 @@ func walk(ctx context.Context, root string) (*tree, error) {
 			if entry.Name() == ".git" {
 				return filepath.SkipDir
 			}
-			reasons[name] = t.folder(path, filepath.ToSlash(name), entry.Name(), reason)
+			reasons[name] = t.folder(full, filepath.ToSlash(name), entry.Name(), reason)
 			return nil
 		}
 		if filepath.Ext(name) != ".go" {
@@ -69,7 +73,7 @@ func walk(ctx context.Context, root string) (*tree, error) {
 }
 
 // folder is why the .go files of a folder are left out; what holds for its parent holds for it.
-func (t *tree) folder(path, name, base, parent string) string {
+func (t *tree) folder(full, name, base, parent string) string {
 	switch {
 	case parent != "":
 		return parent
@@ -77,15 +81,15 @@ func (t *tree) folder(path, name, base, parent string) string {
 		return leftVendor
 	case base == "testdata" || strings.HasPrefix(base, "_") || strings.HasPrefix(base, "."):
 		return leftIgnored
-	case isFile(filepath.Join(path, "go.mod")):
+	case isFile(filepath.Join(full, "go.mod")):
 		t.nested = append(t.nested, name)
 		return "a module of its own in " + name
 	}
 	return ""
 }
 
-func isFile(path string) bool {
-	info, err := os.Stat(path)
+func isFile(name string) bool {
+	info, err := os.Stat(name)
 	return err == nil && !info.IsDir()
 }
 
@@ -121,12 +125,12 @@ func (t *tree) settle(root string, p listed) {
 	}
 }
 
-// settleIgnored accounts for packages that the pattern ./... passes over because the build constraints exclude all of
-// their files: go names those only when asked for the folder.
-func (t *tree) settleIgnored(ctx context.Context, root string) error {
+// settleUnlisted accounts for packages that the pattern ./... passes over, because the build constraints exclude all of
+// their files or because go.mod says to ignore the folder: go names those only when asked for the folder.
+func (t *tree) settleUnlisted(ctx context.Context, root string) error {
 	folders := map[string]struct{}{}
 	for _, name := range t.unaccounted() {
-		folders["./"+filepath.ToSlash(filepath.Dir(name))] = struct{}{}
+		folders["./"+path.Dir(name)] = struct{}{}
 	}
 	if len(folders) == 0 {
 		return nil
@@ -140,7 +144,36 @@ func (t *tree) settleIgnored(ctx context.Context, root string) error {
 			t.settle(root, p)
 		}
 	}
-	return nil
+	if len(t.unaccounted()) == 0 || !isFile(filepath.Join(root, "go.mod")) {
+		return nil
+	}
+	ignored, err := ignores(ctx, root)
+	for _, name := range t.unaccounted() {
+		if ignored(path.Dir(name)) {
+			t.files[name] = leftMod
+		}
+	}
+	return err
+}
+
+// ignores tells which folders of the module go.mod says to ignore: ./NAME at the root, NAME anywhere.
+func ignores(ctx context.Context, root string) (func(folder string) bool, error) {
+	var mod struct{ Ignore []struct{ Path string } }
+	out, err := proc.Run(ctx, proc.Command{Dir: root, Env: environ(root), Name: "go", Args: []string{"mod", "edit", "-json"}})
+	if err != nil {
+		err = goFault(ctx, root, err)
+	} else if err = json.Unmarshal(out, &mod); err != nil {
+		err = fault.Undeterminedf("the answer of go mod edit cannot be read: %w", err)
+	}
+	return func(folder string) bool {
+		for _, i := range mod.Ignore {
+			within, part := "/"+folder+"/", "/"+path.Clean(i.Path)+"/"
+			if strings.HasPrefix(within, part) || !strings.HasPrefix(i.Path, "./") && strings.Contains(within, part) {
+				return true
+			}
+		}
+		return false
+	}, err
 }
 
 // unaccounted are the files that belong to no listed package and have no reason to be left out.
