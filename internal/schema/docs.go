@@ -105,7 +105,7 @@ func row(f reflect.StructField) string {
 		kind += ", at least " + low
 	}
 	meaning := f.Tag.Get("jsonschema_description")
-	if want := f.Tag.Get("want"); want != "" {
+	if want := f.Tag.Get("want"); want != "" && !strings.HasPrefix(meaning, "Such as") {
 		meaning += " Form: " + want + "."
 	}
 	if want := f.Tag.Get("keyswant"); want != "" {

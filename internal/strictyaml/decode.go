@@ -266,6 +266,9 @@ func describe(n *yaml.Node) string {
 	case "text":
 		return "text " + quote(n.Value)
 	case "a number":
+		if octal.MatchString(n.Value) {
+			return "number " + clean(n.Value, quoteLimit) + " with a leading 0"
+		}
 		return "number " + clean(n.Value, quoteLimit)
 	case "true or false":
 		return clean(n.Value, quoteLimit)

@@ -204,8 +204,8 @@ func in(p Path) string {
 	return " in " + p.String()
 }
 
-// Nearest finds the candidate that a mistyped word most likely stands for: the same but for case, hyphens and
-// underscores, or a few letters away.
+// Nearest finds the candidate that a mistyped word most likely stands for: the same but for case, hyphens, underscores or
+// the order of its letters, or a few letters away.
 func Nearest(word string, candidates []string) (string, bool) {
 	if len(word) > 64 {
 		return "", false
@@ -215,17 +215,28 @@ func Nearest(word string, candidates []string) (string, bool) {
 		if fold(c) == fold(word) {
 			return c, true
 		}
+	}
+	for _, c := range candidates {
+		if sorted(c) == sorted(word) {
+			return c, true
+		}
 		if n := levenshtein.ComputeDistance(word, c); distance < 0 || n < distance {
 			best, distance = c, n
 		}
 	}
-	// Two letters off in four is a transposition such as "prot"; two off in three is another word.
+	// Two letters off in five is a slip; two off in three is another word.
 	limit := max(len(word)/3, min(2, len(word)/2))
 	return best, distance >= 0 && distance <= limit
 }
 
 func fold(s string) string {
 	return strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(s))
+}
+
+func sorted(s string) string {
+	letters := []byte(s)
+	slices.Sort(letters)
+	return string(letters)
 }
 
 // quote shows at most 40 characters of a text, control characters escaped.

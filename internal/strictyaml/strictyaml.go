@@ -17,6 +17,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
@@ -101,6 +102,10 @@ func (d *Document) read(data []byte) *yaml.Node {
 		d.add(1, 1, "the file is larger than 1 MiB")
 		return nil
 	}
+	if line, column, problem := plainText(data); problem != "" {
+		d.add(line, column, problem)
+		return nil
+	}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, more yaml.Node
 	if err := dec.Decode(&doc); err != nil {
@@ -130,9 +135,33 @@ func (d *Document) read(data []byte) *yaml.Node {
 	return root
 }
 
-var syntaxLine = regexp.MustCompile(`^line (\d+): `)
+// plainText finds the first byte that no text file has. The YAML parser refuses most of them too, but says no line.
+func plainText(data []byte) (line, column int, problem string) {
+	line, column = 1, 1
+	for len(data) > 0 {
+		r, size := utf8.DecodeRune(data)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			return line, column, "not UTF-8 text"
+		case r < ' ' && r != '\t' && r != '\n' && r != '\r', r == 0x7f:
+			return line, column, fmt.Sprintf("control character %q is not allowed", r)
+		case r == '\n':
+			line, column = line+1, 0
+		}
+		column++
+		data = data[size:]
+	}
+	return 0, 0, ""
+}
 
-// syntax reports what the YAML parser could not read. It knows lines only, and not in every case.
+var (
+	syntaxLine = regexp.MustCompile(`^line (\d+): `)
+	// The library counts lines from 0 in the messages of its parser, and from 1 in those of its scanner.
+	fromZero = regexp.MustCompile(`^did not find expected (key|'-' indicator|',' or|<document start>|node content)`)
+)
+
+// syntax reports what the YAML parser could not read. It knows lines only, and for the first one not even that. Within a
+// list or mapping the line is where that begins.
 func (d *Document) syntax(err error) {
 	if errors.Is(err, io.EOF) {
 		d.add(1, 1, "the file is empty")
@@ -142,6 +171,9 @@ func (d *Document) syntax(err error) {
 	if m := syntaxLine.FindStringSubmatch(text); m != nil {
 		line, _ = strconv.Atoi(m[1])
 		text = text[len(m[0]):]
+		if fromZero.MatchString(text) {
+			line++
+		}
 	}
 	d.add(line, 1, "not valid YAML: "+clean(text, 120))
 }
