@@ -143,6 +143,17 @@ type Cost struct {
 	Budget     *float64        `json:"budget,omitempty"`
 	Prices     string          `json:"prices" jsonschema_description:"Name and date of the price file."`
 	Containers []ContainerCost `json:"containers"`
+	Volumes    []VolumeCost    `json:"volumes,omitempty"`
+	Left       []string        `json:"left,omitempty" jsonschema_description:"What is not in the estimate, and why."`
+}
+
+// VolumeCost is one claimed volume's share; of a claim template, that of all replicas.
+type VolumeCost struct {
+	Workload  string  `json:"workload" jsonschema_description:"What claims it; a PersistentVolumeClaim of its own, or the workload whose template it is."`
+	Claim     string  `json:"claim"`
+	StorageGB float64 `json:"storageGb" jsonschema_description:"Requested storage of one volume in GB (2^30 bytes)."`
+	Min       float64 `json:"min"`
+	Max       float64 `json:"max"`
 }
 
 // ContainerCost is one container's share.
