@@ -1,0 +1,317 @@
+package attest_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/org/idp/internal/attest"
+	"github.com/org/idp/internal/fault"
+)
+
+func eachMode(t *testing.T, test func(t *testing.T, a *at)) {
+	t.Helper()
+	for name, referrers := range modes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, newRegistry(t, referrers))
+		})
+	}
+}
+
+func attach(t *testing.T, a *at, key *attest.Key, want int, bundles ...[]byte) {
+	t.Helper()
+	added, err := client.Attach(t.Context(), a.ref, key, bundles...)
+	check(t, err)
+	if added != want {
+		t.Fatalf("%d added, expected %d", added, want)
+	}
+}
+
+func read(t *testing.T, a *at, want int) []attest.Attached {
+	t.Helper()
+	attached, err := client.Read(t.Context(), a.ref)
+	check(t, err)
+	if len(attached) != want {
+		t.Fatalf("%d attached, expected %d", len(attached), want)
+	}
+	return attached
+}
+
+func TestAttachConverges(t *testing.T) {
+	t.Parallel()
+	eachMode(t, func(t *testing.T, a *at) {
+		read(t, a, 0)
+		key, other := newKey(t), newKey(t)
+		one := bundleOf(t, key, a.digest, attest.PredicateSignature, nil)
+		same := bundleOf(t, key, a.digest, attest.PredicateSignature, nil) // ECDSA: another signature of the same statement
+		sbom := bundleOf(t, key, a.digest, attest.PredicateSBOM, map[string]int{"version": 1})
+		newer := bundleOf(t, key, a.digest, attest.PredicateSBOM, map[string]int{"version": 2})
+
+		attach(t, a, key, 2, one, same, sbom)
+		attach(t, a, key, 0, same, sbom)
+		attach(t, a, key, 1, newer)
+		attach(t, a, other, 1, bundleOf(t, other, a.digest, attest.PredicateSignature, nil))
+		for _, got := range read(t, a, 4) {
+			if _, err := key.Verify(t.Context(), got.Bundle, a.digest); err != nil {
+				if _, err := other.Verify(t.Context(), got.Bundle, a.digest); err != nil {
+					t.Errorf("%s: %v", got.Manifest, err)
+				}
+			}
+		}
+	})
+}
+
+// A broken copy of a statement must not keep the true one out.
+func TestAttachIsNotBlockedByABrokenCopy(t *testing.T) {
+	t.Parallel()
+	a := newRegistry(t, true)
+	key := newKey(t)
+	good := bundleOf(t, key, a.digest, attest.PredicateSignature, nil)
+	broken := edit(t, good, []any{map[string]any{"sig": base64.StdEncoding.EncodeToString([]byte("no"))}}, "dsseEnvelope", "signatures")
+	if _, err := client.Attach(t.Context(), a.ref, key, broken); err == nil {
+		t.Fatal("a broken signature is attached")
+	}
+	put(t, a, broken, attest.BundleType)
+	attach(t, a, key, 1, good)
+	read(t, a, 2)
+}
+
+// put attaches any bytes as a referrer with a single layer of the given type.
+func put(t *testing.T, a *at, layer []byte, mediaType string) v1.Hash {
+	t.Helper()
+	subject, err := name.NewDigest(a.ref)
+	check(t, err)
+	desc, err := remote.Head(subject)
+	check(t, err)
+	img := mutate.MediaType(mutate.ConfigMediaType(empty.Image, types.MediaType("application/vnd.oci.empty.v1+json")), types.OCIManifestSchema1)
+	img, err = mutate.AppendLayers(img, static.NewLayer(layer, types.MediaType(mediaType)))
+	check(t, err)
+	img = mutate.Subject(img, *desc).(v1.Image)
+	h, err := img.Digest()
+	check(t, err)
+	check(t, remote.Write(subject.Context().Digest(h.String()), img))
+	return h
+}
+
+func TestReadLeavesOutOtherReferrers(t *testing.T) {
+	t.Parallel()
+	eachMode(t, func(t *testing.T, a *at) {
+		put(t, a, []byte("a signature of another kind"), "application/pgp-signature")
+		key := newKey(t)
+		attach(t, a, key, 1, bundleOf(t, key, a.digest, attest.PredicateSignature, nil))
+		read(t, a, 1)
+	})
+}
+
+func TestReadRefusesWhatItCannotRead(t *testing.T) {
+	t.Parallel()
+	notStatement := func(t *testing.T, a *at) []byte {
+		good := bundleOf(t, newKey(t), a.digest, attest.PredicateSignature, nil)
+		return edit(t, good, base64.StdEncoding.EncodeToString([]byte(`{"_type":"x"}`)), "dsseEnvelope", "payload")
+	}
+	tests := map[string]struct {
+		layer func(t *testing.T, a *at) []byte
+		want  string
+	}{
+		"truncated": {func(t *testing.T, a *at) []byte {
+			return bundleOf(t, newKey(t), a.digest, attest.PredicateSignature, nil)[:200]
+		}, "not a sigstore bundle"},
+		"no JSON":      {func(*testing.T, *at) []byte { return []byte("<html>") }, "not a sigstore bundle"},
+		"no statement": {notStatement, `statement of type "x"`},
+		"a version to come": {func(*testing.T, *at) []byte {
+			return []byte(`{"mediaType":"application/vnd.dev.sigstore.bundle.v0.9+json"}`)
+		}, "not a sigstore bundle"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newRegistry(t, true)
+			h := put(t, a, tc.layer(t, a), attest.BundleType)
+			attached, err := client.Read(t.Context(), a.ref)
+			wantError(t, err, tc.want)
+			wantError(t, err, h.String())
+			if fault.KindOf(err) != fault.Undetermined || attached != nil {
+				t.Errorf("kind %v, %d attached beside the error", fault.KindOf(err), len(attached))
+			}
+		})
+	}
+}
+
+// A registry that answers badly must never make evidence look absent.
+func TestReadWhenTheRegistryFails(t *testing.T) {
+	t.Parallel()
+	answer := func(part string, status int) func(http.ResponseWriter, *http.Request) bool {
+		return func(w http.ResponseWriter, r *http.Request) bool {
+			if !strings.Contains(r.URL.Path, part) {
+				return false
+			}
+			w.WriteHeader(status)
+			return true
+		}
+	}
+	cut := func(part string) func(http.ResponseWriter, *http.Request) bool {
+		return func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodGet || !strings.Contains(r.URL.Path, part) {
+				return false
+			}
+			w.Header().Set("Content-Length", "5000")
+			w.Header().Set("Content-Type", string(types.OCIImageIndex))
+			_, _ = w.Write([]byte(`{"schemaVersion":2,"mani`))
+			return true
+		}
+	}
+	page := func(contentType, link, body string) func(http.ResponseWriter, *http.Request) bool {
+		return func(w http.ResponseWriter, r *http.Request) bool {
+			if !strings.Contains(r.URL.Path, "/referrers/") {
+				return false
+			}
+			w.Header().Set("Content-Type", contentType)
+			w.Header().Set("Link", link)
+			_, _ = fmt.Fprint(w, body)
+			return true
+		}
+	}
+	index := string(types.OCIImageIndex)
+	tests := map[string]struct {
+		change func(http.ResponseWriter, *http.Request) bool
+		want   string
+	}{
+		"list 500":           {answer("/referrers/", 500), "answers 500"},
+		"list 403":           {answer("/referrers/", 403), "answers 403"},
+		"blob 404":           {answer("/blobs/", 404), "answers 404"},
+		"blob 503":           {answer("/blobs/", 503), "answers 503"},
+		"ping 503":           {answer("/v2/", 503), "answers 503"},
+		"list cut off":       {cut("/referrers/"), "unexpected EOF"},
+		"blob cut off":       {cut("/blobs/"), "unexpected EOF"},
+		"list of no type":    {page("text/html", "", "<html>"), "came as"},
+		"list that is none":  {page(index, "", `[]`), "list of referrers"},
+		"list of version 1":  {page(index, "", `{"schemaVersion":1}`), "not an OCI image index"},
+		"next page far away": {page(index, `<https://elsewhere.example/v2/>; rel="next"`, `{"schemaVersion":2}`), "another host"},
+		"pages without end":  {page(index, `</v2/acme/checkout/referrers/x>; rel="next"`, `{"schemaVersion":2,"manifests":[]}`), "empty page"},
+		"listed, not there": {page(index, "", `{"schemaVersion":2,"manifests":[{"digest":"`+digestA+`","size":1,"mediaType":"application/vnd.oci.image.manifest.v1+json"}]}`),
+			"answers 404"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newRegistry(t, true)
+			key := newKey(t)
+			attach(t, a, key, 1, bundleOf(t, key, a.digest, attest.PredicateSignature, nil))
+			a.change = tc.change
+			_, err := client.Read(t.Context(), a.ref)
+			wantError(t, err, tc.want)
+			if fault.KindOf(err) != fault.Undetermined {
+				t.Errorf("kind %v, expected undetermined", fault.KindOf(err))
+			}
+			if _, err := client.Attach(t.Context(), a.ref, key, bundleOf(t, key, a.digest, attest.PredicateSBOM, nil)); err == nil {
+				t.Error("something was attached, though what is there could not be read")
+			}
+		})
+	}
+}
+
+// An outage that passes is not seen.
+func TestReadTriesAgain(t *testing.T) {
+	t.Parallel()
+	eachMode(t, func(t *testing.T, a *at) {
+		failures := 2
+		a.change = func(w http.ResponseWriter, r *http.Request) bool {
+			if failures == 0 || !strings.Contains(r.URL.Path, "/manifests/") {
+				return false
+			}
+			failures--
+			w.WriteHeader(http.StatusBadGateway)
+			return true
+		}
+		read(t, a, 0)
+		if failures != 0 {
+			t.Errorf("%d failures were not met", failures)
+		}
+	})
+}
+
+func TestReadFollowsPages(t *testing.T) {
+	t.Parallel()
+	a := newRegistry(t, true)
+	key := newKey(t)
+	attach(t, a, key, 3, bundleOf(t, key, a.digest, attest.PredicateSignature, nil),
+		bundleOf(t, key, a.digest, attest.PredicateSBOM, nil), bundleOf(t, key, a.digest, attest.PredicateProvenance, nil))
+	all := rawList(t, a)
+	a.change = func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.Contains(r.URL.Path, "/referrers/") {
+			return false
+		}
+		n := 0
+		_, _ = fmt.Sscan(r.URL.Query().Get("last"), &n)
+		if n+1 < len(all.Manifests) {
+			w.Header().Set("Link", fmt.Sprintf(`<%s?last=%d>; rel="next"`, r.URL.Path, n+1))
+		}
+		w.Header().Set("Content-Type", string(types.OCIImageIndex))
+		_ = json.NewEncoder(w).Encode(v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: all.Manifests[n : n+1]})
+		return true
+	}
+	read(t, a, 3)
+}
+
+func rawList(t *testing.T, a *at) v1.IndexManifest {
+	t.Helper()
+	var index v1.IndexManifest
+	check(t, json.Unmarshal(get(t, a.url+"/v2/acme/checkout/referrers/"+a.digest), &index))
+	return index
+}
+
+func TestRegistryThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(nil)
+	server.Close()
+	ref := strings.TrimPrefix(server.URL, "http://") + "/acme/checkout@" + digestA
+	if _, err := client.Read(t.Context(), ref); err == nil || fault.KindOf(err) != fault.Undetermined {
+		t.Errorf("registry down gives %v", err)
+	}
+	a := newRegistry(t, true)
+	_, err := client.Read(t.Context(), strings.Replace(a.ref, a.digest, digestA, 1))
+	wantError(t, err, "answers 404")
+	if fault.KindOf(err) != fault.Undetermined {
+		t.Errorf("an image that is not there gives kind %v", fault.KindOf(err))
+	}
+	for _, ref := range []string{"", "checkout:latest", "acme/checkout@sha256:abc"} {
+		if _, err := client.Read(t.Context(), ref); fault.KindOf(err) != fault.BadInput {
+			t.Errorf("%q gives %v", ref, err)
+		}
+	}
+}
+
+// The wait between attempts ends with the context.
+func TestCancelledWhileWaiting(t *testing.T) {
+	t.Parallel()
+	a := newRegistry(t, true)
+	ctx, cancel := context.WithCancel(t.Context())
+	a.change = func(w http.ResponseWriter, _ *http.Request) bool {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		cancel()
+		return true
+	}
+	waits := attest.Registry{Wait: func(ctx context.Context, _ time.Duration) error {
+		<-ctx.Done()
+		return ctx.Err()
+	}}
+	if _, err := waits.Read(ctx, a.ref); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
