@@ -1,0 +1,187 @@
+package secrets
+
+import (
+	"cmp"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/zricethezav/gitleaks/v8/report"
+
+	"github.com/org/idp/internal/finding"
+)
+
+// hit is a secret and where it came in; its value is not kept.
+type hit struct {
+	commit *commit // nil for the working tree
+	rule   string
+	path   string
+	line   int
+	column int
+	end    int
+}
+
+// purpose keeps the hashes of secrets apart from any other hash of the same values.
+const purpose = "idp secrets fingerprint v1"
+
+// fingerprint is the same for one secret in one file, whatever the commit and the line. The value cannot be looked up in a
+// table of hashes, as rule and path are hashed with it; someone who guesses it right can confirm the guess.
+func fingerprint(rule, path, secret string) string {
+	mac := hmac.New(sha256.New, []byte(purpose))
+	for _, part := range []string{rule, path, secret} {
+		fmt.Fprintf(mac, "%d:%s", len(part), part)
+	}
+	return finding.Fingerprint(scanner, rule, path, hex.EncodeToString(mac.Sum(nil)))
+}
+
+// add keeps a secret once, at the oldest commit that brought it into the file.
+func (s *scan) add(c change, f report.Finding) {
+	h := hit{commit: c.commit, rule: f.RuleID, path: c.path}
+	if !byName(f) {
+		h.line, h.column, h.end = f.StartLine, max(f.StartColumn, 0), f.EndLine
+	}
+	key := fingerprint(f.RuleID, c.path, f.Secret)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(f.Secret) >= minRedacted {
+		s.secrets[f.Secret] = true
+		s.secrets[printable(f.Secret)] = true
+	}
+	if strings.Contains(f.Line, allowMark) {
+		s.allowed[key] = true
+		return
+	}
+	if old, ok := s.hits[key]; !ok || h.before(old) {
+		s.hits[key] = h
+	}
+}
+
+// before orders hits of one secret: the oldest commit first, the working tree last, then by line.
+func (h hit) before(other hit) bool {
+	if a, b := h.age(), other.age(); a != b {
+		return a > b
+	}
+	return h.line < other.line || (h.line == other.line && h.column < other.column)
+}
+
+func (h hit) age() int {
+	if h.commit == nil {
+		return -1
+	}
+	return h.commit.order
+}
+
+// findings renders the hits for people. Who made a commit is asked once, at the end; a failure leaves that empty.
+func (s *scan) findings(ctx context.Context) []finding.Finding {
+	makers := s.makers(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []finding.Finding
+	for key, h := range s.hits {
+		r := ruleInfo(h.rule)
+		f := finding.Finding{Scanner: scanner, Rule: printable(h.rule), Severity: r.severity, Confidence: r.confidence, CWE: []string{"CWE-798"},
+			File: s.redact(printable(relative(s.repo.Path, h.path))), Line: h.line, Column: h.column, EndLine: h.end, Fingerprint: key}
+		where, remedy := "in the working tree", "Take it out of the file before it is committed."
+		if h.commit != nil {
+			m := makers[h.commit.id]
+			f.Commit, f.Author, f.Date = h.commit.id, s.redact(printable(m.author)), m.date
+			where, remedy = "in this commit", "Take it out of the commit: git rebase -i "+parentOf(h.commit.id, m)
+		}
+		f.Title = fmt.Sprintf("%s is %s. Anyone who can read the repository has it.", r.what, where)
+		if h.commit == nil {
+			f.Title = fmt.Sprintf("%s is %s. Once committed, anyone who can read the repository has it.", r.what, where)
+		}
+		f.Help = "1. " + r.revoke + "\n2. " + remedy
+		f.HelpURI = r.url
+		list = append(list, f)
+	}
+	finding.Sort(list)
+	return list
+}
+
+// parentOf names where a rebase that is to change the commit starts.
+func parentOf(id string, m maker) string {
+	if m.root {
+		return "--root"
+	}
+	return id[:7] + "^"
+}
+
+// maker is who made a commit, and when (RFC 3339).
+type maker struct {
+	author, date string
+	root         bool // it has no parent
+}
+
+func (s *scan) makers(ctx context.Context) map[string]maker {
+	args := []string{"rev-list", "--no-walk=unsorted", "--encoding=UTF-8", "--format=%H%x00%P%x00%aI%x00%an"}
+	known := map[string]maker{}
+	for _, h := range s.hits {
+		if h.commit != nil && len(known) < 500 { // what fits on every system's command line
+			if _, ok := known[h.commit.id]; !ok {
+				known[h.commit.id] = maker{}
+				args = append(args, h.commit.id)
+			}
+		}
+	}
+	if len(known) == 0 {
+		return known
+	}
+	out, err := runGit(ctx, s.repo.Root, append(args, "--")...)
+	if err != nil {
+		return known
+	}
+	for line := range strings.Lines(out) {
+		if f := strings.SplitN(strings.TrimRight(line, "\n"), "\x00", 4); len(f) == 4 {
+			known[f[0]] = maker{root: f[1] == "", date: f[2], author: f[3]}
+		}
+	}
+	return known
+}
+
+// relative gives a path of the repository as seen from the service's folder.
+func relative(service, name string) string {
+	if service == "" {
+		return name
+	}
+	from, to := strings.Split(path.Clean(service), "/"), strings.Split(name, "/")
+	for len(from) > 0 && len(to) > 1 && from[0] == to[0] {
+		from, to = from[1:], to[1:]
+	}
+	return strings.Repeat("../", len(from)) + strings.Join(to, "/")
+}
+
+// printable writes what a terminal or a log could take for a command, and what is not UTF-8, as an escape.
+func printable(s string) string {
+	clean := true
+	for _, r := range s {
+		clean = clean && r != utf8.RuneError && unicode.IsPrint(r)
+	}
+	if clean {
+		return s
+	}
+	q := strconv.Quote(s)
+	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
+}
+
+// minRedacted is the length from which a value is looked for in names: shorter ones would match anything.
+const minRedacted = 6
+
+// redact takes values that were found out of a text, such as the name of a file called after the token that is in it: the
+// longest first, so that no part of one is left. The workers have ended, or the caller holds the lock.
+func (s *scan) redact(text string) string {
+	longestFirst := func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) }
+	for _, value := range slices.SortedFunc(maps.Keys(s.secrets), longestFirst) {
+		text = strings.ReplaceAll(text, value, "[secret]")
+	}
+	return text
+}

@@ -1,0 +1,212 @@
+package secrets
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/gitrepo"
+)
+
+// commit is one that has to be seen. It was seen when all that git shows of it was scanned.
+type commit struct {
+	id      string
+	order   int          // 0 is the newest; parents come after their children
+	pending atomic.Int32 // changes still to scan, and 1 more until git has shown all of them
+	failed  atomic.Bool  // a change could not be scanned
+}
+
+// change is a file as it is after a commit, or in the index or the working tree.
+type change struct {
+	commit  *commit // nil outside the history
+	path    string  // in the repository, with slashes, of any bytes but NUL
+	blob    string  // object; empty for the file in the working tree
+	parents []string
+	newPath bool // nothing was at this path before
+}
+
+// commitsOf lists the commits of the change, newest first.
+func commitsOf(ctx context.Context, repo *gitrepo.Repo, history string) ([]string, error) {
+	base := ""
+	if history != HistoryAll {
+		var err error
+		if base, err = repo.MergeBase(ctx); err != nil {
+			return nil, err
+		}
+	}
+	args := []string{"rev-list", "--topo-order", repo.Commit}
+	if base != "" {
+		args = append(args, "^"+base)
+	}
+	out, err := runGit(ctx, repo.Root, append(args, "--")...)
+	if err != nil {
+		return nil, unreadable(repo, "git cannot list the commits", err)
+	}
+	commits := strings.Fields(out)
+	if len(commits) == 0 {
+		return nil, fault.Undeterminedf("git lists no commit up to %.7s", repo.Commit)
+	}
+	return commits, complete(ctx, repo, commits)
+}
+
+// complete refuses a range that a shallow clone cuts off: what is beyond the cut is not known, not even its number.
+func complete(ctx context.Context, repo *gitrepo.Repo, commits []string) error {
+	if !repo.Shallow {
+		return nil
+	}
+	path, err := runGit(ctx, repo.Root, "rev-parse", "--git-path", "shallow")
+	if err != nil {
+		return unreadable(repo, "git cannot tell where the shallow clone ends", err)
+	}
+	if path = strings.TrimRight(path, "\r\n"); !filepath.IsAbs(path) {
+		path = filepath.Join(repo.Root, path)
+	}
+	list, err := os.ReadFile(path) // #nosec G304 -- git names the file
+	if err != nil {
+		return fault.Undeterminedf("cannot read where the shallow clone ends: %w", err)
+	}
+	cut := map[string]bool{}
+	for _, id := range strings.Fields(string(list)) {
+		cut[id] = true
+	}
+	for _, id := range commits {
+		if cut[id] {
+			return fault.Undeterminedf("the clone is shallow: it ends at commit %.7s, in the middle of what has to be scanned", id).
+				WithDetail("A scan that did not see everything is not a pass.").
+				WithNext("Fetch the rest: git fetch --unshallow origin", "In a workflow: actions/checkout with fetch-depth: 0")
+		}
+	}
+	return nil
+}
+
+// parseRaw reads the form of git's diff-tree, diff-index and diff-files with --raw -z: NUL after every part, a commit
+// as its bare hash, a change as ":MODES HASHES STATUS" (a colon for each parent) and then its path, or two for a rename.
+// The end of output inside a change is an error.
+func parseRaw(r *bufio.Reader, onCommit func(id string) error, onChange func(change) error) error {
+	for {
+		head, err := r.ReadString(0)
+		if err == io.EOF && head == "" {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("git's list of changes breaks off: %w", noEOF(err))
+		}
+		head = head[:len(head)-1]
+		if !strings.HasPrefix(head, ":") {
+			if err := onCommit(strings.TrimSpace(head)); err != nil {
+				return err
+			}
+			continue
+		}
+		c, ok, err := parseChange(r, head)
+		if err != nil {
+			return err
+		}
+		if ok {
+			if err := onChange(c); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// Modes of git's trees that matter here.
+const (
+	modeNone      = "000000"
+	modeSubmodule = "160000"
+)
+
+// parseChange reads one change; ok is false for one that leaves no content behind.
+func parseChange(r *bufio.Reader, head string) (c change, ok bool, err error) {
+	parents := len(head) - len(strings.TrimLeft(head, ":"))
+	fields := strings.Fields(head[parents:])
+	if len(fields) != 2*(parents+1)+1 {
+		return c, false, fmt.Errorf("git's list of changes has a line of another form: %q", head)
+	}
+	modes, ids, status := fields[:parents+1], fields[parents+1:2*(parents+1)], fields[len(fields)-1]
+	renamed := parents == 1 && strings.ContainsAny(status[:1], "RC")
+	paths := 1
+	if renamed {
+		paths = 2
+	}
+	for range paths {
+		if c.path, err = r.ReadString(0); err != nil {
+			return c, false, fmt.Errorf("git's list of changes breaks off: %w", noEOF(err))
+		}
+		c.path = c.path[:len(c.path)-1]
+	}
+	mode := modes[parents]
+	if mode == modeSubmodule || (mode == modeNone && status != "U") {
+		return c, false, nil
+	}
+	if id := ids[parents]; strings.Trim(id, "0") != "" {
+		c.blob = id
+	}
+	for i, id := range ids[:parents] {
+		if modes[i] != modeNone && modes[i] != modeSubmodule && strings.Trim(id, "0") != "" {
+			c.parents = append(c.parents, id)
+		}
+	}
+	c.newPath = renamed || len(c.parents) == 0
+	return c, true, nil
+}
+
+func noEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// history hands on every change of the commits, in their order, and fails unless git showed each of them whole.
+func (s *scan) history(ctx context.Context, give func(change) error) error {
+	ids := make([]string, len(s.commits))
+	for i, c := range s.commits {
+		ids[i] = c.id
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// -c shows of a merge what differs from all parents; --always shows commits that change nothing; only exact renames
+	// are looked for, which needs no blob.
+	git, err := start(ctx, s.repo.Root, strings.NewReader(strings.Join(ids, "\n")+"\n"),
+		"diff-tree", "--stdin", "--raw", "-z", "-r", "-c", "--root", "--always", "-M100%", "--no-abbrev")
+	if err != nil {
+		return err
+	}
+	seen, current := 0, (*commit)(nil)
+	err = parseRaw(git.Reader, func(id string) error {
+		if seen == len(s.commits) || s.commits[seen].id != id {
+			return fmt.Errorf("git showed commit %q out of turn", id)
+		}
+		s.finish(current)
+		current = s.commits[seen]
+		current.pending.Store(1)
+		seen++
+		return nil
+	}, func(c change) error {
+		if current == nil {
+			return errors.New("git showed a change before its commit")
+		}
+		c.commit = current
+		current.pending.Add(1)
+		return give(c)
+	})
+	if err == nil || errors.Is(err, io.ErrUnexpectedEOF) { // git ended, and knows better why
+		err = git.reason(err)
+	}
+	if err != nil {
+		return err
+	}
+	s.finish(current)
+	if seen != len(s.commits) {
+		return fmt.Errorf("git showed %d of %d commits and said that this was all", seen, len(s.commits))
+	}
+	return nil
+}

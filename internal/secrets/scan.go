@@ -1,0 +1,249 @@
+package secrets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os/exec"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/finding"
+	"github.com/org/idp/internal/gitrepo"
+	"github.com/org/idp/internal/record"
+)
+
+// scan is one run over one repository. One goroutine lists the changes; as many workers as there are processors read and
+// scan them, each with a git cat-file of its own.
+type scan struct {
+	repo     *gitrepo.Repo
+	rules    rules
+	progress action.Progress
+	commits  []*commit
+	paths    map[string]bool // seen by the lister; true for those on an allowlist
+
+	scanned atomic.Int64 // commits
+	bytes   atomic.Int64
+
+	mu       sync.Mutex
+	hits     map[string]hit      // by fingerprint
+	secrets  map[string]bool     // values found, to keep them out of names
+	allowed  map[string]bool     // fingerprints marked with allowMark
+	binaries map[string]bool     // paths
+	left     []string            // what else was left out on purpose
+	gaps     map[string]struct{} // what could not be scanned
+}
+
+func newScan(repo *gitrepo.Repo, r rules, progress action.Progress) *scan {
+	if progress == nil {
+		progress = func(string) {}
+	}
+	return &scan{repo: repo, rules: r, progress: progress, paths: map[string]bool{}, hits: map[string]hit{},
+		secrets: map[string]bool{}, allowed: map[string]bool{}, binaries: map[string]bool{}, gaps: map[string]struct{}{}}
+}
+
+// run scans everything and says what could not be seen; nil means that nothing was missed.
+func (s *scan) run(ctx context.Context, history string) *fault.Error {
+	ids, err := commitsOf(ctx, s.repo, history)
+	switch {
+	case ctx.Err() != nil:
+		return fault.Undeterminedf("stopped before the first commit: %w", context.Cause(ctx))
+	case errors.Is(err, exec.ErrNotFound):
+		return unreadable(s.repo, "the commits cannot be listed", err)
+	case err != nil:
+		return asFault(err)
+	}
+	for i, id := range ids {
+		s.commits = append(s.commits, &commit{id: id, order: i})
+	}
+	s.progress(finding.Plural(len(ids), "commit"))
+	group, inner := errgroup.WithContext(ctx)
+	changes := make(chan change, 256)
+	group.Go(func() error {
+		defer close(changes)
+		return s.list(inner, changes)
+	})
+	for range runtime.GOMAXPROCS(0) {
+		group.Go(func() error { return s.work(inner, changes) })
+	}
+	gap := s.verdict(ctx, group.Wait())
+	if gap != nil {
+		for i, line := range gap.Detail {
+			gap.Detail[i] = s.redact(line)
+		}
+	}
+	return gap
+}
+
+func asFault(err error) *fault.Error {
+	var f *fault.Error
+	if errors.As(err, &f) {
+		return f
+	}
+	return fault.Undeterminedf("%w", err)
+}
+
+// list hands every change to the workers.
+func (s *scan) list(ctx context.Context, changes chan<- change) error {
+	give := func(c change) error {
+		allowed, known := s.paths[c.path]
+		if !known {
+			allowed = s.rules.allows(c.path)
+			s.paths[c.path] = allowed
+		}
+		if allowed {
+			s.finish(c.commit)
+			return nil
+		}
+		select {
+		case changes <- c:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	if err := s.history(ctx, give); err != nil {
+		return err
+	}
+	return s.worktree(ctx, give)
+}
+
+// finish takes one pending change, or git's whole account of it, off a commit.
+func (s *scan) finish(c *commit) {
+	if c == nil || c.pending.Add(-1) > 0 || c.failed.Load() {
+		return
+	}
+	if n := s.scanned.Add(1); n%100 == 0 {
+		s.progress(fmt.Sprintf("%d of %d commits", n, len(s.commits)))
+	}
+}
+
+// work scans changes until there are no more.
+func (s *scan) work(ctx context.Context, changes <-chan change) error {
+	git, err := openObjects(ctx, s.repo.Root)
+	if err != nil {
+		return err
+	}
+	defer git.requests.Close() // once more after git.close does no harm
+	for c := range changes {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := s.scanChange(ctx, git, c); err != nil {
+			return err
+		}
+		s.finish(c.commit)
+	}
+	return git.close()
+}
+
+// gap notes what could not be scanned; the scan goes on, so that all gaps are known at its end.
+func (s *scan) gap(c change, why string) {
+	where := "in the working tree"
+	if c.commit != nil {
+		c.commit.failed.Store(true)
+		where = fmt.Sprintf("in commit %.7s", c.commit.id)
+	} else if c.blob != "" {
+		where = "in the index"
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gaps[fmt.Sprintf("%s %s: %s", printable(c.path), where, why)] = struct{}{}
+}
+
+func (s *scan) leave(what string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.left = append(s.left, what)
+}
+
+// verdict is nil only when every commit and the whole working tree were seen.
+func (s *scan) verdict(ctx context.Context, err error) *fault.Error {
+	scanned := int(s.scanned.Load())
+	counts := fmt.Sprintf("%d of %s readable", scanned, finding.Plural(len(s.commits), "commit"))
+	if ctx.Err() != nil {
+		return fault.Undeterminedf("stopped after %d of %s: %w", scanned, finding.Plural(len(s.commits), "commit"), context.Cause(ctx))
+	}
+	if err != nil {
+		return unreadable(s.repo, counts, err)
+	}
+	if len(s.gaps) == 0 && scanned == len(s.commits) {
+		return nil
+	}
+	if scanned == len(s.commits) {
+		counts = finding.Plural(len(s.gaps), "file") + " of the working tree not scanned"
+	}
+	lines := slices.Sorted(maps.Keys(s.gaps))
+	f := fault.Undeterminedf("%s", counts).WithDetail(lines[:min(len(lines), 10)]...)
+	if more := len(lines) - 10; more > 0 {
+		f = f.WithDetail(fmt.Sprintf("and %d more", more))
+	}
+	return f.WithDetail(notAPass).WithNext(s.repair()...)
+}
+
+const notAPass = "A scan that did not see everything is not a pass."
+
+func unreadable(repo *gitrepo.Repo, what string, err error) *fault.Error {
+	f := fault.Undeterminedf("%s", what).WithDetail(gitReason(err))
+	f.Err = err
+	if errors.Is(err, exec.ErrNotFound) {
+		return f.WithNext("Install git and put it on the PATH.")
+	}
+	return f.WithDetail(notAPass).WithNext(fetchNext(repo)...)
+}
+
+func fetchNext(repo *gitrepo.Repo) []string {
+	if repo.Origin == "" {
+		return []string{"See what is damaged: git fsck --full"}
+	}
+	return []string{"Fetch it: git fetch --refetch origin"}
+}
+
+// repair says what to do about gaps.
+func (s *scan) repair() []string {
+	var next []string
+	for _, c := range s.commits {
+		if c.failed.Load() {
+			next = append(next, fetchNext(s.repo)...)
+			break
+		}
+	}
+	return append(next, "A file that holds no secret by its nature: add its path to an allowlist in "+configFile+".")
+}
+
+func (s *scan) coverage() record.Coverage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := record.Coverage{Unit: "commits", Expected: len(s.commits), Scanned: int(s.scanned.Load()), Bytes: s.bytes.Load()}
+	onList := 0
+	for _, allowed := range s.paths {
+		if allowed {
+			onList++
+		}
+	}
+	c.Files = len(s.paths) - onList
+	if s.rules.own {
+		c.Left = append(c.Left, "what "+configFile+" allows: it replaces the built-in configuration")
+	}
+	if onList > 0 {
+		c.Left = append(c.Left, finding.Plural(onList, "file")+" on the allowlist of the rules, such as lock files, images and vendored code")
+	}
+	if n := len(s.binaries); n > 0 {
+		c.Left = append(c.Left, "the content of "+finding.Plural(n, "binary file"))
+	}
+	if n := len(s.allowed); n > 0 {
+		c.Left = append(c.Left, finding.Plural(n, "finding")+" marked "+allowMark)
+	}
+	slices.Sort(s.left)
+	for _, what := range slices.Compact(s.left) {
+		c.Left = append(c.Left, s.redact(what))
+	}
+	return c
+}

@@ -1,0 +1,129 @@
+// Package secrets looks for secrets with the rules of gitleaks, in the commits of the change and in the working tree, and
+// proves that it saw all of them.
+//
+// What is scanned is the whole repository, not only the service's folder: whoever can read one pushed commit can read
+// all of it. The history is read here and not by gitleaks, whose git source reports no leaks when git dies half-way, and
+// sees nothing that a merge resolution introduced:
+//
+//   - git rev-list says which commits there are to see, from the merge-base with the default branch to HEAD; all that HEAD
+//     reaches where there is no merge-base, as on the default branch itself, or where the whole history is asked for;
+//   - git diff-tree says which files each of them changed, by object name. This is plumbing: configuration and
+//     .gitattributes do not change its answer. Of a merge it names the files that differ from every parent;
+//   - git cat-file gives the objects, and the lines that a commit added are found here, so that no attribute, diff driver,
+//     text conversion or file name can hide any.
+//
+// The index and the working tree, untracked files that are not ignored included, are read the same way. Submodules are
+// other repositories and are not followed. Binary files (a NUL in the first 8,000 bytes, as git has it, and not UTF-16
+// with a byte order mark) are checked by name only. A text file above [MaxFileSize] is a gap, so the answer is
+// undetermined unless an allowlist in .gitleaks.toml covers its path.
+//
+// Severity: a token of a known provider, or a rule of one's own, is critical; a rule that knows the place but not the form
+// of a secret (generic-api-key and the like), and half of a credential (a client ID), is high.
+package secrets
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/finding"
+	"github.com/org/idp/internal/gitrepo"
+	"github.com/org/idp/internal/record"
+)
+
+// Version is that of the gitleaks module whose rules are built in.
+const Version = "8.30.1"
+
+// MaxFileSize is the size in bytes above which a text file is not scanned, which leaves the answer undetermined.
+const MaxFileSize = 32 << 20
+
+const scanner = "gitleaks"
+
+// The values of the input history.
+const (
+	HistoryChange = "change"
+	HistoryAll    = "all"
+)
+
+// Inputs is what the stage takes.
+type Inputs struct {
+	action.Reports
+	History string
+
+	// The app fills in the rest.
+
+	Repo      *gitrepo.Repo
+	Threshold finding.Threshold
+}
+
+// Declare declares what users may set.
+func (in *Inputs) Declare(s *action.Set) {
+	in.Reports.Declare(s)
+	s.String(&in.History, action.Input{Name: "history", Default: HistoryChange, OneOf: []string{HistoryChange, HistoryAll}, Example: HistoryAll,
+		Usage: "Commits to scan: those since HEAD left the default branch, or all. Without a default branch, and on it, all are scanned."})
+}
+
+// Deps is what the stage needs from outside; the zero value works.
+type Deps struct {
+	Progress action.Progress
+}
+
+// Outputs is what the stage gives back.
+type Outputs = action.Result[record.Scan]
+
+// Run scans, and holds what it found against the threshold. It is undetermined unless every expected commit and the whole
+// working tree were seen.
+func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
+	out := Outputs{Tool: record.Tool{Name: scanner, Version: Version}}
+	out.Evidence = record.Scan{Coverage: record.Coverage{Unit: "commits"}, New: finding.Counts{}, Known: finding.Counts{},
+		FailOn: in.Threshold.String(), Commit: in.Repo.Commit}
+	if in.History != "" && in.History != HistoryChange && in.History != HistoryAll {
+		return out, fault.BadInputf("input history: %q is not one of %s, %s", in.History, HistoryChange, HistoryAll)
+	}
+	rules, err := loadRules(in.Repo.Root)
+	if err != nil {
+		return out, err
+	}
+	s := newScan(in.Repo, rules, deps.Progress)
+	gap := s.run(ctx, in.History)
+	out.Findings = s.findings(ctx)
+	out.Evidence.Coverage = s.coverage()
+	out.Evidence.New, out.Evidence.Known = finding.Count(out.Findings)
+	gate := finding.Gate(out.Findings, in.Threshold, "secret")
+	if gap != nil {
+		return out, withFindings(gap, out.Findings)
+	}
+	out.Summary = summary(out.Evidence.Coverage, out.Findings)
+	return out, advise(gate)
+}
+
+func summary(c record.Coverage, findings []finding.Finding) string {
+	found := "none"
+	if len(findings) > 0 {
+		found = finding.Plural(len(findings), "new secret")
+	}
+	return fmt.Sprintf("%s, %s, working tree · %s", finding.Plural(c.Scanned, "commit"), finding.Plural(c.Files, "file"), found)
+}
+
+// withFindings shows what an incomplete scan did find: it needs acting on whatever else is there.
+func withFindings(gap *fault.Error, findings []finding.Finding) error {
+	if len(findings) > 0 {
+		gap = gap.WithDetail("", "It did find "+finding.Plural(len(findings), "secret")+":").WithDetail(finding.Describe(findings, 10)...)
+	}
+	return gap
+}
+
+func advise(err error) error {
+	if e, ok := err.(*fault.Error); ok && e.Kind == fault.Failed {
+		return e.WithNext("False alarm? End the line with " + allowMark + ", or add an allowlist to " + configFile + ".")
+	}
+	return err
+}
+
+// oneLine keeps the first line of what a tool said.
+func oneLine(s string) string {
+	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
+	return strings.TrimSpace(s)
+}
