@@ -1,0 +1,130 @@
+// Package catalog registers a service and its delivery in the catalogue: a Git repository of Backstage entities, a
+// machine-readable index and one log of deliveries per service and environment. A delivery is one commit, made on the
+// newest state of the catalogue and pushed with plain git, so that publishers need no lock and none loses a line.
+//
+// The commit is built from blobs, without a working tree: what others have put into the catalogue (symbolic links,
+// attributes, names that differ by case only) is never acted on.
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/service"
+)
+
+// Inputs is what the stage works from.
+type Inputs struct {
+	URL    string
+	Branch string
+
+	// Filled by the app.
+
+	Record   *record.Record // a snapshot; its catalog stage, if any, is not looked at
+	Service  *service.Service
+	Origin   string // URL of the code's remote, without credentials; empty without one
+	Checkout string // folder for a readable copy of the catalogue, replaced whole; empty for none
+	Plan     bool   // nothing is pushed or copied
+}
+
+// Declare declares the inputs that users may set.
+func (in *Inputs) Declare(s *action.Set) {
+	s.String(&in.URL, action.Input{Name: "catalog", Example: "https://github.com/acme/catalog.git",
+		Usage: "Git URL of the catalogue. Default for the local target: a bare repository in the output folder."})
+	s.String(&in.Branch, action.Input{Name: "catalog-branch", Default: "main", Example: "main",
+		Usage: "Branch of the catalogue that is written to."})
+}
+
+// Deps is what the stage needs from outside.
+type Deps struct {
+	Name, Email string // author and committer of the catalogue's commits; "idp" and "idp@localhost" when empty
+	Now         func() time.Time
+	Sleep       func(context.Context, time.Duration) error // gives the context's error when that ends first
+	Progress    action.Progress
+}
+
+// Outputs is what the stage found out.
+type Outputs = action.Result[record.Catalog]
+
+// Run brings the catalogue up to date. Done twice, the second changes nothing.
+func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
+	var out Outputs
+	if deps.Progress == nil {
+		deps.Progress = func(string) {}
+	}
+	to, err := parseRemote(in.URL)
+	if err != nil {
+		return out, err
+	}
+	out.Evidence.URL = to.shown
+	if err := in.validate(); err != nil {
+		return out, err
+	}
+	out.Evidence.Component = in.Service.Name
+	temp, err := tempDir(in.Checkout)
+	if err != nil {
+		return out, err
+	}
+	defer func() { _ = os.RemoveAll(temp) }()
+	repo, err := newRepo(ctx, temp, to, in.Branch, deps)
+	if err != nil {
+		return out, err
+	}
+	out.Tool = record.Tool{Name: "git", Version: repo.version}
+	done, err := publish(ctx, repo, in, deps)
+	if err != nil {
+		return out, err
+	}
+	out.Evidence.Delivery, out.Evidence.Commit, out.Evidence.Changed = done.delivery, done.commit, done.changed
+	out.Summary = "component " + in.Service.Name + done.summary(in)
+	if in.Plan || in.Checkout == "" {
+		return out, nil
+	}
+	if err := replaceCopy(ctx, repo, done.commit, in.Checkout); err != nil {
+		return out, fmt.Errorf("the delivery is in the catalogue, its copy for people is not: %w", err)
+	}
+	return out, nil
+}
+
+// name is what a service or an environment may be called; it is checked here again because paths are made of it.
+var name = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+func (in Inputs) validate() error {
+	switch {
+	case in.Record == nil || in.Service == nil:
+		return fault.Undeterminedf("there is no delivery to register")
+	case !name.MatchString(in.Service.Name):
+		return fault.BadInputf("service name %q cannot be a file in the catalogue", in.Service.Name)
+	case in.Record.Service.Name != in.Service.Name:
+		return fault.BadInputf("the record is of service %q, idp.yaml is of %q", in.Record.Service.Name, in.Service.Name)
+	case !name.MatchString(in.Record.Environment):
+		return fault.BadInputf("environment %q cannot be a folder in the catalogue", in.Record.Environment).
+			WithNext("Use lower-case letters, digits and hyphens, at most 63 of them.")
+	case in.Checkout != "":
+		return replaceable(in.Checkout)
+	}
+	return nil
+}
+
+// tempDir lies beside the copy, so that putting that in place is a rename on one file system.
+func tempDir(checkout string) (string, error) {
+	parent := ""
+	if checkout != "" {
+		parent = filepath.Dir(checkout)
+		if err := os.MkdirAll(parent, 0o755); err != nil { // #nosec G301 -- the output folder is for everyone on the runner to read
+			return "", fault.Undeterminedf("the output folder cannot be made: %w", err)
+		}
+	}
+	dir, err := os.MkdirTemp(parent, ".catalog-*")
+	if err != nil {
+		return "", fault.Undeterminedf("there is no place for a clone of the catalogue: %w", err)
+	}
+	return filepath.Abs(dir)
+}

@@ -1,0 +1,140 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/record"
+)
+
+const (
+	indexFile  = "index.json"
+	readmeFile = "README.md"
+)
+
+// change is what has to be written over one state of the catalogue; nothing when that is up to date.
+type change struct {
+	files    map[string][]byte
+	what     []string // for people
+	message  string
+	delivery int
+	ours     bool // the log holds the very line of this run already
+}
+
+// derive compares the catalogue at tip with what it has to be.
+func derive(ctx context.Context, r *repo, tip string, in Inputs, entry line) (change, error) {
+	c := change{files: map[string][]byte{}}
+	entity := "catalog/" + in.Service.Name + ".yaml"
+	folder := "deliveries/" + in.Service.Name + "/" + entry.Environment + "/"
+	old, err := r.read(ctx, tip, entity, indexFile, readmeFile, folder)
+	if err != nil {
+		return c, err
+	}
+	idx, err := parseIndex(old[indexFile])
+	if err != nil {
+		return c, unreadable(indexFile, err)
+	}
+	if err := idx.rival(in.Record); err != nil {
+		return c, err
+	}
+	text, fields, err := editEntity(old[entity], componentOf(in))
+	if err != nil {
+		return c, unreadable(entity, err)
+	}
+	if len(fields) > 0 {
+		c.put(entity, text, entity+" ("+strings.Join(fields, ", ")+")")
+	}
+	if err := c.log(old, folder, entry, in); err != nil {
+		return c, err
+	}
+	if old[readmeFile] == nil && old[indexFile] == nil {
+		c.put(readmeFile, []byte(readme), readmeFile)
+	}
+	c.message = message(in, entry, c.delivery)
+	return c, nil
+}
+
+// log adds the delivery to its log unless it is there, and brings the index in line with the log.
+func (c *change) log(old map[string][]byte, folder string, entry line, in Inputs) error {
+	past, err := parseLog(old, folder)
+	if err != nil {
+		return err
+	}
+	if entry.loggable() {
+		var known bool
+		c.delivery, known, c.ours = past.find(entry)
+		if !known {
+			path := folder + entry.Time.Format("2006-01") + ".jsonl"
+			entry.Delivery = c.delivery
+			past.lines = append(past.lines, entry)
+			c.put(path, entry.appendTo(old[path]), fmt.Sprintf("%s (delivery %d)", path, c.delivery))
+		}
+	}
+	idx, err := parseIndex(old[indexFile])
+	if err != nil {
+		return unreadable(indexFile, err)
+	}
+	text, changed, err := idx.update(in, past)
+	if err != nil {
+		return unreadable(indexFile, err)
+	}
+	if changed {
+		c.put(indexFile, text, indexFile)
+	}
+	return nil
+}
+
+func (c *change) put(path string, data []byte, what string) {
+	c.files[path] = data
+	c.what = append(c.what, what)
+}
+
+func message(in Inputs, entry line, delivery int) string {
+	if delivery == 0 {
+		return in.Service.Name + ": register\n"
+	}
+	text := fmt.Sprintf("%s: delivery %d to %s %s\n\nDelivery: %s\nCommit: %s\n", in.Service.Name, delivery,
+		entry.Environment, entry.Outcome, entry.ID, entry.Commit)
+	if entry.Run != nil && entry.Run.URL != "" {
+		text += "Run: " + entry.Run.URL + "\n"
+	}
+	return text
+}
+
+// unreadable is a file of the catalogue that is not what it has to be. It is never written over: a person has put
+// something there, or it is damaged and its history is worth more than our line.
+func unreadable(path string, err error) error {
+	return fault.BadInputf("%s in the catalogue is not what it has to be: %w", path, err).
+		WithNext("Repair it in the catalogue, or restore it from the catalogue's history; it was not written over.")
+}
+
+// loggable tells whether there is a delivery: one that deployed, or one that did not come so far because something
+// failed. A record without a deploy that only passed its checks is neither.
+func (l line) loggable() bool {
+	if l.Outcome != record.Passed {
+		return true
+	}
+	for _, s := range l.Stages {
+		if s.Name == record.StageDeploy {
+			return s.Outcome == record.Passed
+		}
+	}
+	return false
+}
+
+const readme = `# Service catalogue
+
+Written by the delivery of each service; people and portals read it.
+
+* ` + "`catalog/SERVICE.yaml`" + `: the service as a Backstage entity. Edit what you like: a delivery only sets the name,
+  the description, owner, system and lifecycle, the label idp/tier, the annotations idp/slo-availability,
+  backstage.io/source-location and github.com/project-slug, and the links to runbook and dashboards. All of these come
+  from the service's idp.yaml, so change them there.
+* ` + "`index.json`" + `: every service with its owner, and per environment the latest delivery and the latest that passed.
+* ` + "`deliveries/SERVICE/ENVIRONMENT/YEAR-MONTH.jsonl`" + `: every delivery, one JSON object a line, oldest first, failed
+  ones too.
+
+Point Backstage at it with a location of type url that ends in /catalog/*.yaml.
+`

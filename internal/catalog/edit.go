@@ -1,0 +1,202 @@
+package catalog
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// editEntity sets the component's fields in the file and leaves all else as people wrote it: other keys, comments, other
+// entities. It gives the new text and the fields that changed; without one the text stays byte for byte.
+func editEntity(data []byte, c component) ([]byte, []string, error) {
+	docs, err := documents(data)
+	if err != nil {
+		return nil, nil, err
+	}
+	root, err := findComponent(docs, c.name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if root == nil {
+		root = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+		docs = append(docs, &yaml.Node{Kind: yaml.DocumentNode, Content: []*yaml.Node{root}})
+	}
+	e := &editor{}
+	e.component(root, c)
+	if e.err != nil || len(e.changed) == 0 {
+		return data, nil, e.err
+	}
+	var b bytes.Buffer
+	enc := yaml.NewEncoder(&b)
+	enc.SetIndent(2)
+	for _, d := range docs {
+		if err := enc.Encode(d); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := enc.Close(); err != nil {
+		return nil, nil, err
+	}
+	// What cannot be read back must not be published, whatever the file held that YAML writes in another way.
+	again, err := documents(b.Bytes())
+	if err == nil {
+		root, err = findComponent(again, c.name)
+	}
+	if err != nil || root == nil || len(again) != len(docs) {
+		return nil, nil, fmt.Errorf("it cannot be edited safely: %w", errors.Join(err, errors.New("its new text does not read back")))
+	}
+	return b.Bytes(), e.changed, nil
+}
+
+func documents(data []byte) ([]*yaml.Node, error) {
+	var docs []*yaml.Node
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	for {
+		var doc yaml.Node
+		err := dec.Decode(&doc)
+		if errors.Is(err, io.EOF) {
+			return docs, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		docs = append(docs, &doc)
+	}
+}
+
+// findComponent gives the entity's mapping; nil when the file has other entities only.
+func findComponent(docs []*yaml.Node, name string) (*yaml.Node, error) {
+	var found *yaml.Node
+	for _, doc := range docs {
+		root := doc.Content[0]
+		if root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
+			continue
+		}
+		if root.Kind != yaml.MappingNode {
+			return nil, fmt.Errorf("line %d: it is not an entity", root.Line)
+		}
+		if err := uniqueKeys(root); err != nil {
+			return nil, err
+		}
+		var head struct {
+			APIVersion string `yaml:"apiVersion"`
+			Kind       string `yaml:"kind"`
+			Metadata   struct {
+				Name      string `yaml:"name"`
+				Namespace string `yaml:"namespace"`
+			} `yaml:"metadata"`
+		}
+		if err := root.Decode(&head); err != nil {
+			return nil, err
+		}
+		if head.Kind != "Component" || head.Metadata.Name != name || (head.Metadata.Namespace != "" && head.Metadata.Namespace != "default") {
+			continue
+		}
+		if head.APIVersion != apiVersion {
+			return nil, fmt.Errorf("line %d: apiVersion %q, this program writes %q", root.Line, head.APIVersion, apiVersion)
+		}
+		if found != nil {
+			return nil, fmt.Errorf("line %d: component %s is there twice", root.Line, name)
+		}
+		found = root
+	}
+	return found, nil
+}
+
+const apiVersion = "backstage.io/v1alpha1"
+
+// editor collects what it changed; after its first error it does nothing more.
+type editor struct {
+	changed []string
+	err     error
+}
+
+// component sets what idp.yaml says. What it does not say is left to people, except for the keys that are ours alone.
+func (e *editor) component(root *yaml.Node, c component) {
+	e.set(root, "apiVersion", "apiVersion", apiVersion)
+	e.set(root, "kind", "kind", "Component")
+	meta := e.mapping(root, "metadata")
+	e.set(meta, "metadata.name", "name", c.name)
+	e.setIfSaid(meta, "metadata.description", "description", c.description)
+	e.ours(meta, "labels", tierLabel, c.tier)
+	e.ours(meta, "annotations", sloAnnotation, c.slo)
+	if c.source != "" {
+		e.set(e.mapping(meta, "annotations"), "metadata.annotations", "backstage.io/source-location", c.source)
+	}
+	if c.slug != "" {
+		e.set(e.mapping(meta, "annotations"), "metadata.annotations", "github.com/project-slug", c.slug)
+	}
+	e.links(meta, c.links)
+	spec := e.mapping(root, "spec")
+	if e.err == nil && value(spec, "type") == nil {
+		e.set(spec, "spec.type", "type", "service") // a person may know better, such as website
+	}
+	e.set(spec, "spec.lifecycle", "lifecycle", c.lifecycle)
+	e.set(spec, "spec.owner", "owner", c.owner)
+	e.setIfSaid(spec, "spec.system", "system", c.system)
+}
+
+func (e *editor) setIfSaid(m *yaml.Node, field, key, text string) {
+	if text != "" {
+		e.set(m, field, key, text)
+	}
+}
+
+// ours sets a key that nobody else writes, and takes it away when there is nothing to say.
+func (e *editor) ours(meta *yaml.Node, group, key, text string) {
+	if text != "" {
+		e.set(e.mapping(meta, group), "metadata."+group, key, text)
+		return
+	}
+	if e.err != nil || value(meta, group) == nil {
+		return
+	}
+	if m := value(meta, group); m.Kind == yaml.MappingNode && remove(m, key) {
+		e.note("metadata." + group)
+	}
+}
+
+// links sets each link that idp.yaml has: over the one of the same address, else over the one of the same type and
+// title, else behind the others.
+func (e *editor) links(meta *yaml.Node, links []entityLink) {
+	if e.err != nil || len(links) == 0 {
+		return
+	}
+	list := value(meta, "links")
+	if list == nil || isNull(list) {
+		list = replace(meta, "links", &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"})
+	}
+	if list.Kind != yaml.SequenceNode {
+		e.err = fmt.Errorf("line %d: links is not a list", list.Line)
+		return
+	}
+	for _, l := range links {
+		item := findLink(list, l)
+		if item == nil {
+			item = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+			list.Content = append(list.Content, item)
+		}
+		e.set(item, "metadata.links", "url", l.url)
+		e.set(item, "metadata.links", "title", l.title)
+		e.set(item, "metadata.links", "type", l.kind)
+	}
+}
+
+func findLink(list *yaml.Node, l entityLink) *yaml.Node {
+	var similar *yaml.Node
+	for _, item := range list.Content {
+		if item.Kind != yaml.MappingNode {
+			continue
+		}
+		if text(item, "url") == l.url {
+			return item
+		}
+		if text(item, "type") == l.kind && text(item, "title") == l.title {
+			similar = item
+		}
+	}
+	return similar
+}

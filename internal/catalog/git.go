@@ -1,0 +1,231 @@
+package catalog
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/gitrepo"
+	"github.com/org/idp/internal/proc"
+)
+
+// repo is a bare repository of our own that lives for one run.
+type repo struct {
+	dir     string // holds repo.git, the index and what is copied out
+	remote  remote
+	ref     string // full name of the branch
+	env     []string
+	version string // of git
+}
+
+// kept are the variables of git that a caller may set: how to reach a server, and where the configuration is. All
+// others, such as GIT_DIR in a hook, would lead git elsewhere.
+var kept = []string{"GIT_SSL_", "GIT_SSH", "GIT_ASKPASS=", "GIT_EXEC_PATH=", "GIT_HTTP_", "GIT_PROXY_", "GIT_CONFIG_GLOBAL=",
+	"GIT_CONFIG_SYSTEM=", "GIT_CONFIG_NOSYSTEM=", "GIT_TERMINAL_PROMPT="}
+
+// settings go above every configuration file.
+var settings = [][2]string{
+	{"core.hooksPath", os.DevNull},
+	{"core.symlinks", "false"}, // a link in the catalogue becomes a file that holds its target
+	{"core.autocrlf", "false"},
+	{"gc.auto", "0"}, // no process may be left behind
+	{"maintenance.auto", "false"},
+	{"fetch.recurseSubmodules", "false"},
+	{"push.recurseSubmodules", "no"},
+	{"push.followTags", "false"},
+	{"push.gpgSign", "false"},
+	{"http.lowSpeedLimit", "100"}, // bytes a second, for lowSpeedTime seconds: the server hangs
+	{"http.lowSpeedTime", "30"},
+}
+
+// environ hands credentials over in the environment, which unlike arguments and files only this user can read.
+func environ(dir string, r remote) []string {
+	var env []string
+	for _, v := range gitrepo.Environ() {
+		if !strings.HasPrefix(v, "GIT_") || hasAnyPrefix(v, kept) {
+			env = append(env, v)
+		}
+	}
+	config := settings
+	if r.header != "" {
+		config = append(config[:len(config):len(config)], [2]string{"http." + r.scope + ".extraHeader", r.header})
+	}
+	env = append(env, "GIT_CONFIG_COUNT="+strconv.Itoa(len(config)))
+	for i, c := range config {
+		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", i, c[0]), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", i, c[1]))
+	}
+	// ssh asks on the terminal whatever git is told; sent to a program that says nothing, it gives up instead.
+	if !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "SSH_ASKPASS=") }) {
+		env = append(env, "SSH_ASKPASS=false", "SSH_ASKPASS_REQUIRE=force")
+	}
+	return append(env, "GIT_ALLOW_PROTOCOL=file:git:http:https:ssh", "GIT_TERMINAL_PROMPT=0",
+		"GIT_DIR="+filepath.Join(dir, "repo.git"), "GIT_INDEX_FILE="+filepath.Join(dir, "index"))
+}
+
+func hasAnyPrefix(s string, prefixes []string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(s, p) })
+}
+
+func newRepo(ctx context.Context, dir string, to remote, branch string, deps Deps) (*repo, error) {
+	r := &repo{dir: dir, remote: to, ref: "refs/heads/" + branch, env: environ(dir, to)}
+	author, email := deps.Name, deps.Email
+	if author == "" {
+		author = "idp"
+	}
+	if email == "" {
+		email = "idp@localhost"
+	}
+	date := strconv.FormatInt(deps.Now().Unix(), 10) + " +0000"
+	r.env = append(r.env, "GIT_AUTHOR_NAME="+author, "GIT_COMMITTER_NAME="+author, "GIT_AUTHOR_EMAIL="+email,
+		"GIT_COMMITTER_EMAIL="+email, "GIT_AUTHOR_DATE="+date, "GIT_COMMITTER_DATE="+date)
+	version, err := r.git(ctx, nil, "version")
+	if err != nil {
+		return nil, whyNot(ctx, err, "git does not run").WithNext("Install git and put it on the PATH.")
+	}
+	r.version = strings.TrimPrefix(version, "git version ")
+	if _, err := r.git(ctx, nil, "check-ref-format", r.ref); err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, fault.BadInputf("input catalog-branch: %q cannot be the name of a branch", branch)
+	}
+	if _, err := r.git(ctx, nil, "init", "--quiet", "--bare", "--template=", filepath.Join(dir, "repo.git")); err != nil {
+		return nil, whyNot(ctx, err, "git cannot make a repository in the output folder")
+	}
+	return r, nil
+}
+
+// whyNot keeps a cancelled context what it is: its kind is found by errors.Is.
+func whyNot(ctx context.Context, err error, what string) *fault.Error {
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return fault.Undeterminedf("%s: %w", what, err)
+}
+
+// git runs git and gives what it wrote, without the last newline. Its errors hold no credentials.
+func (r *repo) git(ctx context.Context, stdin io.Reader, args ...string) (string, error) {
+	out, err := proc.Run(ctx, proc.Command{Dir: r.dir, Env: r.env, Name: "git", Args: args, Stdin: stdin})
+	var e *proc.Error
+	if errors.As(err, &e) {
+		safe := *e
+		safe.Stderr = r.remote.clean(e.Stderr)
+		err = &safe
+	}
+	return strings.TrimSuffix(string(out), "\n"), err
+}
+
+// fetch gives the tip of the branch; empty where the catalogue does not have it yet.
+func (r *repo) fetch(ctx context.Context) (string, error) {
+	const tip = "refs/idp/tip"
+	_, err := r.git(ctx, nil, "fetch", "--quiet", "--depth=1", "--no-tags", "--", r.remote.url, "+"+r.ref+":"+tip)
+	var e *proc.Error
+	if errors.As(err, &e) && strings.Contains(e.Stderr, "couldn't find remote ref") {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return r.git(ctx, nil, "rev-parse", "--verify", tip+"^{commit}")
+}
+
+// push makes commit the tip of the branch; git refuses when the tip is not its parent any more. What git said is given
+// beside an error too: the reason for a refusal is on standard output.
+func (r *repo) push(ctx context.Context, commit string) (string, error) {
+	out, err := r.git(ctx, nil, "push", "--porcelain", "--", r.remote.url, commit+":"+r.ref)
+	return r.remote.clean(out), err
+}
+
+// limit is the most that is read of one file of the catalogue, in bytes.
+const limit = 64 << 20
+
+// read gives the files at the given paths of the commit, by path; absent ones are left out. A path that ends in a slash
+// stands for the files of a folder. Anything but a plain file is an error.
+func (r *repo) read(ctx context.Context, tip string, paths ...string) (map[string][]byte, error) {
+	files := map[string][]byte{}
+	if tip == "" {
+		return files, nil
+	}
+	out, err := r.git(ctx, nil, append([]string{"ls-tree", "-z", "-l", "--full-tree", tip, "--"}, paths...)...)
+	if err != nil {
+		return nil, err
+	}
+	for entry := range strings.SplitSeq(strings.TrimSuffix(out, "\x00"), "\x00") {
+		meta, path, _ := strings.Cut(entry, "\t")
+		fields := strings.Fields(meta) // mode, type, object, size
+		if len(fields) != 4 {
+			continue // no entry at all
+		}
+		if err := plain(path, fields); err != nil {
+			return nil, err
+		}
+		text, err := proc.Run(ctx, proc.Command{Dir: r.dir, Env: r.env, Name: "git", Args: []string{"cat-file", "blob", fields[2]}})
+		if err != nil {
+			return nil, err
+		}
+		files[path] = text
+	}
+	return files, nil
+}
+
+// plain refuses links, submodules and folders where files have to be.
+func plain(path string, fields []string) error {
+	size, err := strconv.Atoi(fields[3])
+	switch {
+	case fields[1] != "blob" || fields[0] == "120000":
+		return unreadable(path, errors.New("it is not a plain file"))
+	case err != nil || size > limit:
+		return unreadable(path, fmt.Errorf("%s bytes are more than any file of a catalogue has", fields[3]))
+	}
+	return nil
+}
+
+// commit writes files over the tree of tip and gives the new commit, which is on no branch yet.
+func (r *repo) commit(ctx context.Context, tip string, files map[string][]byte, message string) (string, error) {
+	from := []string{"read-tree", "--empty"}
+	parent := []string{}
+	if tip != "" {
+		from, parent = []string{"read-tree", tip}, []string{"-p", tip}
+	}
+	if _, err := r.git(ctx, nil, from...); err != nil {
+		return "", err
+	}
+	// Not --index-info: that would put a file in the place of a link or a folder without a word.
+	update := []string{"update-index", "--add"}
+	for path, data := range files {
+		object, err := r.git(ctx, bytes.NewReader(data), "hash-object", "-w", "--stdin")
+		if err != nil {
+			return "", err
+		}
+		update = append(update, "--cacheinfo", "100644,"+object+","+path)
+	}
+	if _, err := r.git(ctx, nil, update...); err != nil {
+		if ctx.Err() != nil {
+			return "", context.Cause(ctx)
+		}
+		if strings.Contains(err.Error(), "both as a file and as a directory") {
+			return "", unreadable("a folder", err)
+		}
+		return "", err
+	}
+	tree, err := r.git(ctx, nil, "write-tree")
+	if err != nil {
+		return "", err
+	}
+	return r.git(ctx, strings.NewReader(message), append([]string{"commit-tree", tree}, parent...)...)
+}
+
+// pause is how long to wait before attempt n+1, with half of it left to chance so that rivals part.
+func pause(n int, chance float64) time.Duration {
+	step := 50 * time.Millisecond << min(n, 5)
+	return step/2 + time.Duration(float64(step)*chance)
+}
