@@ -15,15 +15,16 @@ import (
 const shown = 10
 
 var (
-	position    = regexp.MustCompile(`^\S+\.go:\d+(:\d+)?: `)
-	unavailable = regexp.MustCompile(`(?:^|\s)(\S+)@(v[^\s:]+): (.*(?:dial tcp|no such host|connection refused|i/o timeout|TLS handshake|proxyconnect|` +
-		`GOPROXY=off|Client\.Timeout|server misbehaving|network is unreachable|EOF|reading \S+: \d{3} |git (?:ls-remote|fetch)).*)$`)
-	userinfo = regexp.MustCompile(`://[^/\s"@]+@`)
+	position = regexp.MustCompile(`^\S+\.go:\d+(:\d+)?: `)
+	fetching = regexp.MustCompile(`dial tcp|no such host|connection refused|i/o timeout|TLS handshake|proxyconnect|disabled by GOPROXY|Client\.Timeout|` +
+		`server misbehaving|network is unreachable|: EOF$|reading https?://\S+: |git (?:ls-remote|fetch|init)`)
+	versioned = regexp.MustCompile(`(?:^|\s)([^\s@]+)@(v[^\s:]+): (.*)$`)
+	userinfo  = regexp.MustCompile(`://[^/\s"@]+@`)
 )
 
 // broken says why the toolchain stopped. None of it is a gate that said no: whether the service is good was never found
 // out.
-func broken(err error, output []string) error {
+func broken(err error, output []said) error {
 	var e *proc.Error
 	switch {
 	case !errors.As(err, &e):
@@ -31,39 +32,55 @@ func broken(err error, output []string) error {
 	case errors.Is(err, exec.ErrNotFound):
 		return fault.Undeterminedf("go does not run: %w", e.Err).WithNext("Install Go and put it on the PATH: https://go.dev/dl/")
 	}
-	all := slices.Concat(output, stderr(err))
-	all = slices.DeleteFunc(all, func(l string) bool { return strings.HasPrefix(l, "# ") || strings.HasPrefix(l, "go: downloading ") })
-	for i, l := range all {
-		// A module proxy's address may carry credentials.
-		all[i] = strings.TrimPrefix(userinfo.ReplaceAllString(l, "://"), "./")
-	}
+	all := slices.Concat(output, stderr(e))
+	all = slices.DeleteFunc(all, func(s said) bool {
+		return strings.HasPrefix(s.line, "# ") || strings.HasPrefix(s.line, "go: downloading ")
+	})
 	if len(all) == 0 {
 		return fault.Undeterminedf("%s ended without a word: %w", e.Command, e.Err)
 	}
-	for _, l := range all {
-		if m := unavailable.FindStringSubmatch(l); m != nil {
-			return fault.Undeterminedf("module %s %s cannot be fetched", strings.TrimPrefix(m[1], "go:"), m[2]).WithDetail(m[3]).
-				WithNext("Check the network and GOPROXY, or for a private module GOPRIVATE and its credentials; try: go mod download")
+	var text []string
+	for _, s := range all {
+		// A module proxy's address may carry credentials.
+		l := strings.TrimPrefix(userinfo.ReplaceAllString(s.line, "://"), "./")
+		if fetching.MatchString(l) {
+			return notFetched(s.pkg, l)
 		}
 		if strings.Contains(l, "unsupported GOOS/GOARCH pair") {
 			return fault.BadInputf("platform %s is none that Go compiles for", l[strings.LastIndex(l, " ")+1:]).
 				WithNext("List them: go tool dist list")
 		}
+		text = append(text, l)
 	}
-	return notCompiling(all)
+	return notCompiling(text)
+}
+
+func notFetched(pkg, line string) error {
+	what := "a module cannot be fetched"
+	if m := versioned.FindStringSubmatch(line); m != nil {
+		what, line = "module "+m[1]+" "+m[2]+" cannot be fetched", m[3]
+	} else if pkg != "" {
+		what = "the module of package " + pkg + " cannot be fetched"
+	}
+	return fault.Undeterminedf("%s", what).WithDetail(strings.TrimPrefix(line, "go: ")).
+		WithNext("Check the network and GOPROXY, or for a private module GOPRIVATE and its credentials; try: go mod download")
 }
 
 func notCompiling(all []string) error {
 	first := max(0, slices.IndexFunc(all, position.MatchString))
-	e := fault.Undeterminedf("the service does not compile: %s", strings.TrimPrefix(all[first], "go: "))
-	rest := slices.Delete(slices.Clone(all), first, first+1)
+	headline, rest := strings.TrimPrefix(all[first], "go: "), slices.Delete(slices.Clone(all), first, first+1)
+	if strings.HasSuffix(headline, ":") && len(rest) > first { // as in "errors parsing go.mod:"
+		headline, rest = headline+" "+strings.TrimSpace(rest[first]), slices.Delete(rest, first, first+1)
+	}
 	if len(rest) > shown {
 		rest = append(rest[:shown], "…")
 	}
-	e = e.WithDetail(rest...)
+	e := fault.Undeterminedf("the service does not compile: %s", headline).WithDetail(rest...)
 	text := strings.Join(all, "\n")
-	if strings.Contains(text, "go.sum") || strings.Contains(text, "go mod tidy") || strings.Contains(text, "no required module provides") {
-		return e.WithNext("go mod tidy, then commit go.mod and go.sum")
+	for _, sign := range []string{"go.sum", "go mod tidy", "updates to go.mod", "module providing package", "module provides"} {
+		if strings.Contains(text, sign) {
+			return e.WithNext("go mod tidy, then commit go.mod and go.sum")
+		}
 	}
 	return e.WithNext("go build ./...")
 }

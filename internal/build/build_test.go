@@ -173,10 +173,10 @@ func TestNotCompilingIsNotDetermined(t *testing.T) {
 		next  string
 	}{
 		"type error":          {map[string]string{"main.go": "package main\n\nfunc main() { missing() }\n"}, "main.go:3:15: undefined: missing", "go build ./..."},
-		"syntax error":        {map[string]string{"main.go": "package main\n\nfunc main() {\n"}, "main.go:3:14: syntax error", "go build ./..."},
+		"syntax error":        {map[string]string{"main.go": "package main\n\nfunc main() {\n"}, "main.go:4:1: syntax error: unexpected EOF", "go build ./..."},
 		"many errors":         {map[string]string{"main.go": many}, "main.go:4:2: undefined: undefinedThing", "go build ./..."},
 		"in a package":        {map[string]string{"main.go": "package main\n\nimport \"example.com/plain/x\"\n\nfunc main() { x.X() }\n", "x/x.go": "package x\n\nfunc X() { y() }\n"}, "x/x.go:3:12: undefined: y", "go build ./..."},
-		"module not required": {map[string]string{"main.go": "package main\n\nimport _ \"example.org/none/at/all\"\n\nfunc main() {}\n"}, "main.go:3:8: no required module provides package example.org/none/at/all", "go mod tidy"},
+		"module not required": {map[string]string{"main.go": "package main\n\nimport _ \"example.org/none/at/all\"\n\nfunc main() {}\n"}, "main.go:3:8: cannot find module providing package example.org/none/at/all", "go mod tidy"},
 		"broken go.mod":       {map[string]string{"go.mod": "module example.com/plain\n\nrequire nonsense\n"}, "go.mod:3", "go build ./..."},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -214,15 +214,15 @@ func moduleNeeding() map[string]string {
 
 func TestNetworkThatIsNotThere(t *testing.T) {
 	t.Parallel()
-	for name, proxy := range map[string]string{
-		"refused": "http://robot:hunter2@127.0.0.1:1",
-		"off":     "off",
+	for name, c := range map[string]struct{ proxy, headline string }{
+		"refused": {"https://robot:hunter2@127.0.0.1:1", "module example.org/absent v1.4.2 cannot be fetched"},
+		"off":     {"off", "the module of package example.org/absent cannot be fetched"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			in := inputs(t, write(t, t.TempDir(), moduleNeeding()))
-			_, err := build.Run(t.Context(), in, deps("GOPROXY="+proxy, "GOFLAGS="))
-			fails(t, in, err, fault.Undetermined, "module example.org/absent v1.4.2 cannot be fetched", "GOPROXY")
+			_, err := build.Run(t.Context(), in, deps("GOPROXY="+c.proxy, "GOFLAGS="))
+			fails(t, in, err, fault.Undetermined, c.headline, "GOPROXY")
 			if text := strings.Join(fault.Lines(err), "\n"); strings.Contains(text, "hunter2") || strings.Contains(text, "robot") {
 				t.Errorf("credentials are shown:\n%s", text)
 			}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"debug/buildinfo"
 	"encoding/json"
-	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -120,6 +119,7 @@ func within(dir, file string) bool {
 // listed is a package as go list shows it.
 type listed struct {
 	ImportPath, Name  string
+	GoFiles           []string
 	Standard, DepOnly bool
 	Imports           []string
 	ImportMap         map[string]string
@@ -132,7 +132,7 @@ func (g *toolchain) packages(ctx context.Context, in Inputs, mode, main string) 
 	if info, err := os.Stat(filepath.Join(in.Dir, filepath.FromSlash(in.Main))); err != nil || !info.IsDir() {
 		return nil, noProgram(in, "there is no such folder")
 	}
-	stdout, err := g.run(ctx, "list", mode, "-e", "-deps", "-json=ImportPath,Name,Standard,DepOnly,Imports,ImportMap,Module,Error", main)
+	stdout, err := g.run(ctx, "list", mode, "-e", "-deps", "-json=ImportPath,Name,GoFiles,Standard,DepOnly,Imports,ImportMap,Module,Error", main)
 	if err != nil {
 		return nil, broken(err, nil)
 	}
@@ -156,6 +156,8 @@ func (g *toolchain) packages(ctx context.Context, in Inputs, mode, main string) 
 		return nil, noProgram(in, firstLine(all[i].Error.Err))
 	case all[i].Name != "main":
 		return nil, noProgram(in, "it is package "+all[i].Name)
+	case len(all[i].GoFiles) == 0:
+		return nil, noProgram(in, "it has no Go files for "+in.Platform+" but tests or cgo")
 	}
 	return all, nil
 }
@@ -169,16 +171,21 @@ func (g *toolchain) run(ctx context.Context, args ...string) ([]byte, error) {
 	return proc.Run(ctx, proc.Command{Dir: g.dir, Env: g.env, Name: "go", Args: args})
 }
 
+// said is one line of the compiler and the package that it is about.
+type said struct{ pkg, line string }
+
 // buildOutput is what the compiler said, from the events of go build -json; see go help buildjson.
-func buildOutput(stdout []byte) []string {
-	var text strings.Builder
+func buildOutput(stdout []byte) []said {
+	var all []said
 	for d := json.NewDecoder(bytes.NewReader(stdout)); ; {
-		var event struct{ Action, Output string }
+		var event struct{ Action, ImportPath, Output string }
 		if err := d.Decode(&event); err != nil {
-			return lines(text.String())
+			return all
 		}
 		if event.Action == "build-output" {
-			text.WriteString(event.Output)
+			for _, l := range lines(event.Output) {
+				all = append(all, said{event.ImportPath, l})
+			}
 		}
 	}
 }
@@ -200,11 +207,11 @@ func firstLine(text string) string {
 	return text
 }
 
-// stderr is what a failed tool wrote there, or how it failed.
-func stderr(err error) []string {
-	var e *proc.Error
-	if errors.As(err, &e) && strings.TrimSpace(e.Stderr) != "" {
-		return lines(e.Stderr)
+// stderr is what a failed tool wrote there.
+func stderr(e *proc.Error) []said {
+	var all []said
+	for _, l := range lines(e.Stderr) {
+		all = append(all, said{line: l})
 	}
-	return lines(err.Error())
+	return all
 }

@@ -98,7 +98,9 @@ func imports(packages []listed) map[string][]string {
 		if !ok {
 			continue
 		}
-		needs[from] = slices.Concat(needs[from], []string{})
+		if _, ok := needs[from]; !ok {
+			needs[from] = nil
+		}
 		for _, path := range p.Imports {
 			if mapped, ok := p.ImportMap[path]; ok {
 				path = mapped
