@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,8 +25,9 @@ func (d *deployment) abandon(ctx context.Context, r *local.Release, b brought, b
 	if err := d.target.Stop(steady, r.Name, 0); err != nil {
 		return errors.Join(why.undetermined(r, "it cannot be stopped"), err)
 	}
-	// Only with the service gone can a port that is still taken be told from its own.
-	why.foreign = why.foreign || local.PortTaken(b.run.Port)
+	// A service that never had its port is not to blame when someone else has it, which shows only now that it is gone.
+	owned := b.seen.Code != 0 || slices.Contains(b.seen.Listening, b.run.Port)
+	foreign := !owned && local.PortTaken(b.run.Port)
 	left := d.back(steady, ctx.Err() != nil, r, before)
 	if err := d.target.Prune(local.KeepReleases); err != nil {
 		why.detail = append(why.detail, "the files of the release could not be removed: "+err.Error())
@@ -33,7 +35,7 @@ func (d *deployment) abandon(ctx context.Context, r *local.Release, b brought, b
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("cancelled before the release of sha256:%s was healthy; %s: %w", short(r.Digest), left, context.Cause(ctx))
-	case why.foreign:
+	case foreign:
 		return why.undetermined(r, fmt.Sprintf("port %d was taken by another process; %s", b.run.Port, left)).
 			WithNext("Run it again: a free port is picked each time.")
 	case errors.Is(b.err, local.ErrGaveUp):

@@ -16,10 +16,9 @@ const tailLines = 20
 
 // diagnosis is what a person needs to know of a release that did not come up.
 type diagnosis struct {
-	how     string   // what it did, in a few words
-	detail  []string // that, and the end of its log
-	advice  []string
-	foreign bool // its port belonged to another process
+	how    string   // what it did, in a few words
+	detail []string // that, and the end of its log
+	advice []string
 }
 
 // log is the end of the log with where the rest is.
@@ -28,7 +27,7 @@ func (g diagnosis) log() []string { return g.detail[1:] }
 // diagnose looks at a release before anything is done to it.
 func (d *deployment) diagnose(r *local.Release, b brought) diagnosis {
 	status := d.target.Status(r.Name)
-	g := diagnosis{how: how(status, b), foreign: b.seen.Foreign}
+	g := diagnosis{how: how(status, b)}
 	lines := d.target.Tail(r, tailLines)
 	g.detail = append(g.detail, fmt.Sprintf("release %s: %s", r.Name, g.how))
 	for _, line := range lines {

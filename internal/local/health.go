@@ -58,7 +58,7 @@ func (t *Target) observe(ctx context.Context, r *Release, client *http.Client, s
 	}
 	seen.Status = t.Status(r.Name)
 	service := seen.Status.Service
-	if !service.Alive() {
+	if service != before.Service || !service.Alive() {
 		return false
 	}
 	ports, known := listening(service)
@@ -68,7 +68,7 @@ func (t *Target) observe(ctx context.Context, r *Release, client *http.Client, s
 		return false
 	}
 	seen.Code = code
-	return code == http.StatusOK && service == before.Service
+	return code == http.StatusOK
 }
 
 func get(ctx context.Context, client *http.Client, url string) (code int, timedOut bool) {

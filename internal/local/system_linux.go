@@ -31,10 +31,16 @@ func stat(pid int) []string {
 	return fields
 }
 
-// startOf is empty for a process that is gone or a zombie. Ticks since boot repeat after a boot, so its id is added.
+// ended tells whether a process is gone, or a zombie whose last thread has ended: before that, its files and sockets are
+// still open, and where nobody reaps it, as in a container without an init, it stays a zombie for good.
+func ended(stat []string) bool {
+	return stat == nil || stat[0] == "X" || stat[0] == "Z" && (stat[17] == "0" || stat[17] == "1")
+}
+
+// startOf is empty for a process that has ended. Ticks since boot repeat after a boot, so its id is added.
 func startOf(pid int) string {
 	fields := stat(pid)
-	if fields == nil || fields[0] == "Z" || fields[0] == "X" {
+	if ended(fields) {
 		return ""
 	}
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
@@ -51,7 +57,7 @@ func killOrphans(s Status) {
 	if s.Service.Alive() {
 		killGroup(s.Service.PID)
 	}
-	if s.Supervisor.PID == 0 || stat(s.Supervisor.PID) != nil && stat(s.Supervisor.PID)[0] != "Z" {
+	if s.Supervisor.PID == 0 || !ended(stat(s.Supervisor.PID)) {
 		return
 	}
 	for _, pid := range processes(func(f []string) bool { return f[3] == strconv.Itoa(s.Supervisor.PID) }) {
