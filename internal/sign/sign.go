@@ -66,8 +66,12 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	if err != nil {
 		return out, err
 	}
-	// Everything that can be wrong with the evidence is found before anything is pushed.
-	statements, err := statements(in, build)
+	// Everything that can be wrong with the evidence or the key is found before anything is pushed.
+	statements, err := statementsOf(in, build)
+	if err != nil {
+		return out, err
+	}
+	bundles, err := signAll(ctx, deps, statements)
 	if err != nil {
 		return out, err
 	}
@@ -84,8 +88,13 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	out.Evidence.Reference = in.Registry + "@" + pushed
 	out.Evidence.Signer = deps.Signer.Identity()
 
-	added, err := attach(ctx, deps, out.Evidence.Reference, statements)
+	say(deps, "attaching evidence")
+	added, err := deps.Evidence.Attach(ctx, out.Evidence.Reference, deps.Signer, bundles...)
 	if err != nil {
+		return out, err
+	}
+	say(deps, "reading it back")
+	if err := readBack(ctx, deps, out.Evidence.Reference, statements); err != nil {
 		return out, err
 	}
 	for _, s := range statements {
@@ -117,21 +126,16 @@ func (in Inputs) check(deps Deps) error {
 	return nil
 }
 
-// attach signs the statements, attaches them, and verifies what the registry serves afterwards.
-func attach(ctx context.Context, deps Deps, ref string, statements []attest.Statement) (added int, err error) {
+func signAll(ctx context.Context, deps Deps, statements []attest.Statement) ([][]byte, error) {
 	bundles := make([][]byte, len(statements))
 	for i, s := range statements {
 		say(deps, fmt.Sprintf("signing %d of %d", i+1, len(statements)))
+		var err error
 		if bundles[i], err = deps.Signer.Sign(ctx, s); err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
-	say(deps, "attaching evidence")
-	if added, err = deps.Evidence.Attach(ctx, ref, deps.Signer, bundles...); err != nil {
-		return added, err
-	}
-	say(deps, "reading it back")
-	return added, readBack(ctx, deps, ref, statements)
+	return bundles, nil
 }
 
 // readBack is undetermined when a statement is not there: a list of referrers that two writers change at once in the

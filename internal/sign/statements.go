@@ -17,9 +17,9 @@ import (
 // the key is the builder.
 const builderID = "https://github.com/org/idp"
 
-// statements are the signature, the provenance, the SBOM and the scans, in that order. All they say comes from the record,
+// statementsOf gives the signature, the provenance, the SBOM and the scans, in that order. All they say comes from the record,
 // so a second run on the same record says the same.
-func statements(in Inputs, build record.Build) ([]attest.Statement, error) {
+func statementsOf(in Inputs, build record.Build) ([]attest.Statement, error) {
 	sbom, err := readSBOM(in.SBOM)
 	if err != nil {
 		return nil, err
