@@ -53,8 +53,11 @@ func (s *Service) unknown(environment string) error {
 		"Name one of " + strings.Join(names, ", ") + ", or add it under environments in " + File + ".")
 }
 
-// The tags of Environment.Budget and of the policy's budget say the same; a test holds them together.
-var budget = regexp.MustCompile(`^[0-9]+(\.[0-9]{1,2})? [A-Z]{3}/month$`)
+// BudgetPattern is the form of a budget. The tags of Environment.Budget and of the policy's budget say the same; a test
+// holds them together.
+const BudgetPattern = `^[0-9]+(\.[0-9]{1,2})? [A-Z]{3}/month$`
+
+var budget = regexp.MustCompile(BudgetPattern)
 
 // ParseBudget reads an amount a month, such as 300 USD/month. The currency is an ISO 4217 code.
 func ParseBudget(s string) (amount float64, currency string, err error) {

@@ -1,13 +1,10 @@
 package service
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,44 +43,15 @@ func readFacts(dir string) (facts []fact, problems []strictyaml.Problem) {
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		var docs []*yaml.Node
-		if err == nil {
-			docs, err = documents(data)
-		}
 		if err != nil {
-			problems = append(problems, strictyaml.Problem{File: file, Line: lineOf(err), Column: 1,
-				Message: fmt.Sprintf("cannot be read: %.120s", err)})
+			problems = append(problems, strictyaml.Problem{File: file, Line: 1, Column: 1, Message: err.Error()})
 			continue
 		}
+		docs, wrong := strictyaml.Documents(file, data)
+		problems = append(problems, wrong...)
 		facts = append(facts, source.read(file, docs)...)
 	}
 	return facts, problems
-}
-
-func documents(data []byte) ([]*yaml.Node, error) {
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	var docs []*yaml.Node
-	for {
-		var doc yaml.Node
-		err := dec.Decode(&doc)
-		if errors.Is(err, io.EOF) {
-			return docs, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		docs = append(docs, doc.Content[0])
-	}
-}
-
-var yamlLine = regexp.MustCompile(`line (\d+)`)
-
-func lineOf(err error) int {
-	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
-		n, _ := strconv.Atoi(m[1])
-		return n
-	}
-	return 1
 }
 
 // get follows keys through mappings; nil where one is missing.

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"reflect"
 	"regexp"
@@ -96,8 +97,15 @@ func ReadFile(path string) ([]byte, error) {
 	return data, nil
 }
 
-// read gives the one mapping that the file consists of, or nil and a problem.
-func (d *Document) read(data []byte) *yaml.Node {
+// Documents reads the documents of a file that belongs to another program: without a struct, and with all that YAML
+// allows. It gives none where one cannot be read.
+func Documents(file string, data []byte) ([]*yaml.Node, Problems) {
+	d := &Document{file: file}
+	return d.documents(data, math.MaxInt), d.problems
+}
+
+// documents gives the roots of up to limit documents, or none and a problem.
+func (d *Document) documents(data []byte, limit int) []*yaml.Node {
 	if len(data) > maxBytes {
 		d.add(1, 1, "the file is larger than 1 MiB")
 		return nil
@@ -106,25 +114,36 @@ func (d *Document) read(data []byte) *yaml.Node {
 		d.add(line, column, problem)
 		return nil
 	}
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	var doc, more yaml.Node
-	if err := dec.Decode(&doc); err != nil {
-		d.syntax(err)
-		return nil
+	var roots []*yaml.Node
+	for dec := yaml.NewDecoder(bytes.NewReader(data)); len(roots) < limit; {
+		var doc yaml.Node
+		err := dec.Decode(&doc)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			d.syntax(err)
+			return nil
+		}
+		roots = append(roots, doc.Content[0])
 	}
-	root := doc.Content[0]
-	switch err := dec.Decode(&more); {
-	case err == nil:
-		d.add(more.Line, more.Column, "a second YAML document begins here: a file holds one")
+	return roots
+}
+
+// read gives the one mapping that the file consists of, or nil and a problem.
+func (d *Document) read(data []byte) *yaml.Node {
+	roots := d.documents(data, 2)
+	switch {
+	case len(d.problems) > 0:
 		return nil
-	case !errors.Is(err, io.EOF):
-		d.syntax(err)
-		return nil
-	}
-	if isNull(root) {
+	case len(roots) == 0 || len(roots) == 1 && isNull(roots[0]):
 		d.add(1, 1, "the file is empty")
 		return nil
+	case len(roots) > 1:
+		d.at(roots[1], "a second YAML document begins here: a file holds one")
+		return nil
 	}
+	root := roots[0]
 	if !d.inspect(root, 1) {
 		return nil
 	}
@@ -163,10 +182,6 @@ var (
 // syntax reports what the YAML parser could not read. It knows lines only, and for the first one not even that. Within a
 // list or mapping the line is where that begins.
 func (d *Document) syntax(err error) {
-	if errors.Is(err, io.EOF) {
-		d.add(1, 1, "the file is empty")
-		return
-	}
 	text, line := strings.TrimPrefix(err.Error(), "yaml: "), 1
 	if m := syntaxLine.FindStringSubmatch(text); m != nil {
 		line, _ = strconv.Atoi(m[1])
