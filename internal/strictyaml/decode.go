@@ -19,7 +19,7 @@ func (d *Document) entries(n *yaml.Node) []entry {
 	}
 	var list []entry
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		if !d.flagged[n.Content[i]] {
+		if !d.refused[n.Content[i]] {
 			list = append(list, entry{n.Content[i], n.Content[i+1]})
 		}
 	}
@@ -79,7 +79,7 @@ func (d *Document) object(n *yaml.Node, v reflect.Value, p Path) {
 	for _, e := range d.entries(n) {
 		f, known := fields[e.key.Value]
 		if !known {
-			d.flag(e.key, unknown(e.key.Value, names, p))
+			d.refuse(e.key, unknown(e.key.Value, names, p))
 			continue
 		}
 		seen[e.key.Value] = true

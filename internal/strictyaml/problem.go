@@ -161,6 +161,11 @@ func (d *Document) flag(n *yaml.Node, message string) {
 	d.at(n, message)
 }
 
+func (d *Document) refuse(key *yaml.Node, message string) {
+	d.refused[key] = true
+	d.flag(key, message)
+}
+
 func (d *Document) at(n *yaml.Node, message string) {
 	if n == nil {
 		d.add(1, 1, message)

@@ -39,7 +39,8 @@ type Document struct {
 	next     []string
 	supplied map[string]bool
 	root     *yaml.Node // nil where the file is not a mapping that can be read
-	flagged  map[*yaml.Node]bool
+	flagged  map[*yaml.Node]bool // nodes with a problem
+	refused  map[*yaml.Node]bool // keys that nothing is read from
 	problems Problems
 }
 
@@ -64,7 +65,7 @@ func Decode(file string, data []byte, into any) error { return Parse(file, data,
 // Parse reads data into the struct that into points to and keeps the problems, so that a caller can add its own before it
 // asks for all of them with Err. Fields with a problem keep their zero value.
 func Parse(file string, data []byte, into any, opts ...Option) *Document {
-	d := &Document{file: file, supplied: map[string]bool{}, flagged: map[*yaml.Node]bool{}}
+	d := &Document{file: file, supplied: map[string]bool{}, flagged: map[*yaml.Node]bool{}, refused: map[*yaml.Node]bool{}}
 	for _, opt := range opts {
 		opt(d)
 	}
@@ -226,13 +227,13 @@ func (d *Document) inspectKeys(n *yaml.Node, depth int) bool {
 		key, value := n.Content[i], n.Content[i+1]
 		switch line, again := first[key.Value]; {
 		case key.Kind != yaml.ScalarNode || key.Anchor != "" || key.Style&yaml.TaggedStyle != 0:
-			d.flag(key, "a key is plain text, without anchor, alias, tag or structure")
+			d.refuse(key, "a key is plain text, without anchor, alias, tag or structure")
 		case key.ShortTag() == "!!merge":
-			d.flag(key, "merge keys (<<) are not supported: write the keys out")
+			d.refuse(key, "merge keys (<<) are not supported: write the keys out")
 		case !isText(key):
-			d.flag(key, fmt.Sprintf("key %s: want text, got %s: put it in quotes", quote(key.Value), kindOf(key)))
+			d.refuse(key, fmt.Sprintf("key %s: want text, got %s: put it in quotes", quote(key.Value), kindOf(key)))
 		case again:
-			d.flag(key, fmt.Sprintf("key %s is there already, in line %d", quote(key.Value), line))
+			d.refuse(key, fmt.Sprintf("key %s is there already, in line %d", quote(key.Value), line))
 		default:
 			first[key.Value] = key.Line
 		}
