@@ -68,6 +68,7 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	if deps.Progress == nil {
 		deps.Progress = func(string) {}
 	}
+	given := in.Out // in the evidence it stays as it was given
 	if err := in.normalize(); err != nil {
 		return out, err
 	}
@@ -101,7 +102,7 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 		return out, err
 	}
 	out.Evidence.Digest, out.Evidence.Size = img.digest, img.size
-	out.Evidence.Layout, out.Evidence.SBOM = filepath.Join(in.Out, LayoutDir), filepath.Join(in.Out, SBOMFile)
+	out.Evidence.Layout, out.Evidence.SBOM = filepath.Join(given, LayoutDir), filepath.Join(given, SBOMFile)
 	out.Evidence.Components = len(program.modules)
 	out.Summary = summary(out.Evidence)
 	return out, nil

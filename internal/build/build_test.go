@@ -2,7 +2,6 @@ package build_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
@@ -330,7 +329,7 @@ func TestSecretsDoNotReachTheCompiler(t *testing.T) {
 	}
 }
 
-// TestHello builds the sample service and runs what is in the image.
+// TestHello builds the sample service.
 func TestHello(t *testing.T) {
 	t.Parallel()
 	in := inputs(t, filepath.Join("..", "..", "testdata", "services", "hello"))
@@ -359,9 +358,6 @@ func TestHello(t *testing.T) {
 	}
 	if !strings.HasPrefix(out.Summary, b.Digest[:11]+"…") || !strings.HasSuffix(out.Summary, " MB · 5 modules in the SBOM") {
 		t.Errorf("summary %q", out.Summary)
-	}
-	if data, err := json.Marshal(b); err != nil || strings.Contains(string(data), "\x00") {
-		t.Errorf("evidence %s, %v", data, err)
 	}
 }
 
