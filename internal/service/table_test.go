@@ -81,3 +81,38 @@ func TestBadFiles(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a file holds: a service or bad input, never a panic, and never both or neither.
+func FuzzParse(f *testing.F) {
+	for _, folder := range []string{"good", "bad"} {
+		list, err := filepath.Glob(filepath.Join(table, folder, "*.yaml"))
+		if err != nil || len(list) == 0 {
+			f.Fatalf("no corpus: %v", err)
+		}
+		for _, file := range list {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(data)
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s, err := service.Parse("idp.yaml", data, service.WithSizes("small"))
+		if (s == nil) == (err == nil) || err != nil && fault.KindOf(err) != fault.BadInput {
+			t.Fatalf("%v, %v", s, err)
+		}
+		if s == nil {
+			return
+		}
+		if s.Scale.Min < 1 || s.Scale.Max < s.Scale.Min || len(s.Smoke) == 0 {
+			t.Errorf("no valid service: %+v", s)
+		}
+		for name := range s.Environments {
+			e, err := s.In(name)
+			if err != nil || e.Scale.Min < 1 || e.Scale.Max < e.Scale.Min {
+				t.Errorf("%s: %v, %+v", name, err, e)
+			}
+		}
+	})
+}

@@ -38,7 +38,7 @@ type Document struct {
 	file     string
 	next     []string
 	supplied map[string]bool
-	root     *yaml.Node // nil where the file is not a mapping that can be read
+	root     *yaml.Node          // nil where the file is not a mapping that can be read
 	flagged  map[*yaml.Node]bool // nodes with a problem
 	refused  map[*yaml.Node]bool // keys that nothing is read from
 	problems Problems
