@@ -30,6 +30,10 @@ func editEntity(data []byte, c component) ([]byte, []string, error) {
 		return data, nil, e.err
 	}
 	var b bytes.Buffer
+	if len(docs) == 1 && len(data) > 0 && root.Line == 0 {
+		b.Write(data) // only comments, which are in no document
+		b.WriteString("\n")
+	}
 	enc := yaml.NewEncoder(&b)
 	enc.SetIndent(2)
 	for _, d := range docs {
@@ -63,6 +67,9 @@ func documents(data []byte) ([]*yaml.Node, error) {
 		if err != nil {
 			return nil, err
 		}
+		if root := doc.Content[0]; isNull(root) && doc.HeadComment+doc.FootComment+root.HeadComment+root.LineComment == "" {
+			continue // nothing between two lines of hyphens
+		}
 		docs = append(docs, &doc)
 	}
 }
@@ -72,7 +79,7 @@ func findComponent(docs []*yaml.Node, name string) (*yaml.Node, error) {
 	var found *yaml.Node
 	for _, doc := range docs {
 		root := doc.Content[0]
-		if root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
+		if isNull(root) {
 			continue
 		}
 		if root.Kind != yaml.MappingNode {

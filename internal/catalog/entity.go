@@ -83,7 +83,7 @@ func originParts(origin string) (host, path string) {
 		return u.Host, u.Path
 	}
 	host, path, ok := strings.Cut(origin, ":")
-	if !ok || strings.ContainsAny(host, `/\`) || len(host) < 2 {
+	if !ok || strings.HasPrefix(path, "//") || strings.ContainsAny(host, `/\`) || len(host) < 2 {
 		return "", ""
 	}
 	if at := strings.LastIndexByte(host, '@'); at >= 0 {

@@ -92,7 +92,7 @@ func newRepo(ctx context.Context, dir string, to remote, branch string, deps Dep
 		return nil, whyNot(ctx, err, "git does not run").WithNext("Install git and put it on the PATH.")
 	}
 	r.version = strings.TrimPrefix(version, "git version ")
-	if _, err := r.git(ctx, nil, "check-ref-format", r.ref); err != nil {
+	if _, err := r.git(ctx, nil, "check-ref-format", "--branch", branch); err != nil {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
@@ -212,8 +212,8 @@ func (r *repo) commit(ctx context.Context, tip string, files map[string][]byte, 
 		if ctx.Err() != nil {
 			return "", context.Cause(ctx)
 		}
-		if strings.Contains(err.Error(), "both as a file and as a directory") {
-			return "", unreadable("a folder", err)
+		if strings.Contains(err.Error(), "appears as both a file and as a directory") {
+			return "", unreadable("a folder", errors.New("it is not a folder"))
 		}
 		return "", err
 	}

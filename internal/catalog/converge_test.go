@@ -1,0 +1,274 @@
+package catalog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/record"
+)
+
+func mustRun(t *testing.T, in Inputs) Outputs {
+	t.Helper()
+	out, err := Run(t.Context(), in, testDeps())
+	if err != nil {
+		t.Fatalf("%s", strings.Join(fault.Lines(err), "\n"))
+	}
+	return out
+}
+
+func TestSecondRunChangesNothing(t *testing.T) {
+	t.Parallel()
+	in := inputs(t, bare(t))
+	in.Checkout = filepath.Join(t.TempDir(), "catalog")
+	first := mustRun(t, in)
+	for name, rec := range map[string]*record.Record{
+		"same record":               in.Record,
+		"same version, another run": delivered(t, in.Service, "101", commitA, digestA, record.Passed),
+		"same version, without run": delivered(t, in.Service, "", commitA, digestA, record.Passed),
+	} {
+		again := in
+		again.Record = rec
+		out := mustRun(t, again)
+		if out.Evidence.Changed || out.Summary != "component checkout · nothing changed" ||
+			out.Evidence.Commit != first.Evidence.Commit || out.Evidence.Delivery != 1 {
+			t.Errorf("%s: %+v", name, out)
+		}
+	}
+	if n := commits(t, in.URL); n != 1 {
+		t.Errorf("%d commits", n)
+	}
+	if _, err := os.Stat(filepath.Join(in.Checkout, "index.json")); err != nil {
+		t.Error(err)
+	}
+}
+
+// The log says what happened: each of these is a delivery of its own, and of no other.
+func TestLogOfSeveralDeliveries(t *testing.T) {
+	t.Parallel()
+	in := inputs(t, bare(t))
+	digestB := strings.Replace(digestA, "9d0c", "77aa", 1)
+	steps := []struct {
+		name     string
+		run      string
+		digest   string
+		outcome  record.Outcome
+		delivery int
+		changed  bool
+	}{
+		{"first, outside CI", "", digestA, record.Passed, 1, true},
+		{"another version", "", digestB, record.Passed, 2, true},
+		{"the first version again", "", digestA, record.Passed, 3, true},
+		{"fails", "7", digestB, record.Failed, 4, true},
+		{"the same run again", "7", digestB, record.Failed, 4, false},
+		{"the same run, and now it passes", "7", digestB, record.Passed, 5, true},
+		{"undetermined", "8", digestB, record.Error, 6, true},
+		{"an old run once more", "7", digestB, record.Failed, 4, false},
+	}
+	for _, step := range steps {
+		in.Record = delivered(t, in.Service, step.run, commitA, step.digest, step.outcome)
+		out := mustRun(t, in)
+		if out.Evidence.Delivery != step.delivery || out.Evidence.Changed != step.changed {
+			t.Fatalf("%s: %+v", step.name, out.Evidence)
+		}
+	}
+	if n := len(logLines(t, in.URL, "deliveries/checkout/staging")); n != 6 {
+		t.Errorf("%d lines", n)
+	}
+	var idx struct{ Services map[string]indexed }
+	if err := json.Unmarshal([]byte(show(t, in.URL, "index.json")), &idx); err != nil {
+		t.Fatal(err)
+	}
+	env := idx.Services["checkout"].Environments["staging"]
+	if env.Latest.Delivery != 6 || env.Latest.Outcome != record.Error || env.Passed.Delivery != 5 || env.Passed.Digest != digestB {
+		t.Errorf("index: %+v %+v", env.Latest, env.Passed)
+	}
+}
+
+func TestRolledBackDeliveryIsLogged(t *testing.T) {
+	t.Parallel()
+	in := inputs(t, bare(t))
+	in.Record = delivered(t, in.Service, "9", commitA, digestA, record.Passed)
+	evidence, err := json.Marshal(record.Deploy{Release: "r0", Digest: digestA, Changed: true,
+		Restored: &record.Deployment{Digest: "sha256:77aa", Commit: "77aa"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.Record.Put(record.Stage{Name: record.StageDeploy, Outcome: record.Passed, Evidence: evidence})
+	in.Record.Put(record.Stage{Name: record.StageSmoke, Outcome: record.Failed})
+	in.Record.Put(record.Stage{Name: record.StageCatalog, Outcome: record.Error}) // of an earlier try
+	mustRun(t, in)
+	l := logLines(t, in.URL, "deliveries/checkout/staging")[0]
+	if !l.RolledBack || l.Outcome != record.Failed || len(l.Stages) != 3 {
+		t.Errorf("%+v", l)
+	}
+}
+
+func TestServiceWithoutDeliveryIsRegisteredOnly(t *testing.T) {
+	t.Parallel()
+	in := inputs(t, bare(t))
+	rec := record.New(in.Record.Service, in.Record.Source, in.Record.Run, "staging")
+	rec.Put(record.Stage{Name: record.StageSAST, Outcome: record.Passed})
+	in.Record = rec
+	out := mustRun(t, in)
+	if out.Evidence.Delivery != 0 || !out.Evidence.Changed || out.Summary != "component checkout, no delivery to log" {
+		t.Errorf("%+v", out)
+	}
+	if text := git(t, in.URL, "ls-tree", "-r", "--name-only", "main"); strings.Contains(text, "deliveries") {
+		t.Error(text)
+	}
+}
+
+func TestPlanPushesNothing(t *testing.T) {
+	t.Parallel()
+	in := inputs(t, bare(t))
+	in.Plan, in.Checkout = true, filepath.Join(t.TempDir(), "catalog")
+	out := mustRun(t, in)
+	if out.Evidence.Changed || !strings.Contains(out.Summary, "would write: catalog/checkout.yaml (") ||
+		!strings.Contains(out.Summary, "(delivery 1)") {
+		t.Errorf("%+v", out)
+	}
+	if refs := git(t, in.URL, "for-each-ref"); refs != "" {
+		t.Error(refs)
+	}
+	if _, err := os.Stat(in.Checkout); !os.IsNotExist(err) {
+		t.Errorf("a plan wrote a copy: %v", err)
+	}
+}
+
+func TestTenPublishersAtOnceLoseNothing(t *testing.T) {
+	t.Parallel()
+	url := bare(t)
+	const publishers = 10
+	var wg sync.WaitGroup
+	errs := make([]error, publishers)
+	for i := range publishers {
+		in := inputs(t, url)
+		// Half of them publish to one log, half a service of their own: both meet in index.json.
+		if i%2 == 1 {
+			in.Service.Name = fmt.Sprintf("service-%d", i)
+		}
+		digest := fmt.Sprintf("sha256:%064d", i)
+		in.Record = delivered(t, in.Service, fmt.Sprint(100+i), commitA, digest, record.Passed)
+		wg.Go(func() { _, errs[i] = Run(t.Context(), in, testDeps()) })
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	ids, numbers := map[string]int{}, map[int]int{}
+	for _, l := range logLines(t, url, "deliveries") {
+		ids[l.ID]++
+		if l.Service == "checkout" {
+			numbers[l.Delivery]++
+		}
+	}
+	if len(ids) != publishers {
+		t.Errorf("%d of %d deliveries in the log", len(ids), publishers)
+	}
+	for id, n := range ids {
+		if n != 1 {
+			t.Errorf("delivery %s is there %d times", id, n)
+		}
+	}
+	for n := 1; n <= publishers/2; n++ {
+		if numbers[n] != 1 {
+			t.Errorf("number %d was given %d times", n, numbers[n])
+		}
+	}
+	var idx struct{ Services map[string]indexed }
+	if err := json.Unmarshal([]byte(show(t, url, "index.json")), &idx); err != nil || len(idx.Services) != publishers/2+1 {
+		t.Errorf("%d services in the index, %v", len(idx.Services), err)
+	}
+	if n := commits(t, url); n != publishers {
+		t.Errorf("%d commits", n)
+	}
+}
+
+// hook puts a program into the catalogue that git runs for each push.
+func hook(t *testing.T, url, name, script string) {
+	t.Helper()
+	path := filepath.Join(url, "hooks", name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestPushThatFailsAtFirst(t *testing.T) {
+	t.Parallel()
+	fails := func(times int, say string) string {
+		return fmt.Sprintf("echo x >> tries\n[ $(wc -l < tries) -gt %d ] && exit 0\necho \"%s\" >&2\nexit 1\n", times, say)
+	}
+	for _, test := range []struct{ name, hook, script string }{
+		{"cannot lock ref, five times", "update", fails(5, "error: cannot lock ref 'refs/heads/main': is at 1 but expected 2")},
+		{"incorrect old value", "pre-receive", fails(4, "fatal: incorrect old value provided")},
+		{"no reason, twice", "pre-receive", fails(2, "try later")},
+		// The push gets through and its answer does not: the next attempt must find it.
+		{"answer lost", "post-receive", "[ -e once ] && exit 0\ntouch once\nkill -9 $PPID\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			in := inputs(t, bare(t))
+			hook(t, in.URL, test.hook, test.script)
+			out := mustRun(t, in)
+			if !out.Evidence.Changed || out.Evidence.Delivery != 1 || len(logLines(t, in.URL, "deliveries")) != 1 {
+				t.Errorf("%+v", out.Evidence)
+			}
+			if tip := strings.TrimSpace(git(t, in.URL, "rev-parse", "main")); tip != out.Evidence.Commit {
+				t.Errorf("evidence names %s, the catalogue is at %s", out.Evidence.Commit, tip)
+			}
+		})
+	}
+}
+
+// A branch whose history was rewritten between two deliveries is built upon as it is now.
+func TestRewrittenHistory(t *testing.T) {
+	t.Parallel()
+	in := inputs(t, bare(t))
+	mustRun(t, in)
+	tree := strings.TrimSpace(git(t, in.URL, "rev-parse", "main^{tree}"))
+	git(t, in.URL, "update-ref", "refs/heads/main", strings.TrimSpace(git(t, in.URL, "commit-tree", tree, "-m", "squashed")))
+	in.Record = delivered(t, in.Service, "200", "77aa", digestA, record.Passed)
+	if out := mustRun(t, in); out.Evidence.Delivery != 2 || commits(t, in.URL) != 2 {
+		t.Errorf("%+v", out.Evidence)
+	}
+}
+
+func TestCancelledWhileTheServerHangs(t *testing.T) {
+	t.Parallel()
+	in := inputs(t, bare(t))
+	out := filepath.Join(t.TempDir(), "out")
+	in.Checkout = filepath.Join(out, "catalog")
+	started := filepath.Join(t.TempDir(), "started")
+	hook(t, in.URL, "pre-receive", fmt.Sprintf("touch '%s'\nexec sleep 60\n", started))
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for ctx.Err() == nil {
+			if _, err := os.Stat(started); err == nil {
+				cancel()
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	}()
+	_, err := Run(ctx, in, testDeps())
+	if !errors.Is(err, context.Canceled) || fault.KindOf(err) != fault.Undetermined {
+		t.Errorf("%v", err)
+	}
+	if left, err := os.ReadDir(out); err != nil || len(left) != 0 {
+		t.Errorf("left: %v %v", left, err)
+	}
+	if refs := git(t, in.URL, "for-each-ref"); refs != "" {
+		t.Error(refs)
+	}
+}

@@ -1,0 +1,218 @@
+package catalog
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func testComponent() component {
+	return component{name: "checkout", description: "Takes the money.", owner: "team-payments", lifecycle: "production",
+		tier: "1", slo: "99.9", links: []entityLink{{"https://wiki.example.com/new", "Runbook", "runbook"}}}
+}
+
+const edited = `# Who to call: #payments
+apiVersion: backstage.io/v1alpha1
+kind: Component
+metadata:
+  name: checkout # do not rename
+  title: Checkout
+  tags: [go, money]
+  annotations:
+    pagerduty.com/integration-key: abc # rotated in May
+    idp/slo-availability: 95
+  links:
+    # kept by the SRE team
+    - url: https://wiki.example.com/old
+      title: Runbook
+      type: runbook
+      icon: help
+    - url: https://status.example.com
+spec:
+  type: website
+  owner: team-old # since 2019
+  dependsOn:
+    - resource:ledger
+  x-cost-center: "0042"
+---
+# the other half
+apiVersion: backstage.io/v1alpha1
+kind: API
+metadata:
+  name: checkout
+spec:
+  type: openapi
+  lifecycle: production
+  owner: team-api
+  definition: |
+    openapi: 3.1.0
+`
+
+func TestHumanEditsSurvive(t *testing.T) {
+	t.Parallel()
+	const want = `# Who to call: #payments
+apiVersion: backstage.io/v1alpha1
+kind: Component
+metadata:
+  name: checkout # do not rename
+  title: Checkout
+  tags: [go, money]
+  annotations:
+    pagerduty.com/integration-key: abc # rotated in May
+    idp/slo-availability: "99.9"
+  links:
+    # kept by the SRE team
+    - url: https://wiki.example.com/new
+      title: Runbook
+      type: runbook
+      icon: help
+    - url: https://status.example.com
+  description: Takes the money.
+  labels:
+    idp/tier: "1"
+spec:
+  type: website
+  owner: team-payments # since 2019
+  dependsOn:
+    - resource:ledger
+  x-cost-center: "0042"
+  lifecycle: production
+---
+# the other half
+apiVersion: backstage.io/v1alpha1
+kind: API
+metadata:
+  name: checkout
+spec:
+  type: openapi
+  lifecycle: production
+  owner: team-api
+  definition: |
+    openapi: 3.1.0
+`
+	got, fields, err := editEntity([]byte(edited), testComponent())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Error(diff)
+	}
+	wantFields := []string{"metadata.description", "metadata.labels", "metadata.annotations", "metadata.links", "spec.lifecycle", "spec.owner"}
+	if diff := cmp.Diff(wantFields, fields); diff != "" {
+		t.Error(diff)
+	}
+	again, fields, err := editEntity(got, testComponent())
+	if err != nil || len(fields) > 0 || string(again) != want {
+		t.Errorf("the second edit changed %v, %v", fields, err)
+	}
+}
+
+// A file that says the right thing already keeps its form, however unusual.
+func TestRightTextIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	const text = "{apiVersion: 'backstage.io/v1alpha1', kind: Component,\n\n metadata: {name: \"checkout\"}, spec: {owner: a, type: x,   lifecycle: production}}\n---\n"
+	got, fields, err := editEntity([]byte(text), component{name: "checkout", owner: "a", lifecycle: "production"})
+	if err != nil || len(fields) > 0 || string(got) != text {
+		t.Errorf("%v %v\n%s", fields, err, got)
+	}
+}
+
+func TestWhatIdpYAMLStopsSaying(t *testing.T) {
+	t.Parallel()
+	full, _, err := editEntity(nil, testComponent())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, _, err := editEntity(full, component{name: "checkout", owner: "team-payments", lifecycle: "production"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := string(got); strings.Contains(text, "idp/") || !strings.Contains(text, "Takes the money.") {
+		t.Errorf("only keys that are ours alone are to be taken away:\n%s", text)
+	}
+}
+
+func TestTextsThatYAMLReadsAsSomethingElse(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"null", "yes", "2026-11-23", "0x1f", "1.0", "~", "- a", "a: b", "#x", "&a", "*a", "!x", "line\nbreak", "ümlaut", "'", `"`, " "} {
+		c := component{name: "checkout", owner: text, lifecycle: "production", description: text, tier: "1"}
+		out, _, err := editEntity(nil, c)
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		docs, err := documents(out)
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		var e struct {
+			Spec struct{ Owner any }
+		}
+		if err := docs[0].Decode(&e); err != nil || e.Spec.Owner != any(text) {
+			t.Errorf("%q became %#v, %v", text, e.Spec.Owner, err)
+		}
+	}
+}
+
+func TestFilesThatAreNotEntities(t *testing.T) {
+	t.Parallel()
+	const head = "apiVersion: backstage.io/v1alpha1\nkind: Component\nmetadata:\n  name: checkout\n"
+	for name, text := range map[string]string{
+		"not YAML":         "a: [",
+		"binary":           "\x00\x01\xff\xfe",
+		"a list":           "- a\n",
+		"a text":           "hello\n",
+		"twice the key":    head + "spec: {owner: a}\nspec: {owner: b}\n",
+		"twice the entity": head + "---\n" + head,
+		"another version":  strings.Replace(head, "v1alpha1", "v2", 1),
+		"labels a list":    head + "  labels: [a]\n",
+		"links a mapping":  head + "  links: {a: b}\n",
+		"owner a mapping":  head + "spec: {owner: {name: a}}\n",
+		"name a mapping":   strings.Replace(head, "name: checkout", "name: {a: b}", 1),
+		"anchor":           head + "  title: &a x\nspec: {owner: &o old, x: *o}\n",
+		"alias":            head + "  a: &l {x: y}\n  labels: *l\n",
+	} {
+		if out, fields, err := editEntity([]byte(text), testComponent()); err == nil {
+			t.Errorf("%s: changed %v\n%s", name, fields, out)
+		}
+	}
+}
+
+func TestEmptyFilesBecomeEntities(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "\n", "# nothing yet\n", "---\n", "---\n---\n", "kind: System\nmetadata: {name: checkout}\n"} {
+		out, _, err := editEntity([]byte(text), testComponent())
+		if err != nil || !strings.Contains(string(out), "owner: team-payments") {
+			t.Errorf("%q: %v\n%s", text, err, out)
+		}
+		if strings.Contains(text, "#") && !strings.Contains(string(out), "# nothing yet") {
+			t.Errorf("the comment is gone:\n%s", out)
+		}
+		if strings.Contains(text, "System") && !strings.Contains(string(out), "System") {
+			t.Errorf("the other entity is gone:\n%s", out)
+		}
+	}
+}
+
+func TestSourceLocation(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ origin, folder, location, slug string }{
+		{"https://github.com/acme/checkout.git", "", "url:https://github.com/acme/checkout/", "acme/checkout"},
+		{"https://github.com/acme/mono", "services/checkout", "url:https://github.com/acme/mono/tree/HEAD/services/checkout/", "acme/mono"},
+		{"git@github.com:acme/checkout.git", "", "url:https://github.com/acme/checkout/", "acme/checkout"},
+		{"ssh://git@github.com:22/acme/checkout.git", "", "url:https://github.com/acme/checkout/", "acme/checkout"},
+		{"https://gitlab.example.com/a/b/c.git", "x", "url:https://gitlab.example.com/a/b/c/-/tree/HEAD/x/", ""},
+		{"https://git.example.com:8443/a/b.git", "x", "url:https://git.example.com:8443/a/b/", ""},
+		{"/srv/git/checkout.git", "", "", ""},
+		{"file:///srv/git/checkout.git", "", "", ""},
+		{`C:\git\checkout`, "", "", ""},
+		{"", "", "", ""},
+	} {
+		location, slug := sourceOf(test.origin, test.folder)
+		if location != test.location || slug != test.slug {
+			t.Errorf("%s %s: %s %s", test.origin, test.folder, location, slug)
+		}
+	}
+}
