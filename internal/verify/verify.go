@@ -69,6 +69,9 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 		return out, fault.BadInputf("policy %s asks for signer %s, whose public key is not given", in.name(), in.Rules.Signer.Key).
 			WithNext("Give it: --key cosign.pub")
 	}
+	if deps.Now == nil {
+		return out, fault.Undeterminedf("without a clock the age of evidence cannot be told")
+	}
 	if deps.Progress != nil {
 		deps.Progress("reading the evidence")
 	}
@@ -100,7 +103,7 @@ func conclude(out Outputs, in Inputs, digest string, attached int) (Outputs, err
 	}
 	err := fault.Failedf("policy %s refuses %s: %d of %d clauses", in.name(), digest, len(refused), len(all)).WithDetail(refused...)
 	if attached == 0 {
-		err = err.WithNext("Nothing is attached to this digest: it is unsigned. Sign it in the job that builds it: idp sign")
+		return out, err.WithNext("Nothing is attached to this digest: it is unsigned. Sign it in the job that builds it: idp sign")
 	}
-	return out, err
+	return out, err.WithNext("docs/predicates.md says what meets each clause. New evidence comes from a new run on this commit.")
 }

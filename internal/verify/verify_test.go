@@ -411,4 +411,8 @@ func TestBadInput(t *testing.T) {
 	if _, err := w.run(); fault.KindOf(err) != fault.BadInput {
 		t.Errorf("a signer without a key gives %v", err)
 	}
+	w.inputs.Signer = w.key
+	if _, err := verify.Run(t.Context(), w.inputs, verify.Deps{Evidence: w.client}); err == nil || fault.KindOf(err) != fault.Undetermined {
+		t.Errorf("no clock gives %v", err)
+	}
 }
