@@ -46,8 +46,37 @@ func (in *Inputs) Declare(s *action.Set) {
 type Deps struct {
 	Name, Email string // author and committer of the catalogue's commits; "idp" and "idp@localhost" when empty
 	Now         func() time.Time
-	Sleep       func(context.Context, time.Duration) error // gives the context's error when that ends first
-	Progress    action.Progress
+	Sleep       func(context.Context, time.Duration) error // gives the context's error when that ends first; nil waits
+	Progress    action.Progress                            // nil tells nobody
+}
+
+// filled gives the dependencies without gaps. There is no other clock, so that has to be given.
+func (d Deps) filled() (Deps, error) {
+	if d.Now == nil {
+		return d, fault.Undeterminedf("there is no clock to date the delivery with")
+	}
+	if d.Name == "" {
+		d.Name = "idp"
+	}
+	if d.Email == "" {
+		d.Email = "idp@localhost"
+	}
+	if d.Sleep == nil {
+		d.Sleep = wait
+	}
+	if d.Progress == nil {
+		d.Progress = func(string) {}
+	}
+	return d, nil
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
 }
 
 // Outputs is what the stage found out.
@@ -56,8 +85,9 @@ type Outputs = action.Result[record.Catalog]
 // Run brings the catalogue up to date. Done twice, the second changes nothing.
 func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	var out Outputs
-	if deps.Progress == nil {
-		deps.Progress = func(string) {}
+	deps, err := deps.filled()
+	if err != nil {
+		return out, err
 	}
 	to, err := parseRemote(in.URL)
 	if err != nil {

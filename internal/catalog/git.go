@@ -67,7 +67,7 @@ func environ(dir string, r remote) []string {
 	if !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "SSH_ASKPASS=") }) {
 		env = append(env, "SSH_ASKPASS=false", "SSH_ASKPASS_REQUIRE=force")
 	}
-	return append(env, "GIT_ALLOW_PROTOCOL=file:git:http:https:ssh", "GIT_TERMINAL_PROMPT=0",
+	return append(env, "GCM_INTERACTIVE=never", "GIT_ALLOW_PROTOCOL=file:git:http:https:ssh", "GIT_TERMINAL_PROMPT=0",
 		"GIT_DIR="+filepath.Join(dir, "repo.git"), "GIT_INDEX_FILE="+filepath.Join(dir, "index"))
 }
 
@@ -77,16 +77,9 @@ func hasAnyPrefix(s string, prefixes []string) bool {
 
 func newRepo(ctx context.Context, dir string, to remote, branch string, deps Deps) (*repo, error) {
 	r := &repo{dir: dir, remote: to, ref: "refs/heads/" + branch, env: environ(dir, to)}
-	author, email := deps.Name, deps.Email
-	if author == "" {
-		author = "idp"
-	}
-	if email == "" {
-		email = "idp@localhost"
-	}
 	date := strconv.FormatInt(deps.Now().Unix(), 10) + " +0000"
-	r.env = append(r.env, "GIT_AUTHOR_NAME="+author, "GIT_COMMITTER_NAME="+author, "GIT_AUTHOR_EMAIL="+email,
-		"GIT_COMMITTER_EMAIL="+email, "GIT_AUTHOR_DATE="+date, "GIT_COMMITTER_DATE="+date)
+	r.env = append(r.env, "GIT_AUTHOR_NAME="+deps.Name, "GIT_COMMITTER_NAME="+deps.Name, "GIT_AUTHOR_EMAIL="+deps.Email,
+		"GIT_COMMITTER_EMAIL="+deps.Email, "GIT_AUTHOR_DATE="+date, "GIT_COMMITTER_DATE="+date)
 	version, err := r.git(ctx, nil, "version")
 	if err != nil {
 		return nil, whyNot(ctx, err, "git does not run").WithNext("Install git and put it on the PATH.")

@@ -89,15 +89,17 @@ func (h happening) event() cloudEvent {
 		DataContentType: "application/json", Data: data}
 }
 
-// purl names the image as purl's type oci does: the last part of the repository, the digest, and the whole repository as
-// a qualifier.
+// purl names the image as purl's type oci does: the last part of the repository in lower case, the digest with its colon
+// encoded (which the library leaves out), and the whole repository as a qualifier.
 func (h happening) purl() string {
 	name, qualifiers := h.rec.Service.Name, map[string]string{}
 	if image := h.rec.Artifact.Image; image != "" {
 		name = path.Base(image)
 		qualifiers["repository_url"] = image
 	}
-	return packageurl.NewPackageURL(packageurl.TypeOCI, "", name, h.digest, packageurl.QualifiersFromMap(qualifiers), "").ToString()
+	text := packageurl.NewPackageURL(packageurl.TypeOCI, "", strings.ToLower(name), h.digest,
+		packageurl.QualifiersFromMap(qualifiers), "").ToString()
+	return strings.Replace(text, "@sha256:", "@sha256%3A", 1)
 }
 
 func encode(e cloudEvent) ([]byte, error) {

@@ -41,10 +41,32 @@ type doer interface {
 
 // Deps is what the stage needs from outside.
 type Deps struct {
-	Client   doer
-	Now      func() time.Time                           // reads the date in a Retry-After header
-	Sleep    func(context.Context, time.Duration) error // gives the context's error when that ends first
-	Progress action.Progress
+	Client   doer                                       // nil is the standard one
+	Now      func() time.Time                           // for a date in a Retry-After header, which counts as absent when nil
+	Sleep    func(context.Context, time.Duration) error // gives the context's error when that ends first; nil waits
+	Progress action.Progress                            // nil tells nobody
+}
+
+func (d Deps) filled() Deps {
+	if d.Client == nil {
+		d.Client = http.DefaultClient
+	}
+	if d.Sleep == nil {
+		d.Sleep = wait
+	}
+	if d.Progress == nil {
+		d.Progress = func(string) {}
+	}
+	return d
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
 }
 
 // Outputs is what the stage found out.
@@ -81,7 +103,7 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	if target == nil {
 		return out, nil
 	}
-	if err := post(ctx, target, body, deps); err != nil {
+	if err := post(ctx, target, body, deps.filled()); err != nil {
 		return out, err
 	}
 	out.Evidence.Sent = true

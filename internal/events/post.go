@@ -49,9 +49,7 @@ func post(ctx context.Context, target *url.URL, body []byte, deps Deps) error {
 		case again.pause > maxPause:
 			return notSent(target, fmt.Errorf("%w and asks to wait %s", again.err, again.pause))
 		}
-		if deps.Progress != nil {
-			deps.Progress(fmt.Sprintf("%s: %v, trying again", target.Host, err))
-		}
+		deps.Progress(fmt.Sprintf("%s: %v, trying again", target.Host, err))
 		if err := deps.Sleep(ctx, max(pause, again.pause)); err != nil {
 			return err
 		}
@@ -116,7 +114,7 @@ func retryAfter(value string, now func() time.Time) time.Duration {
 	if n, err := strconv.Atoi(value); err == nil && n > 0 {
 		return time.Duration(min(n, int(24*time.Hour/time.Second))) * time.Second
 	}
-	if at, err := http.ParseTime(value); err == nil {
+	if at, err := http.ParseTime(value); err == nil && now != nil {
 		return max(0, at.Sub(now()))
 	}
 	return 0
