@@ -3,10 +3,12 @@
 package record
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -118,6 +120,13 @@ func (r *Record) Put(s Stage) {
 func (r *Record) SetArtifact(a Artifact) {
 	r.Artifact = a
 	r.settle()
+}
+
+// Order puts the stages into the order of the names; stages that are not among them come first.
+func (r *Record) Order(names []string) {
+	slices.SortStableFunc(r.Stages, func(a, b Stage) int {
+		return cmp.Compare(slices.Index(names, a.Name), slices.Index(names, b.Name))
+	})
 }
 
 // Stage finds a stage by name.

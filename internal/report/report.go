@@ -12,6 +12,7 @@ import (
 // Report is what is rendered.
 type Report struct {
 	Record   *record.Record
+	Scans    []record.Stage // the scanning stages of this process, with their tool; a SARIF run each
 	Findings []finding.Finding
 	Files    []File // what was written beside the report
 }

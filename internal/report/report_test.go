@@ -26,7 +26,7 @@ func example() Report {
 		Detail: []string{"G404  a|b`c.go:3", "```", "<img src=x onerror=alert(1)> @acme/everyone"}})
 	rec.Put(record.Stage{Name: "secrets", Outcome: record.Passed, Summary: "7 commits · none", Tool: &record.Tool{Name: "gitleaks", Version: "8.30.1"}})
 	rec.Put(record.Stage{Name: "sign", Outcome: record.Skipped, Reason: "sast failed"})
-	return Report{Record: rec, Findings: []finding.Finding{
+	return Report{Record: rec, Scans: rec.Stages[:2], Findings: []finding.Finding{
 		{Scanner: "gosec", Rule: "G404", Title: "Weak random <b>number</b> @acme", Help: "Use crypto/rand.", HelpURI: "https://cwe.mitre.org/data/definitions/338.html",
 			Severity: finding.High, CWE: []string{"CWE-338"}, File: "dir with space/a|b`c.go", Line: 3, Column: 2, Fingerprint: "00ff"},
 		{Scanner: "gosec", Rule: "G104", Title: "Error not checked", Severity: finding.Low, File: "b.go", Known: true, Fingerprint: "11ee"},

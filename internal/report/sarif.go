@@ -22,9 +22,15 @@ type sarifLog struct {
 }
 
 type sarifRun struct {
-	Tool       sarifTool       `json:"tool"`
-	Automation sarifAutomation `json:"automationDetails"`
-	Results    []sarifResult   `json:"results"`
+	Tool        sarifTool         `json:"tool"`
+	Automation  sarifAutomation   `json:"automationDetails"`
+	Invocations []sarifInvocation `json:"invocations"`
+	Results     []sarifResult     `json:"results"`
+}
+
+// sarifInvocation keeps an empty run that saw nothing apart from one that found nothing.
+type sarifInvocation struct {
+	Successful bool `json:"executionSuccessful"`
 }
 
 type sarifAutomation struct {
@@ -59,13 +65,13 @@ type sarifText struct {
 }
 
 type sarifResult struct {
-	RuleID       string             `json:"ruleId"`
-	RuleIndex    int                `json:"ruleIndex"`
-	Level        string             `json:"level"`
-	Message      sarifText          `json:"message"`
-	Locations    []sarifLocation    `json:"locations"`
-	Fingerprints map[string]string  `json:"partialFingerprints"`
-	Baseline     string             `json:"baselineState,omitempty"`
+	RuleID       string            `json:"ruleId"`
+	RuleIndex    int               `json:"ruleIndex"`
+	Level        string            `json:"level"`
+	Message      sarifText         `json:"message"`
+	Locations    []sarifLocation   `json:"locations"`
+	Fingerprints map[string]string `json:"partialFingerprints"`
+	Baseline     string            `json:"baselineState,omitempty"`
 }
 
 type sarifLocation struct {
@@ -90,10 +96,7 @@ type sarifRegion struct {
 // Format implements Formatter.
 func (SARIF) Format(w io.Writer, r Report) error {
 	log := sarifLog{Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0", Runs: []sarifRun{}}
-	for _, stage := range r.Record.Stages {
-		if stage.Tool == nil || (stage.Name != record.StageSAST && stage.Name != record.StageSecrets) {
-			continue
-		}
+	for _, stage := range r.Scans {
 		log.Runs = append(log.Runs, runOf(r.Record, stage, r.Findings))
 	}
 	enc := json.NewEncoder(w)
@@ -104,9 +107,10 @@ func (SARIF) Format(w io.Writer, r Report) error {
 
 func runOf(rec *record.Record, stage record.Stage, all []finding.Finding) sarifRun {
 	run := sarifRun{
-		Tool:       sarifTool{sarifDriver{Name: stage.Tool.Name, Version: stage.Tool.Version, Rules: []sarifRule{}}},
-		Automation: sarifAutomation{ID: "idp/" + rec.Service.Name + "/" + stage.Name + "/" + rec.ID},
-		Results:    []sarifResult{},
+		Tool:        sarifTool{sarifDriver{Name: stage.Tool.Name, Version: stage.Tool.Version, Rules: []sarifRule{}}},
+		Automation:  sarifAutomation{ID: "idp/" + rec.Service.Name + "/" + stage.Name + "/" + rec.ID},
+		Invocations: []sarifInvocation{{stage.Outcome == record.Passed || stage.Outcome == record.Failed}},
+		Results:     []sarifResult{},
 	}
 	index := map[string]int{}
 	for _, f := range all {

@@ -1,0 +1,75 @@
+package app
+
+import (
+	"context"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/catalog"
+	"github.com/org/idp/internal/events"
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/record"
+)
+
+type catalogWork struct{ in catalog.Inputs }
+
+func (w *catalogWork) name() string          { return record.StageCatalog }
+func (w *catalogWork) Declare(s *action.Set) { w.in.Declare(s) }
+
+func (w *catalogWork) stage(ctx context.Context, d *delivery) (result, error) {
+	in := w.in
+	var err error
+	if in.URL, err = d.catalogURL(ctx, in.URL); err != nil {
+		return result{}, err
+	}
+	in.Record, in.Service, in.Origin, in.Checkout = d.snapshot(), d.svc, d.repo.Origin, d.out("catalog")
+	deps := catalog.Deps{Name: "idp", Email: "idp@localhost", Now: d.world.Now, Sleep: sleep, Progress: d.progress(w.name())}
+	out, err := catalog.Run(ctx, in, deps)
+	if err == nil {
+		d.wrote(w.name(), in.Checkout, "the catalogue")
+	}
+	return resultOf(out, err)
+}
+
+// catalogURL is where the catalogue is: the input, or the embedded one in the output folder.
+func (d *delivery) catalogURL(ctx context.Context, given string) (string, error) {
+	if given != "" {
+		return given, nil
+	}
+	if !d.local.allowed {
+		return "", fault.BadInputf("no catalogue is given").WithNext("Give it: --catalog https://github.com/acme/catalog.git")
+	}
+	dir, err := filepath.Abs(d.out("catalog.git"))
+	if err != nil {
+		return "", err
+	}
+	return dir, catalog.CreateBare(ctx, dir)
+}
+
+type eventsWork struct{ in events.Inputs }
+
+func (w *eventsWork) name() string          { return record.StageEvents }
+func (w *eventsWork) Declare(s *action.Set) { w.in.Declare(s) }
+
+func (w *eventsWork) stage(ctx context.Context, d *delivery) (result, error) {
+	in := w.in
+	in.Record, in.File = d.snapshot(), d.out("events.json")
+	client := &http.Client{Timeout: 30 * time.Second}
+	out, err := events.Run(ctx, in, events.Deps{Client: client, Now: d.world.Now, Sleep: sleep, Progress: d.progress(w.name())})
+	if err == nil {
+		d.wrote(w.name(), in.File, "the deploy event, as CDEvents")
+	}
+	return resultOf(out, err)
+}
+
+// splitReference takes IMAGE@DIGEST apart.
+func splitReference(ref string) (image, digest string, err error) {
+	image, digest, ok := strings.Cut(ref, "@")
+	if !ok || image == "" || !strings.HasPrefix(digest, "sha256:") {
+		return "", "", fault.BadInputf("%q does not name an image by digest, such as ghcr.io/acme/checkout@sha256:…", ref)
+	}
+	return image, digest, nil
+}

@@ -1,0 +1,127 @@
+package app
+
+import (
+	"context"
+	"runtime"
+
+	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/attest"
+	"github.com/org/idp/internal/build"
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/oci"
+	"github.com/org/idp/internal/policy"
+	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/sign"
+	"github.com/org/idp/internal/verify"
+)
+
+type buildWork struct{ in build.Inputs }
+
+func (w *buildWork) name() string          { return record.StageBuild }
+func (w *buildWork) Declare(s *action.Set) { w.in.Declare(s) }
+
+func (w *buildWork) stage(ctx context.Context, d *delivery) (result, error) {
+	in := w.in
+	in.Dir, in.Out, in.Service, in.Main, in.Port = d.dir(), d.opts.Out, d.svc.Name, d.svc.Main, d.svc.Port
+	in.Repository, in.Source, in.Path = d.rec.Source.Repository, d.repo.Origin, d.repo.Path
+	in.Commit, in.Time, in.Ref = d.repo.Commit, d.repo.Time, d.rec.Source.Ref
+	if in.Platform == "" && d.local.allowed {
+		in.Platform = runtime.GOOS + "/" + runtime.GOARCH
+	}
+	out, err := build.Run(ctx, in, build.Deps{Environ: d.world.Environ, Progress: d.progress(w.name())})
+	if err == nil {
+		d.setArtifact(record.Artifact{Digest: out.Evidence.Digest})
+		d.wrote(w.name(), d.out(build.LayoutDir), "the image, as an OCI layout")
+		d.wrote(w.name(), d.out(build.SBOMFile), "its modules, as a CycloneDX SBOM")
+	}
+	return resultOf(out, err)
+}
+
+type signWork struct{ in sign.Inputs }
+
+func (w *signWork) name() string          { return record.StageSign }
+func (w *signWork) Declare(s *action.Set) { w.in.Declare(s) }
+
+func (w *signWork) stage(ctx context.Context, d *delivery) (result, error) {
+	in := w.in
+	var err error
+	if in.Registry, err = d.registry(ctx, w.in.Registry); err != nil {
+		return result{}, err
+	}
+	key, err := d.key(w.in.Key)
+	if err != nil {
+		return result{}, err
+	}
+	in.Record, in.Layout, in.SBOM = d.snapshot(), d.out(build.LayoutDir), d.out(build.SBOMFile)
+	in.RepositoryURL, in.Policy, in.PolicyDigest, in.Version = d.repo.Origin, d.policy.Name, d.policy.Digest, Version()
+	out, err := sign.Run(ctx, in, sign.Deps{Images: oci.Client{}, Evidence: attest.Registry{}, Signer: key, Progress: d.progress(w.name())})
+	if err == nil {
+		d.setArtifact(record.Artifact{Image: in.Registry, Digest: d.rec.Artifact.Digest})
+	}
+	return resultOf(out, err)
+}
+
+type verifyWork struct{ in verify.Inputs }
+
+func (w *verifyWork) name() string          { return record.StageVerify }
+func (w *verifyWork) Declare(s *action.Set) { w.in.Declare(s); declareImage(s, &w.in.Reference) }
+
+func (w *verifyWork) stage(ctx context.Context, d *delivery) (result, error) {
+	ref, err := d.reference(w.in.Reference)
+	if err != nil {
+		return result{}, err
+	}
+	return resultOf(d.verify(ctx, ref, w.in.Key, d.progress(w.name())))
+}
+
+// verify holds an image against the policy of the environment.
+func (d *delivery) verify(ctx context.Context, reference, keyFile string, progress action.Progress) (verify.Outputs, error) {
+	signer, err := d.signer(keyFile)
+	if err != nil {
+		return verify.Outputs{}, err
+	}
+	in := verify.Inputs{Reference: reference, Environment: d.rec.Environment, Policy: d.policy.Name, PolicyDigest: d.policy.Digest,
+		Rules: d.rules, Repository: d.rec.Source.Repository, Commit: d.rec.Source.Commit}
+	if signer != nil {
+		in.Signer = signer
+	}
+	if d.rules.EvidenceMaxAge != "" {
+		if in.MaxAge, err = policy.ParseAge(d.rules.EvidenceMaxAge); err != nil {
+			return verify.Outputs{}, err
+		}
+	}
+	return verify.Run(ctx, in, verify.Deps{Evidence: attest.Registry{}, Now: d.world.Now, Progress: progress})
+}
+
+// signer is who the policy wants to have signed: the run's key, or the key that the policy names. It is nil where the
+// policy names nobody, which verify refuses.
+func (d *delivery) signer(keyFile string) (*attest.Key, error) {
+	switch d.rules.Signer.Key {
+	case "":
+		return nil, nil
+	case policy.RunKey:
+		return d.key(keyFile)
+	}
+	key, err := attest.LoadKey(d.rules.Signer.Key, nil)
+	if err != nil {
+		return nil, err
+	}
+	return key.Public(), nil
+}
+
+func declareImage(s *action.Set, target *string) {
+	s.String(target, action.Input{Name: "image", Example: "ghcr.io/acme/checkout@sha256:…",
+		Usage: "The image by digest. Default: the one in the record."})
+}
+
+// reference is the image that a stage works on: the input, or what an earlier stage of this delivery pushed.
+func (d *delivery) reference(input string) (string, error) {
+	if input != "" {
+		return input, nil
+	}
+	if ref := d.snapshot().Artifact.Reference(); ref != "" {
+		return ref, nil
+	}
+	return "", fault.BadInputf("the record names no image that was pushed").
+		WithNext("Run idp sign before, or give it: --image ghcr.io/acme/checkout@sha256:…")
+}

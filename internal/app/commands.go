@@ -1,0 +1,167 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/deploy"
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/local"
+	"github.com/org/idp/internal/policy"
+	"github.com/org/idp/internal/schema"
+	"github.com/org/idp/internal/service"
+)
+
+// command is what idp does beside its actions.
+type command struct {
+	name, usage string
+	does        string // empty for what only idp itself calls
+	run         func(context.Context, World, []string) error
+}
+
+var commands = []command{
+	{"validate", "[--service FOLDER] [--policy FILE]", "Checks idp.yaml and the policy, and says all that is wrong at once.", validate},
+	{"schema", "service|policy|record", "Prints the JSON Schema of idp.yaml, of a policy or of the delivery record.", printSchema},
+	{"stop", "[--out FOLDER]", "Stops every service that runs on the local target below the output folder.", stopLocal},
+	{"version", "", "Prints the version of idp and of the tools inside it.", printVersion},
+	{"supervise", "FOLDER", "", supervise},
+}
+
+// fill reads a command's flags.
+func fill(w World, name string, set *action.Set, args []string) error {
+	given, err := parseFlags(set, name, args)
+	if err != nil {
+		return err
+	}
+	return set.Fill(given, w.Getenv)
+}
+
+func validate(_ context.Context, w World, args []string) error {
+	var common action.Common
+	var set action.Set
+	common.Declare(&set)
+	if err := fill(w, "validate", &set, args); err != nil {
+		return err
+	}
+	pol, polErr := policy.Load(common.Policy)
+	svc, svcErr := service.Load(common.Service, sizesOf(pol)...)
+	if err := joinProblems(svcErr, polErr); err != nil {
+		return err
+	}
+	environments := []string{common.Environment}
+	if common.Environment == "" {
+		environments = append(sortedKeys(svc.Environments), targetLocal)
+	}
+	for _, e := range environments {
+		if err := validIn(svc, pol, e); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(w.Stdout, "%s is valid: %s, owned by %s, to %s\n", filepath.Join(common.Service, service.File), svc.Name, svc.Owner,
+		strings.Join(environments, ", "))
+	return err
+}
+
+// validIn holds the service against what the policy says of one environment.
+func validIn(svc *service.Service, pol *policy.Policy, environment string) error {
+	resolved, err := svc.In(environment)
+	if err != nil {
+		return err
+	}
+	rules, err := pol.For(environment)
+	if err != nil {
+		return err
+	}
+	_, err = rules.Size(resolved.Size)
+	return err
+}
+
+func printSchema(_ context.Context, w World, args []string) error {
+	schemas := map[string]func() ([]byte, error){"service": schema.Service, "policy": schema.Policy, "record": schema.Record}
+	if len(args) != 1 || schemas[args[0]] == nil {
+		return fault.BadInputf("idp schema takes one of service, policy, record")
+	}
+	data, err := schemas[args[0]]()
+	if err != nil {
+		return err
+	}
+	_, err = w.Stdout.Write(data)
+	return err
+}
+
+// shownTools are the modules whose versions decide what idp finds and what it signs.
+var shownTools = []string{"github.com/securego/gosec/v2", "github.com/zricethezav/gitleaks/v8", "github.com/sigstore/cosign/v2"}
+
+func printVersion(_ context.Context, w World, _ []string) error {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return fault.Undeterminedf("this program was built without module information")
+	}
+	_, err := fmt.Fprintf(w.Stdout, "idp %s %s/%s %s\n", Version(), runtime.GOOS, runtime.GOARCH, info.GoVersion)
+	for _, name := range shownTools {
+		for _, m := range info.Deps {
+			if m.Path == name && err == nil {
+				_, err = fmt.Fprintf(w.Stdout, "  %s %s\n", m.Path, m.Version)
+			}
+		}
+	}
+	return err
+}
+
+// version is set by the linker for a release.
+var version string
+
+// Version is the release, or "devel" for a build of a checkout.
+func Version() string {
+	if version != "" {
+		return version
+	}
+	return "devel"
+}
+
+// stopLocal ends what runs on the local target.
+func stopLocal(ctx context.Context, w World, args []string) error {
+	var common action.Common
+	var set action.Set
+	common.Declare(&set)
+	if err := fill(w, "stop", &set, args); err != nil {
+		return err
+	}
+	roots, err := filepath.Glob(filepath.Join(common.Out, "local", "*", "*"))
+	if err != nil {
+		return err
+	}
+	stopped := 0
+	for _, root := range roots {
+		names, err := deploy.Stop(ctx, deploy.Inputs{StateDir: root, Wait: time.Minute}, deploy.Deps{Now: w.Now})
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			stopped++
+			_, _ = fmt.Fprintf(w.Stdout, "stopped %s of %s in %s\n", name, filepath.Base(root), filepath.Base(filepath.Dir(root)))
+		}
+	}
+	if stopped == 0 {
+		_, _ = fmt.Fprintf(w.Stdout, "nothing runs below %s\n", filepath.Join(common.Out, "local"))
+	}
+	return nil
+}
+
+// supervise is what a detached copy of this program does for a release of the local target.
+func supervise(ctx context.Context, w World, args []string) error {
+	if len(args) != 1 {
+		return fault.BadInputf("idp supervise takes the folder of a release")
+	}
+	return local.Supervise(ctx, args[0], w.Now)
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

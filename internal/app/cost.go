@@ -1,0 +1,111 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+
+	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/cost"
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/manifest"
+	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/service"
+)
+
+type costWork struct{ in cost.Inputs }
+
+func (w *costWork) name() string          { return record.StageCost }
+func (w *costWork) Declare(s *action.Set) { w.in.Declare(s) }
+
+func (w *costWork) stage(ctx context.Context, d *delivery) (result, error) {
+	set, _, err := d.writeManifests("")
+	if err != nil {
+		return result{}, err
+	}
+	in := w.in
+	in.Objects, in.Service, in.Owner, in.Environment, in.Month = set, d.svc.Name, d.svc.Owner, d.rec.Environment, d.world.Now()
+	if in.Budget, in.BudgetCurrency, err = d.budget(); err != nil {
+		return result{}, err
+	}
+	out, err := cost.Run(ctx, in, cost.Deps{})
+	if err == nil || fault.KindOf(err) == fault.Failed {
+		err = errors.Join(err, d.writeFOCUS(in))
+	}
+	return resultOf(out, err)
+}
+
+// budget is the service's for this environment, else the policy's; nil where there is none.
+func (d *delivery) budget() (*float64, string, error) {
+	text := d.svc.Environments[d.rec.Environment].Budget
+	if text == "" {
+		text = d.rules.Budget
+	}
+	if text == "" {
+		return nil, "", nil
+	}
+	amount, currency, err := service.ParseBudget(text)
+	return &amount, currency, err
+}
+
+// writeFOCUS leaves the estimate as FOCUS columns, for the tools that read bills.
+func (d *delivery) writeFOCUS(in cost.Inputs) error {
+	rows, err := cost.FOCUS(in)
+	if err != nil {
+		return err
+	}
+	for file, format := range map[string]func(io.Writer, []cost.Row) error{"focus.csv": cost.FOCUSCSV, "focus.json": cost.FOCUSJSON} {
+		var b bytes.Buffer
+		if err := format(&b, rows); err != nil {
+			return err
+		}
+		path := d.out("cost", file)
+		if err := record.WriteFile(path, b.Bytes(), 0o644); err != nil {
+			return unwritable(d.opts.Out, err)
+		}
+	}
+	d.wrote(record.StageCost, d.out("cost"), "the estimate in FOCUS columns")
+	return nil
+}
+
+// manifests renders the service as it would be deployed: from idp.yaml, or the team's own. Without an image the reference
+// is one that no node can pull.
+func (d *delivery) manifests(image string) (manifest.Set, error) {
+	switch {
+	case d.svc.Deploy.Manifests != "":
+		return manifest.ReadDir(d.inService(d.svc.Deploy.Manifests))
+	case d.svc.Deploy.Kustomize != "":
+		return manifest.Set{}, fault.BadInputf("deploy.kustomize in %s is not read yet", service.File).
+			WithNext("Render it into a folder (kubectl kustomize) and name that: deploy: {manifests: FOLDER}")
+	}
+	opts := manifest.Options{Image: image, Environment: d.rec.Environment, Commit: d.rec.Source.Commit, Sizes: d.rules.Sizes}
+	if d.repo != nil {
+		opts.Repository = d.repo.Origin
+	}
+	if image != "" {
+		_, digest, err := splitReference(image)
+		if err != nil {
+			return manifest.Set{}, err
+		}
+		opts.Digest = digest
+	}
+	return manifest.Render(d.svc, opts)
+}
+
+// writeManifests renders, and leaves the manifests for people in the file that it gives.
+func (d *delivery) writeManifests(image string) (set manifest.Set, path string, err error) {
+	if set, err = d.manifests(image); err != nil {
+		return set, "", err
+	}
+	data, err := set.YAML()
+	if err != nil {
+		return set, "", err
+	}
+	path = d.out("manifests.yaml")
+	if err := record.WriteFile(path, data, 0o644); err != nil {
+		return set, "", unwritable(d.opts.Out, err)
+	}
+	d.wrote(record.StageDeploy, path, "the Kubernetes manifests")
+	return set, path, nil
+}

@@ -1,0 +1,100 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/org/idp/internal/attest"
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/oci"
+	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/service"
+)
+
+const targetLocal = service.Local
+
+// embedded is what the local target brings along when it is not given: a registry in this process, and a key that lives
+// as long as it.
+type embedded struct {
+	allowed bool // only a whole path to the local target has it; single stages could not hand it on
+
+	mu     sync.Mutex
+	server *oci.Server
+	keys   map[string]*attest.Key
+}
+
+func (e *embedded) close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.server != nil {
+		_ = e.server.Close() // it holds nothing that outlives this process
+	}
+}
+
+// registry is where the image goes: the input, or the embedded one.
+func (d *delivery) registry(ctx context.Context, given string) (string, error) {
+	if given != "" {
+		return given, nil
+	}
+	e := &d.local
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.allowed {
+		return "", fault.BadInputf("no registry is given").WithNext("Give it: --registry ghcr.io/acme/" + d.svc.Name)
+	}
+	if e.server == nil {
+		server, err := oci.Serve(context.WithoutCancel(ctx)) // closed by end, so that cleaning up can still read
+		if err != nil {
+			return "", fmt.Errorf("the embedded registry does not start: %w", err)
+		}
+		e.server = server
+	}
+	return e.server.Host() + "/" + d.svc.Name, nil
+}
+
+// key is what signs and verifies: the file, or a new one for the run, whose public half is left in the output folder.
+func (d *delivery) key(file string) (*attest.Key, error) {
+	e := &d.local
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if k := e.keys[file]; k != nil {
+		return k, nil
+	}
+	k, err := d.loadKey(file)
+	if err != nil {
+		return nil, err
+	}
+	if e.keys == nil {
+		e.keys = map[string]*attest.Key{}
+	}
+	e.keys[file] = k
+	public := d.out("cosign.pub")
+	if err := record.WriteFile(public, k.PublicPEM(), 0o644); err != nil {
+		return nil, unwritable(d.opts.Out, err)
+	}
+	d.wrote(record.StageSign, public, "the public key; cosign verify takes it as --key")
+	return k, nil
+}
+
+func (d *delivery) loadKey(file string) (*attest.Key, error) {
+	if file != "" {
+		return attest.LoadKey(file, d.password)
+	}
+	if !d.local.allowed {
+		return nil, fault.BadInputf("no key is given").
+			WithNext("Make one with: cosign generate-key-pair", "Then give it: --key cosign.key, with its password in COSIGN_PASSWORD")
+	}
+	return attest.GenerateKey()
+}
+
+// password is that of the key file; the runner hides it from now on.
+func (d *delivery) password() ([]byte, error) {
+	password := d.world.Getenv("COSIGN_PASSWORD")
+	if password == "" {
+		return nil, errors.New("COSIGN_PASSWORD is not set")
+	}
+	d.runner.Mask(password)
+	return []byte(password), nil
+}

@@ -1,0 +1,128 @@
+package app
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/org/idp/internal/action"
+)
+
+// generated has every file that comes from the declarations of the actions, by its path in the repository. A test
+// compares them byte for byte; `make generate` writes them.
+func generated() map[string]string {
+	files := map[string]string{"action.yml": actionYAML(registry[0], "dist/path.js"), "docs/actions.md": actionsDoc()}
+	for _, a := range registry[1:] {
+		dir := path.Join("actions", a.Name)
+		files[dir+"/action.yml"] = actionYAML(a, "../dist/"+a.Name+".js")
+		files[dir+"/README.md"] = actionREADME(a)
+	}
+	return files
+}
+
+const generatedNote = "Generated from internal/app and the inputs of its stages by `make generate`."
+
+// section is a part of a file that is otherwise written by hand, between <!-- NAME --> and <!-- /NAME -->.
+func section(text, name, content string) (string, bool) {
+	open, end := "<!-- "+name+" -->\n", "<!-- /"+name+" -->"
+	before, rest, found := strings.Cut(text, open)
+	_, after, ended := strings.Cut(rest, end)
+	return before + open + content + end + after, found && ended
+}
+
+// uses is how a workflow names the action.
+func (a Action) uses() string {
+	if a.Name == registry[0].Name {
+		return "org/idp@v1"
+	}
+	return "org/idp/" + a.Name + "@v1"
+}
+
+func actionYAML(a Action, main string) string {
+	var b strings.Builder
+	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
+	p("# %s\nname: idp %s\ndescription: %s\n", generatedNote, a.Name, quoteYAML(a.Does))
+	p("inputs:\n")
+	for _, in := range a.inputs().Inputs() {
+		p("  %s:\n    description: %s\n    required: %t\n", in.Name, quoteYAML(in.Usage+oneOf(in)), in.Required)
+		if in.Default != "" {
+			p("    default: %s\n", quoteYAML(in.Default))
+		}
+	}
+	p("outputs:\n")
+	for _, o := range slices.Concat(commonOutputs, a.Outputs) {
+		p("  %s:\n    description: %s\n", o.Name, quoteYAML(o.Usage))
+	}
+	p("runs:\n  using: node24\n  main: %s\n", main)
+	return b.String()
+}
+
+// quoteYAML writes a text as a YAML string, whatever is in it.
+func quoteYAML(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+func oneOf(in action.Input) string {
+	if len(in.OneOf) == 0 {
+		return ""
+	}
+	return " One of: " + strings.Join(in.OneOf, ", ") + "."
+}
+
+func actionREADME(a Action) string {
+	var b strings.Builder
+	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
+	p("<!-- %s -->\n# idp %s\n\n%s\n\n", generatedNote, a.Name, a.Does)
+	p("```yaml\n- uses: %s\n```\n\nThe same on a command line: `idp %s`.\n\n", a.uses(), a.Name)
+	p("%s", tables(a))
+	return b.String()
+}
+
+// actionsDoc is the reference of the whole suite.
+func actionsDoc() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "<!-- %s -->\n# Actions\n\n", generatedNote)
+	b.WriteString("An input is a flag on the command line (`--fail-on high`), `with:` in a workflow, or the variable `INPUT_FAIL-ON`;\n")
+	b.WriteString("the first of them wins, then idp.yaml, then the default. Exit codes: 0 passed, 1 a gate failed, 2 bad input,\n3 could not be determined.\n\n")
+	b.WriteString(actionsTable("#"))
+	for _, a := range registry {
+		fmt.Fprintf(&b, "\n## %s\n\n`uses: %s` · `idp %s`\n\n%s\n\n%s", a.Name, a.uses(), a.Name, a.Does, tables(a))
+	}
+	return b.String()
+}
+
+// actionsTable is the table of the suite; link is what stands before an action's name in its link.
+func actionsTable(link string) string {
+	var b strings.Builder
+	b.WriteString("| action | does |\n|---|---|\n")
+	for _, a := range registry {
+		fmt.Fprintf(&b, "| [`%s`](%s%s) | %s |\n", a.uses(), link, a.Name, a.Does)
+	}
+	return b.String()
+}
+
+func tables(a Action) string {
+	var b strings.Builder
+	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
+	p("| input | what it is | default | example |\n|---|---|---|---|\n")
+	for _, in := range a.inputs().Inputs() {
+		usage := in.Usage + oneOf(in)
+		if in.Required {
+			usage += " **Required.**"
+		}
+		p("| `%s` | %s | %s | %s |\n", in.Name, cell(usage), codeCell(in.Default), codeCell(in.Example))
+	}
+	p("\n| output | what it is |\n|---|---|\n")
+	for _, o := range slices.Concat(commonOutputs, a.Outputs) {
+		p("| `%s` | %s |\n", o.Name, cell(o.Usage))
+	}
+	return b.String()
+}
+
+func cell(s string) string { return strings.ReplaceAll(s, "|", "\\|") }
+
+func codeCell(s string) string {
+	if s == "" {
+		return ""
+	}
+	return "`" + cell(s) + "`"
+}

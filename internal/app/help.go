@@ -1,0 +1,84 @@
+package app
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/org/idp/internal/action"
+)
+
+const exitCodes = `Exit codes: 0 passed, 1 a gate failed, 2 bad input, 3 could not be determined.
+`
+
+func help(w World, args []string) int {
+	if len(args) == 0 {
+		printHelp(w.Stdout)
+		return codePassed
+	}
+	for _, a := range registry {
+		if a.Name == args[0] {
+			printActionHelp(w.Stdout, a)
+			return codePassed
+		}
+	}
+	for _, c := range commands {
+		if c.name == args[0] {
+			_, _ = fmt.Fprintf(w.Stdout, "idp %s %s\n\n%s\n", c.name, c.usage, c.does)
+			return codePassed
+		}
+	}
+	return finish(w, unknownCommand(args[0]))
+}
+
+func printHelp(w io.Writer) {
+	p := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
+	p("idp walks the golden path of a delivery: scan, build, sign, verify, deploy, smoke-test, register, account.\n\n")
+	p("Try it:  idp path --target local --service FOLDER\n\nActions:\n")
+	for _, a := range registry {
+		p("  %-10s %s\n", a.Name, a.Does)
+	}
+	p("\nOther commands:\n")
+	for _, c := range commands {
+		if c.does != "" {
+			p("  %-10s %s\n", c.name, c.does)
+		}
+	}
+	p("\nidp COMMAND --help says more. %s", exitCodes)
+}
+
+func printActionHelp(w io.Writer, a Action) {
+	p := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
+	set := a.inputs()
+	p("idp %s: %s\n\nUsage: idp %s [flags]\n\nFlags:\n", a.Name, a.Does, a.Name)
+	for _, in := range set.Inputs() {
+		p("  --%s%s\n", in.Name, valueOf(set, in))
+		for _, line := range wrap(in.Usage+extras(set, in), 96) {
+			p("        %s\n", line)
+		}
+	}
+	p("\nEach flag can be given as an environment variable too: --%s as %s.\n%s",
+		"service", action.Variable("service"), exitCodes)
+}
+
+func valueOf(set *action.Set, in action.Input) string {
+	switch {
+	case set.IsBool(in.Name):
+		return ""
+	case len(in.OneOf) > 0:
+		return " " + strings.Join(in.OneOf, "|")
+	}
+	return " " + strings.ToUpper(in.Name)
+}
+
+func extras(set *action.Set, in action.Input) string {
+	switch {
+	case in.Required:
+		return " Required, such as " + in.Example + "."
+	case in.Default != "" && !set.IsBool(in.Name):
+		return " Default: " + in.Default + "."
+	case in.Example != "" && len(in.OneOf) == 0:
+		return " Such as " + in.Example + "."
+	}
+	return ""
+}

@@ -1,0 +1,93 @@
+package app_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/org/idp/"
+
+// stages must not know each other; app joins them.
+var stages = []string{"sast", "secrets", "build", "cost", "sign", "verify", "deploy", "smoke", "catalog", "events"}
+
+// foundation is what everything else stands on, so it may know none of the stages and not app.
+var foundation = []string{"action", "fault", "finding", "gitrepo", "policy", "proc", "record", "report", "runner", "schema", "service", "strictyaml", "ui",
+	"attest", "local", "manifest", "oci"}
+
+// alone is who may import a heavy library.
+var alone = map[string]string{
+	"github.com/securego/gosec/":                 "internal/sast",
+	"github.com/zricethezav/gitleaks/":           "internal/secrets",
+	"github.com/sigstore/":                       "internal/attest",
+	"k8s.io/client-go/":                          "internal/kubernetes",
+	"github.com/sethvargo/go-githubactions":      "internal/runner",
+	"github.com/google/go-github/":               "internal/github",
+	"github.com/cdevents/":                       "internal/events",
+	"github.com/CycloneDX/":                      "internal/build",
+	"github.com/santhosh-tekuri/jsonschema/":     "", // tests only
+	"github.com/google/go-cmp":                   "", // tests only
+	"github.com/rogpeppe/go-internal/txtar":      "", // tests only
+	"github.com/stretchr/testify":                "", // not at all
+	"github.com/org/idp/internal/testkit":        "", // tests only
+	"github.com/org/idp/cmd":                     "",
+	"github.com/rogpeppe/go-internal/testscript": "",
+}
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+}
+
+func packages(t *testing.T) []goPackage {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "../../cmd/...", "../../internal/...")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []goPackage
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, p)
+	}
+	if len(list) < 20 {
+		t.Fatalf("only %d packages were listed", len(list))
+	}
+	return list
+}
+
+func TestDirectionOfImports(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		here := strings.TrimPrefix(p.ImportPath, module)
+		name := strings.TrimPrefix(here, "internal/")
+		for _, imported := range p.Imports {
+			there := strings.TrimPrefix(imported, module+"internal/")
+			switch {
+			case here != "cmd/idp" && there == "app":
+				t.Errorf("%s imports app", here)
+			case slices.Contains(stages, name) && slices.Contains(stages, there):
+				t.Errorf("stage %s imports stage %s", name, there)
+			case slices.Contains(foundation, name) && slices.Contains(stages, there):
+				t.Errorf("%s, which stages stand on, imports stage %s", name, there)
+			case !slices.Contains(stages, name) && !slices.Contains(foundation, name) && here != "internal/app" && here != "internal/testkit" && here != "cmd/idp":
+				t.Errorf("%s is in neither list of this test: say where it belongs", here)
+			}
+			for prefix, owner := range alone {
+				if (imported == prefix || strings.HasPrefix(imported, prefix)) && here != owner {
+					t.Errorf("%s imports %s, which belongs to %q alone", here, imported, owner)
+				}
+			}
+		}
+	}
+}

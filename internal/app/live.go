@@ -1,0 +1,201 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/deploy"
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/oci"
+	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/smoke"
+)
+
+type deployWork struct {
+	in    deploy.Inputs
+	key   string
+	image string
+}
+
+func (w *deployWork) name() string   { return record.StageDeploy }
+func (w *deployWork) target() string { return w.in.Target }
+func (w *deployWork) Declare(s *action.Set) {
+	w.in.Declare(s)
+	action.Key(s, &w.key)
+	declareImage(s, &w.image)
+}
+
+func (w *deployWork) stage(ctx context.Context, d *delivery) (result, error) {
+	ref, err := d.reference(w.image)
+	if err != nil {
+		return result{}, err
+	}
+	_, digest, err := splitReference(ref)
+	if err != nil {
+		return result{}, err
+	}
+	_, manifests, err := d.writeManifests(ref)
+	if err != nil {
+		return result{}, err
+	}
+	in := w.fill(d)
+	in.Reference, in.Digest, in.Manifests = ref, digest, manifests
+	deps := w.deps(d, w.name())
+	out, err := deploy.Run(ctx, in, deps)
+	d.previous(out.Evidence.Replaced)
+	return resultOf(out, err)
+}
+
+// fill sets what does not depend on the image.
+func (w *deployWork) fill(d *delivery) deploy.Inputs {
+	in := w.in
+	in.Commit, in.Service, in.Environment, in.Program = d.rec.Source.Commit, d.svc, d.rec.Environment, d.world.Program
+	in.StateDir = d.out("local", d.rec.Environment, d.svc.Name)
+	return in
+}
+
+func (w *deployWork) deps(d *delivery, stage string) deploy.Deps {
+	return deploy.Deps{
+		Verify: func(ctx context.Context, reference string) error {
+			_, err := d.verify(ctx, reference, w.key, nil)
+			return err
+		},
+		Pull: pull, Progress: d.progress(stage), Now: d.world.Now,
+	}
+}
+
+// pull opens an image for the local target.
+func pull(ctx context.Context, reference string) (deploy.Image, error) {
+	var client oci.Client
+	img, err := client.Pull(ctx, reference)
+	if err != nil {
+		return deploy.Image{}, err
+	}
+	config, err := img.ConfigFile()
+	if err != nil {
+		return deploy.Image{}, fault.Undeterminedf("the configuration of %s cannot be read: %w", reference, err)
+	}
+	return deploy.Image{
+		OS: config.OS, Arch: config.Architecture, Env: config.Config.Env, WorkDir: config.Config.WorkingDir,
+		Entrypoint: entrypoint(config.Config),
+		Unpack:     func(ctx context.Context, dir string) error { return client.Unpack(ctx, img, dir) },
+	}, nil
+}
+
+func entrypoint(c v1.Config) []string { return append(append([]string{}, c.Entrypoint...), c.Cmd...) }
+
+type smokeWork struct {
+	in     smoke.Inputs
+	deploy *deployWork // of the same path; nil alone
+}
+
+func (w *smokeWork) name() string          { return record.StageSmoke }
+func (w *smokeWork) Declare(s *action.Set) { w.in.Declare(s) }
+
+func (w *smokeWork) stage(ctx context.Context, d *delivery) (result, error) {
+	in := w.in
+	deployed, err := record.EvidenceOf[record.Deploy](d.snapshot(), record.StageDeploy)
+	for _, url := range []string{deployed.URL, d.svc.Environments[d.rec.Environment].URL} {
+		if in.URL == "" {
+			in.URL = url
+		}
+	}
+	if in.URL == "" {
+		return result{}, fault.BadInputf("where the service answers is not known: %w", err).
+			WithNext("Run idp deploy before, or give it: --url https://checkout.staging.example.com")
+	}
+	in.Checks, in.VersionPath = d.svc.Smoke, d.svc.Version
+	in.WantDigest, in.WantCommit = d.rec.Artifact.Digest, d.rec.Source.Commit
+	if in.Rounds == 0 {
+		in.Rounds = d.rules.Smoke.Rounds
+	}
+	out, err := smoke.Run(ctx, in, smoke.Deps{Transport: http.DefaultTransport, Now: d.world.Now, Sleep: sleep, Progress: d.progress(w.name())})
+	if w.deploy == nil {
+		return resultOf(out, err)
+	}
+	return resultOf(out, w.settle(ctx, d, deployed, err))
+}
+
+// settle keeps the version that passed, and takes back the one that did not: an unanswered question keeps nothing live.
+func (w *smokeWork) settle(ctx context.Context, d *delivery, deployed record.Deploy, err error) error {
+	in, deps := w.deploy.fill(d), w.deploy.deps(d, w.name())
+	if err == nil {
+		return deploy.MarkGood(ctx, in, deps, deployed.Release)
+	}
+	if ctx.Err() != nil {
+		err = fault.Undeterminedf("%w", context.Cause(ctx))
+	}
+	back, backErr := deploy.Rollback(ctx, in, deps, deployed)
+	if backErr != nil {
+		return addTo(err, "; putting the old version back: "+backErr.Error(), fault.Lines(backErr)[1:])
+	}
+	if back.Release != deployed.Release {
+		d.restored(back)
+	}
+	return addTo(err, "; "+back.Summary, back.Detail)
+}
+
+// addTo appends to the headline and the detail of a classified error.
+func addTo(err error, what string, detail []string) error {
+	lines := fault.Lines(err)
+	kind := fault.KindOf(err)
+	return &fault.Error{Kind: kind, What: lines[0] + what, Detail: append(lines[1:], detail...), Err: err}
+}
+
+// previous notes what was live before this delivery.
+func (d *delivery) previous(p *record.Deployment) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if p != nil {
+		d.rec.Previous = p
+	}
+}
+
+// restored notes in the evidence of deploy that its version is not live any more.
+func (d *delivery) restored(back deploy.Restored) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s, ok := d.rec.Stage(record.StageDeploy)
+	var e record.Deploy
+	if !ok || json.Unmarshal(s.Evidence, &e) != nil {
+		return // without evidence of a deploy there is nothing to correct
+	}
+	e.Restored = &record.Deployment{Digest: back.Digest, Commit: back.Commit}
+	e.Release, e.URL = back.Release, back.URL
+	s.Evidence, _ = json.Marshal(e)
+	d.rec.Put(s)
+}
+
+// leave ends what the path started, unless the environment was live before or is to stay so.
+func (p *pathWork) leave(ctx context.Context, d *delivery) error {
+	if p.keep || p.ranBefore {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+	defer cancel()
+	_, err := deploy.Stop(ctx, p.deploy.fill(d), p.deploy.deps(d, record.StageDeploy))
+	return err
+}
+
+// running tells whether the environment is live before the path changes it.
+func (p *pathWork) running(d *delivery) (bool, error) {
+	url, err := deploy.Live(p.deploy.fill(d), p.deploy.deps(d, record.StageDeploy))
+	return url != "", err
+}
+
+// sleep waits, or gives the context's error when that ends first.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

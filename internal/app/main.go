@@ -1,0 +1,143 @@
+// Package app is the program: the ordered registry of actions, the wiring of each to the live world, and exit codes. With
+// cmd it is the only place that reads the environment, the clock and the process's own state.
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/runner"
+	"github.com/org/idp/internal/ui"
+)
+
+// World is what the program sees of the machine that it runs on.
+type World struct {
+	Getenv         func(string) string
+	Environ        []string // as os.Environ gives it
+	Stdout, Stderr io.Writer
+	Terminal       bool // Stdout is a terminal
+	Width          int  // of that terminal, in columns
+	Now            func() time.Time
+	Program        string // path of this program, which supervises local services
+}
+
+// errInterrupted is the cause of a context that a signal cancelled.
+type errInterrupted struct{ signal os.Signal }
+
+func (e errInterrupted) Error() string { return fmt.Sprintf("interrupted (%s)", e.signal) }
+func (e errInterrupted) Unwrap() error { return context.Canceled }
+
+// Main runs the program on the real machine and gives its exit code: 0 passed, 1 a gate failed, 2 bad input, 3 could not
+// be determined.
+func Main(args []string) int {
+	ctx, stop := withSignals(context.Background())
+	defer stop()
+	program, err := os.Executable()
+	if err != nil {
+		program = os.Args[0]
+	}
+	w := World{Getenv: os.Getenv, Environ: os.Environ(), Stdout: os.Stdout, Stderr: os.Stderr, Now: time.Now, Program: program}
+	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) { // #nosec G115 -- a file descriptor is small
+		w.Terminal = true
+		w.Width, _, _ = term.GetSize(fd) // 0 where unknown
+	}
+	return Run(ctx, args, w)
+}
+
+// withSignals cancels the context at the first SIGINT or SIGTERM, with the signal as its cause. The second one has its
+// ordinary meaning again.
+func withSignals(parent context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		select {
+		case s := <-signals:
+			signal.Stop(signals)
+			cancel(errInterrupted{s})
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { signal.Stop(signals); cancel(nil) }
+}
+
+// Run runs one command and gives its exit code.
+func Run(ctx context.Context, args []string, w World) int {
+	if len(args) == 0 {
+		printHelp(w.Stderr)
+		return codeBadInput
+	}
+	name, args := args[0], args[1:]
+	if name == "help" || name == "--help" || name == "-h" {
+		return help(w, args)
+	}
+	for _, c := range commands {
+		if c.name == name {
+			err := c.run(ctx, w, args)
+			if isHelp(err) {
+				return help(w, []string{name})
+			}
+			return finish(w, err)
+		}
+	}
+	for _, a := range registry {
+		if a.Name == name {
+			return runAction(ctx, w, a, args)
+		}
+	}
+	return finish(w, unknownCommand(name))
+}
+
+const (
+	codePassed = iota
+	codeFailed
+	codeBadInput
+	codeUndetermined
+)
+
+// codeOf gives the exit code of an error; a stage that does not apply has not failed.
+func codeOf(err error) int {
+	if err == nil {
+		return codePassed
+	}
+	switch fault.KindOf(err) {
+	case fault.Failed:
+		return codeFailed
+	case fault.BadInput:
+		return codeBadInput
+	case fault.Skipped:
+		return codePassed
+	}
+	return codeUndetermined
+}
+
+// finish prints what went wrong outside of any stage.
+func finish(w World, err error) int {
+	code := codeOf(err)
+	if err == nil {
+		return code
+	}
+	head := "idp: "
+	if code == codeUndetermined {
+		head = "idp: could not be determined: "
+	}
+	for i, line := range fault.Lines(err) {
+		if i == 0 {
+			line = head + line
+		} else if line != "" {
+			line = "  " + line
+		}
+		_, _ = fmt.Fprintln(w.Stderr, ui.Clean(line))
+	}
+	r := runner.New(w.Getenv, w.Stdout)
+	r.Annotate([]runner.Annotation{{Error: true, Title: "idp", Message: fault.Lines(err)[0]}})
+	return code
+}

@@ -1,0 +1,199 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/record"
+)
+
+// pathWork is the whole golden path in one process.
+type pathWork struct {
+	plan, keep bool
+	ranBefore  bool // the environment was live before this path changed it
+
+	sast    sastWork
+	secrets secretsWork
+	build   buildWork
+	cost    costWork
+	sign    signWork
+	verify  verifyWork
+	deploy  deployWork
+	smoke   smokeWork
+	catalog catalogWork
+	events  eventsWork
+}
+
+// step is a stage and its name in the record.
+type step interface {
+	stage
+	name() string
+}
+
+func newPath() work {
+	p := &pathWork{}
+	p.smoke.deploy = &p.deploy
+	return p
+}
+
+// all has the stages in their order.
+func (p *pathWork) all() []step {
+	return []step{&p.sast, &p.secrets, &p.build, &p.cost, &p.sign, &p.verify, &p.deploy, &p.smoke, &p.catalog, &p.events}
+}
+
+// Declare declares what all stages take, once each.
+func (p *pathWork) Declare(s *action.Set) {
+	s.Bool(&p.plan, action.Input{Name: "plan", Usage: "Do everything that changes nothing: scan, build, estimate, render. What a pull request gets."})
+	s.Bool(&p.keep, action.Input{Name: "keep", Usage: "Leave the service running on the local target. Default: it is stopped, unless it ran before."})
+	for _, st := range p.all() {
+		st.Declare(s)
+	}
+}
+
+func (p *pathWork) target() string          { return p.deploy.in.Target }
+func (p *pathWork) reports() action.Reports { return p.sast.in.Reports }
+
+// run walks the path. Its outcome is the record's.
+func (p *pathWork) run(ctx context.Context, d *delivery) error {
+	d.rec.Plan = p.plan
+	d.local.allowed = p.target() == targetLocal
+	if err := p.check(ctx, d); err != nil {
+		return d.reject(ctx, err)
+	}
+	p.together(ctx, d, &p.sast, &p.secrets, &p.build, &p.cost)
+	changing := []step{&p.sign, &p.verify, &p.deploy, &p.smoke, &p.catalog, &p.events}
+	if stopped := notPassed(d.snapshot()); stopped != "" {
+		p.skip(d, stopped+" did not pass", changing...)
+		return nil
+	}
+	if p.plan {
+		p.skip(d, "a plan changes nothing", changing...)
+		return nil
+	}
+	if p.release(ctx, d) {
+		p.account(ctx, d)
+	}
+	return p.leave(ctx, d)
+}
+
+// check finds out what is missing before any work is done, all of it at once.
+func (p *pathWork) check(ctx context.Context, d *delivery) error {
+	if p.plan {
+		return nil
+	}
+	if missing := d.rules.Missing(); len(missing) > 0 {
+		return fault.BadInputf("policy %s does not say %s, so nothing can be delivered to %s", d.policy.Name, strings.Join(missing, ", "), d.rec.Environment).
+			WithNext("docs/policy.md says what each of them means")
+	}
+	if err := p.complete(); err != nil {
+		return err
+	}
+	changed, err := d.repo.Dirty(ctx, d.scope())
+	if err != nil {
+		return err
+	}
+	if len(changed) > 0 {
+		return fault.BadInputf("%s not in commit %s, so what would be built is not what the record says",
+			countOf(len(changed), "uncommitted change is", "uncommitted changes are"), shortHash(d.repo.Commit)).
+			WithDetail(firstFew(changed, 10)...).
+			WithNext("Commit or stash them, or look without changing anything: idp path --plan")
+	}
+	p.ranBefore, err = p.running(d)
+	return err
+}
+
+// complete names every input that only the local target can do without.
+func (p *pathWork) complete() error {
+	if p.target() == targetLocal {
+		return nil
+	}
+	var missing []string
+	for _, in := range []struct{ value, name, example string }{
+		{p.sign.in.Registry, "registry", "ghcr.io/acme/checkout"},
+		{p.sign.in.Key, "key", "cosign.key"},
+		{p.catalog.in.URL, "catalog", "https://github.com/acme/catalog.git"},
+	} {
+		if in.value == "" {
+			missing = append(missing, fmt.Sprintf("input %s is missing, such as --%s %s", in.name, in.name, in.example))
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return fault.BadInputf("%s not given that target %s needs", countOf(len(missing), "input is", "inputs are"), p.target()).
+		WithDetail(missing...).
+		WithNext("Or try the path on this machine, where all of them have a default: --target local")
+}
+
+func countOf(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+func firstFew(lines []string, limit int) []string {
+	if len(lines) <= limit {
+		return lines
+	}
+	return append(lines[:limit:limit], fmt.Sprintf("and %d more", len(lines)-limit))
+}
+
+// together runs stages that do not need each other side by side. Each of them runs to its end, so that a person sees all
+// that is wrong at once.
+func (p *pathWork) together(ctx context.Context, d *delivery, steps ...step) {
+	var wg sync.WaitGroup
+	for _, s := range steps {
+		wg.Go(func() { _ = d.execute(ctx, s.name(), s) }) // its outcome is in the record
+	}
+	wg.Wait()
+}
+
+// notPassed names the stages that keep the path from going on; empty when there is none.
+func notPassed(rec *record.Record) string {
+	var names []string
+	for _, s := range rec.Stages {
+		if s.Outcome != record.Passed && s.Outcome != record.Skipped {
+			names = append(names, s.Name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// skip records stages that are not reached.
+func (p *pathWork) skip(d *delivery, reason string, steps ...step) {
+	for _, s := range steps {
+		d.skip(s.name(), reason)
+	}
+}
+
+// release makes the change. It tells whether the environment was touched, so that there is something to account for.
+func (p *pathWork) release(ctx context.Context, d *delivery) (touched bool) {
+	steps := []step{&p.sign, &p.verify, &p.deploy, &p.smoke}
+	for i, s := range steps {
+		if err := d.execute(ctx, s.name(), s); err == nil {
+			continue
+		}
+		p.skip(d, s.name()+" did not pass", steps[i+1:]...)
+		if s == &p.sign || s == &p.verify {
+			p.skip(d, "nothing was deployed", &p.catalog, &p.events)
+			return false
+		}
+		return true
+	}
+	return true
+}
+
+// account publishes what happened to the environment, also when that was a failure.
+func (p *pathWork) account(ctx context.Context, d *delivery) {
+	_ = d.execute(ctx, record.StageCatalog, &p.catalog) // the outcomes are in the record
+	_ = d.execute(ctx, record.StageEvents, &p.events)
+}
+
+// cleanupTime is what putting things in order may take after a signal; runners kill a cancelled job soon after.
+const cleanupTime = 30 * time.Second

@@ -1,0 +1,94 @@
+package app
+
+import (
+	"context"
+
+	"github.com/org/idp/internal/action"
+)
+
+// Action is one entry of the suite: `uses: org/idp/NAME@v1`, and `idp NAME`.
+type Action struct {
+	Name    string
+	Does    string // one sentence for help and action.yml
+	Outputs []action.Output
+	new     func() work
+	// bare actions work in any folder: without idp.yaml and, where they need no history, without git.
+	bare bool
+}
+
+// work is one call of an action: its inputs, and what it does with them.
+type work interface {
+	Declare(*action.Set)
+	// run appends what it found out to the delivery. Its error decides the exit code and has been shown to the person.
+	run(context.Context, *delivery) error
+}
+
+// registry has the actions in the order of the path; the root action `uses: org/idp@v1` is the first.
+var registry = []Action{
+	// the whole path in one process
+	{Name: "path", Does: "Walks the golden path: scan, build, sign, verify, deploy, smoke-test, register, account.", Outputs: pathOutputs, new: func() work { return newPath() }},
+	// what needs nothing but the commit
+	{Name: "sast", Does: "Scans the Go module with gosec, and proves that it saw every package.", bare: true, new: only[sastWork]},
+	{Name: "secrets", Does: "Looks for secrets in the commits of the change and in the working tree, and proves that it read every commit.", bare: true, new: only[secretsWork]},
+	{Name: "build", Does: "Builds a reproducible OCI image of a Go service and its SBOM. Nothing is pushed before it is signed.", Outputs: buildOutputs, new: only[buildWork]},
+	{Name: "cost", Does: "Estimates what the service costs a month, and holds it against the budget.", Outputs: costOutputs, new: only[costWork]},
+	// what needs the image
+	{Name: "sign", Does: "Pushes the image by digest, signs it, attaches provenance, SBOM and scan results, and then moves the tag.", Outputs: signOutputs, new: only[signWork]},
+	{Name: "verify", Does: "Holds the evidence on the exact digest against the policy of the environment.", new: only[verifyWork]},
+	{Name: "deploy", Does: "Verifies the exact digest, deploys it, waits until it is healthy, and puts the old version back when it is not.", Outputs: deployOutputs, new: only[deployWork]},
+	// what needs the live service
+	{Name: "smoke", Does: "Checks that the new version answers and keeps answering well.", new: only[smokeWork]},
+	{Name: "catalog", Does: "Registers the service and the delivery in the catalogue.", new: only[catalogWork]},
+	{Name: "events", Does: "Writes the delivery as a CDEvents event, and posts it where a URL is given.", new: only[eventsWork]},
+}
+
+// stageOrder is the order of the stages in a record, whichever of them ended first.
+func stageOrder() []string {
+	names := make([]string, len(registry))
+	for i, a := range registry {
+		names[i] = a.Name
+	}
+	return names
+}
+
+// stage is the work of one stage.
+type stage interface {
+	Declare(*action.Set)
+	// stage does the work; execute times it, classifies the error and writes the record.
+	stage(context.Context, *delivery) (result, error)
+}
+
+// single is an action that is one stage.
+type single struct {
+	name string
+	stage
+}
+
+func (s single) run(ctx context.Context, d *delivery) error { return d.execute(ctx, s.name, s.stage) }
+
+// named is a stage that knows its name in the record.
+type named[T any] interface {
+	*T
+	stage
+	name() string
+}
+
+// only makes the action of a single stage with fresh inputs.
+func only[T any, P named[T]]() work {
+	s := P(new(T))
+	return single{s.name(), s}
+}
+
+// inputs declares everything that the action takes.
+func (a Action) inputs() *action.Set {
+	set, _, _ := a.prepare()
+	return set
+}
+
+// prepare makes one call of the action: its declared inputs and where they go.
+func (a Action) prepare() (*action.Set, *options, work) {
+	set, opts, w := &action.Set{}, &options{}, a.new()
+	opts.Declare(set)
+	w.Declare(set)
+	return set, opts, w
+}

@@ -1,0 +1,31 @@
+// Command plain is the smallest service that the path delivers. BEHAVE, from env in idp.yaml, makes it misbehave for tests.
+package main
+
+import (
+	"fmt"
+	"log"
+	"net/http"
+	"os"
+	"time"
+)
+
+func main() {
+	behave := os.Getenv("BEHAVE")
+	if behave == "crash" {
+		log.Fatal("DATABASE_URL is not set")
+	}
+	answer := func(text string, broken bool) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			if broken {
+				http.Error(w, "broken on purpose", http.StatusInternalServerError)
+				return
+			}
+			_, _ = fmt.Fprintln(w, text)
+		}
+	}
+	http.HandleFunc("/healthz", answer("ok", behave == "sick"))
+	http.HandleFunc("/version", answer(os.Getenv("IDP_REVISION"), false))
+	http.HandleFunc("/", answer("ok", behave == "broken"))
+	server := &http.Server{Addr: "127.0.0.1:" + os.Getenv("PORT"), ReadHeaderTimeout: 5 * time.Second}
+	log.Fatal(server.ListenAndServe())
+}
