@@ -44,6 +44,9 @@ func derive(ctx context.Context, r *repo, tip string, in Inputs, entry line) (ch
 		return c, unreadable(entity, err)
 	}
 	if len(fields) > 0 {
+		if old[entity] == nil {
+			fields = []string{"new"}
+		}
 		c.put(entity, text, entity+" ("+strings.Join(fields, ", ")+")")
 	}
 	if err := c.log(old, folder, entry, in); err != nil {

@@ -132,7 +132,7 @@ func TestPlanPushesNothing(t *testing.T) {
 	in := inputs(t, bare(t))
 	in.Plan, in.Checkout = true, filepath.Join(t.TempDir(), "catalog")
 	out := mustRun(t, in)
-	if out.Evidence.Changed || !strings.Contains(out.Summary, "would write: catalog/checkout.yaml (") ||
+	if out.Evidence.Changed || !strings.Contains(out.Summary, "would write: catalog/checkout.yaml (new), ") ||
 		!strings.Contains(out.Summary, "(delivery 1)") {
 		t.Errorf("%+v", out)
 	}
