@@ -173,15 +173,28 @@ func printable(s string) string {
 	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
 }
 
-// minRedacted is the length from which a value is looked for in names: shorter ones would match anything.
-const minRedacted = 6
+const (
+	// minRedacted is the length from which a value is looked for in names: shorter ones would match anything.
+	minRedacted = 6
+	redacted    = "[secret]"
+)
 
-// redact takes values that were found out of a text, such as the name of a file called after the token that is in it: the
-// longest first, so that no part of one is left. The workers have ended, or the caller holds the lock.
+// redact takes values out of a text, such as the name of a file called after a token: those that were found, the longest
+// first, so that no part of one is left, and what the rules see in the text itself. The workers have ended, or the caller
+// holds the lock.
 func (s *scan) redact(text string) string {
 	longestFirst := func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) }
 	for _, value := range slices.SortedFunc(maps.Keys(s.secrets), longestFirst) {
-		text = strings.ReplaceAll(text, value, "[secret]")
+		text = strings.ReplaceAll(text, value, redacted)
+	}
+	found, err := s.detect(context.Background(), change{}, text, 1)
+	if err != nil {
+		return redacted
+	}
+	for _, f := range found {
+		if f.Secret != "" {
+			text = strings.ReplaceAll(text, f.Secret, redacted)
+		}
 	}
 	return text
 }

@@ -66,6 +66,14 @@ func (r *testRepo) write(name, content string) {
 	}
 }
 
+// tryGit runs git and gives what it wrote, whatever its exit code.
+func (r *testRepo) tryGit(args ...string) string {
+	cmd := exec.Command("git", args...)
+	cmd.Dir = r.dir
+	out, _ := cmd.CombinedOutput()
+	return string(out)
+}
+
 // commit writes name and commits everything.
 func (r *testRepo) commit(name, content string) string {
 	r.t.Helper()
