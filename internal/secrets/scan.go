@@ -230,7 +230,7 @@ func (s *scan) coverage() record.Coverage {
 	}
 	c.Files = len(s.paths) - onList
 	if s.rules.own {
-		c.Left = append(c.Left, "what "+configFile+" allows: it replaces the built-in configuration")
+		c.Left = append(c.Left, "what the rules and allowlists of "+configFile+" let pass")
 	}
 	if onList > 0 {
 		c.Left = append(c.Left, finding.Plural(onList, "file")+" on the allowlist of the rules, such as lock files, images and vendored code")
