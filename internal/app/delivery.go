@@ -137,6 +137,9 @@ func (d *delivery) put(s record.Stage, findings []finding.Finding, err error) er
 	}
 	writeErr := d.rec.Write(d.recordPath)
 	d.mu.Unlock()
+	if fault.KindOf(err) == fault.Undetermined && err != nil {
+		s.Reason = "could not be determined: " + s.Reason
+	}
 	d.board.Done(s)
 	if writeErr != nil {
 		return fault.BadInputf("the record cannot be written: %w", writeErr)

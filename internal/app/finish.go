@@ -54,7 +54,7 @@ func (d *delivery) end(a Action, task work, err error) int {
 		d.board.Verdict("the reports cannot be written: " + reportErr.Error())
 	}
 	d.board.Say("")
-	if a.Name == registry[0].Name {
+	if _, rejected := d.rec.Stage(stageInputs); a.Name == registry[0].Name && !rejected {
 		d.board.Say(d.table()...)
 	}
 	d.board.Verdict(d.verdict(a, code))
@@ -116,13 +116,12 @@ func (d *delivery) codeOfRecord() int {
 
 func (d *delivery) verdict(a Action, code int) string {
 	took := fmt.Sprintf("%.1fs", d.world.Now().Sub(d.begun).Seconds())
-	parts := []string{report.Verdict(d.rec)}
-	if a.Name != registry[0].Name {
-		parts[0] = map[int]string{codePassed: "passed", codeFailed: "failed", codeBadInput: "bad input", codeUndetermined: "could not be determined"}[code]
+	words := map[int]string{codePassed: "passed", codeFailed: "failed", codeBadInput: "bad input", codeUndetermined: "could not be determined"}
+	text := words[code]
+	if a.Name == registry[0].Name && code != codeBadInput {
+		text = report.Verdict(d.rec)
 	}
-	parts[0] += " in " + took
-	parts = append(parts, d.out("summary.md"))
-	text := strings.Join(parts, " · ")
+	text += " in " + took + d.unchanged() + " · " + d.out("summary.md")
 	if a.Name == registry[0].Name {
 		text += d.consequence()
 	}
@@ -130,6 +129,16 @@ func (d *delivery) verdict(a Action, code int) string {
 		text += fmt.Sprintf("  (exit %d)", code)
 	}
 	return text
+}
+
+// unchanged says so when a delivery found everything as it would have left it.
+func (d *delivery) unchanged() string {
+	deployed, deployErr := record.EvidenceOf[record.Deploy](d.rec, record.StageDeploy)
+	listed, listErr := record.EvidenceOf[record.Catalog](d.rec, record.StageCatalog)
+	if deployErr != nil || listErr != nil || deployed.Changed || listed.Changed {
+		return ""
+	}
+	return ", nothing changed"
 }
 
 // consequence says what a delivery that did not pass left in the world.
@@ -155,7 +164,7 @@ func (d *delivery) report(task work) error {
 	if len(d.scans) > 0 {
 		forms = append(forms, form{d.out("findings.sarif"), report.SARIF{}}, form{d.out("findings.json"), report.JSON{}})
 	}
-	if t, ok := task.(reporting); ok {
+	if t, ok := as[reporting](task); ok {
 		forms = append(forms, form{t.reports().SARIF, report.SARIF{}}, form{t.reports().JSON, report.JSON{}})
 	}
 	errs := []error{d.rec.Write(d.recordPath)}

@@ -86,6 +86,9 @@ func (d *delivery) open(ctx context.Context, a Action, task work) error {
 		return err
 	}
 	d.repo, d.policy = repo, pol
+	if base := d.runner.BaseRef(); base != "" && repo != nil {
+		repo.Upstream = "refs/remotes/origin/" + base
+	}
 	if err := d.choose(svc, a, task); err != nil {
 		return err
 	}
@@ -134,7 +137,7 @@ type targeted interface{ target() string }
 // choose settles the environment, and what the service and the policy say there.
 func (d *delivery) choose(svc *service.Service, a Action, task work) error {
 	env := d.opts.Environment
-	if t, ok := task.(targeted); env == "" && ok && t.target() == targetLocal {
+	if t, ok := as[targeted](task); env == "" && ok && t.target() == targetLocal {
 		env = targetLocal
 	}
 	if env == "" && len(svc.Environments) == 1 {
@@ -142,7 +145,7 @@ func (d *delivery) choose(svc *service.Service, a Action, task work) error {
 			env = name
 		}
 	}
-	if _, needs := task.(targeted); env == "" && needs {
+	if _, needs := as[targeted](task); env == "" && needs {
 		return fault.BadInputf("which environment is delivered to is not said").
 			WithNext("Say it: --environment NAME, one of those in " + filepath.Join(d.dir(), service.File))
 	}

@@ -66,6 +66,16 @@ type single struct {
 
 func (s single) run(ctx context.Context, d *delivery) error { return d.execute(ctx, s.name, s.stage) }
 
+// as finds what the work can do besides, whether it is a path or a single stage.
+func as[T any](w work) (T, bool) {
+	if s, ok := w.(single); ok {
+		t, ok := s.stage.(T)
+		return t, ok
+	}
+	t, ok := w.(T)
+	return t, ok
+}
+
 // named is a stage that knows its name in the record.
 type named[T any] interface {
 	*T

@@ -23,7 +23,8 @@ type happening struct {
 	rec    *record.Record
 }
 
-// decide reads from the record what happened. A skip is the answer when nothing did, since an event tells of a change.
+// decide reads from the record what happened. Its zero value is the answer when the version was live already, since an event
+// tells of a change; a skip, when the delivery did not come to the point of deploying.
 func decide(rec *record.Record) (happening, error) {
 	if rec.Plan {
 		return happening{}, fault.Skipf("a plan deploys nothing, so there is nothing to tell")
@@ -46,7 +47,7 @@ func decide(rec *record.Record) (happening, error) {
 	case stage.Outcome != record.Passed:
 		return happening{}, notDeployed(stage)
 	case !ev.Changed:
-		return happening{}, fault.Skipf("this version was live already, so there is nothing to tell")
+		return happening{}, nil
 	case ev.Release == "":
 		return happening{}, fault.Skipf("nothing is live after this delivery, so there is nothing to tell")
 	default:

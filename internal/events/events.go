@@ -83,8 +83,12 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	if err != nil {
 		return out, err
 	}
-	event := what.event()
 	out.Tool = record.Tool{Name: "CDEvents", Version: specVersion}
+	if what == (happening{}) {
+		out.Summary = "this version was live already · nothing to tell"
+		return out, nil
+	}
+	event := what.event()
 	out.Evidence.Type = event.Type
 	out.Summary = strings.TrimPrefix(what.kind, "service.") + " event"
 	body, err := encode(event)

@@ -157,13 +157,28 @@ func content(t *testing.T, event api.CDEventV04) (artifact, environment string) 
 	return "", ""
 }
 
+func TestAVersionThatWasLiveAlreadyIsNoEvent(t *testing.T) {
+	t.Parallel()
+	unchanged := first()
+	unchanged.Changed = false
+	in := inputs(t, delivered(t, record.Passed, unchanged))
+	in.URL = "http://127.0.0.1:1/never"
+	out, err := Run(t.Context(), in, Deps{Now: time.Now})
+	if err != nil || out.Evidence != (record.Events{}) || !strings.Contains(out.Summary, "live already") {
+		t.Errorf("%+v, %v", out, err)
+	}
+	if _, err := os.Stat(in.File); !os.IsNotExist(err) {
+		t.Errorf("an event was written: %v", err)
+	}
+}
+
 func TestNothingToTell(t *testing.T) {
 	t.Parallel()
 	plan := delivered(t, record.Passed, first())
 	plan.Plan = true
 	none := record.New(plan.Service, plan.Source, plan.Run, "staging")
-	unchanged, gone, nameless := first(), first(), first()
-	unchanged.Changed, gone.Release, nameless.Digest = false, "", ""
+	gone, nameless := first(), first()
+	gone.Release, nameless.Digest = "", ""
 	for name, test := range map[string]struct {
 		rec  *record.Record
 		kind fault.Kind
@@ -175,7 +190,6 @@ func TestNothingToTell(t *testing.T) {
 		"deploy failed, 2": {delivered(t, record.Failed, first()), fault.Skipped, "deploy is failed"},
 		"deploy unknown":   {delivered(t, record.Error, nil), fault.Skipped, "deploy is error"},
 		"deploy skipped":   {delivered(t, record.Skipped, nil), fault.Skipped, "deploy is skipped"},
-		"live already":     {delivered(t, record.Passed, unchanged), fault.Skipped, "live already"},
 		"taken away":       {delivered(t, record.Passed, gone), fault.Skipped, "nothing is live"},
 		"no evidence":      {delivered(t, record.Passed, nil), fault.Undetermined, "does not say what was deployed"},
 		"other evidence":   {delivered(t, record.Passed, []int{1}), fault.Undetermined, "does not say what was deployed"},

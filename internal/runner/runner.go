@@ -48,6 +48,14 @@ func (r *Runner) Ref() string {
 	return r.getenv("GITHUB_REF")
 }
 
+// BaseRef is the branch that a pull request asks to be merged into, without refs/heads/; empty for other events.
+func (r *Runner) BaseRef() string {
+	if !r.Active() {
+		return ""
+	}
+	return r.getenv("GITHUB_BASE_REF")
+}
+
 // TempDir is the runner's temporary folder, which the steps of a job share; empty outside a run.
 func (r *Runner) TempDir() string {
 	if !r.Active() {

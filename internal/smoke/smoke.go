@@ -42,7 +42,7 @@ func (in *Inputs) Declare(s *action.Set) {
 		Usage: "Where the service answers. Default: what deploy says, else the environment's url in idp.yaml."})
 	s.Int(&in.Rounds, action.Input{Name: "rounds", Example: "5",
 		Usage: "Consecutive rounds in which every check must be good. Default: what the policy says."})
-	s.Duration(&in.Timeout, action.Input{Name: "timeout", Default: "2m", Example: "5m",
+	s.Duration(&in.Timeout, action.Input{Name: "timeout", Default: "1m", Example: "5m",
 		Usage: "Time in which the new version has to answer and the rounds have to be good."})
 }
 

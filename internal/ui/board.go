@@ -183,9 +183,6 @@ func stageLines(s record.Stage) []string {
 	if s.Outcome != record.Passed {
 		text = s.Reason
 	}
-	if s.Outcome == record.Error {
-		text = "could not be determined: " + text
-	}
 	lines := []string{fmt.Sprintf("  %s %-9s %s   %s", marks[s.Outcome], s.Name,
 		seconds(time.Duration(s.DurationMS)*time.Millisecond), text)}
 	if len(s.Detail) == 0 {

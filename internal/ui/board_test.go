@@ -22,7 +22,7 @@ func TestBoardInALogPrintsEachStageOnce(t *testing.T) {
 	b.Update("sast", "loading packages")
 	b.Done(record.Stage{Name: "sast", Outcome: record.Passed, DurationMS: 812, Summary: "14 packages"})
 	b.Done(record.Stage{Name: "secrets", Outcome: record.Failed, DurationMS: 300, Reason: "1 new secret", Detail: []string{"github-pat", "", "revoke it"}})
-	b.Done(record.Stage{Name: "build", Outcome: record.Error, DurationMS: 123456, Reason: "no go"})
+	b.Done(record.Stage{Name: "build", Outcome: record.Error, DurationMS: 123456, Reason: "could not be determined: no go"})
 	b.Done(record.Stage{Name: "sign", Outcome: record.Skipped, Reason: "secrets failed"})
 	b.Close()
 	want := `idp path  checkout
