@@ -37,7 +37,10 @@ generate: ## write the files that come from declarations: action.yml, READMEs, d
 	@$(GO) test ./internal/app ./internal/schema -run Generated -update
 
 vuln: ## known vulnerabilities, where their database can be reached
-	@$(GO) run $(GOVULNCHECK) ./...
+	@out=$$($(GO) run $(GOVULNCHECK) ./... 2>&1); code=$$?; printf '%s\n' "$$out"; \
+	if [ $$code -ne 0 ] && grep -q 'fetching vulnerabilities' <<<"$$out"; then \
+		echo 'NOT CHECKED: the vulnerability database cannot be reached from here'; \
+	else exit $$code; fi
 
 clean: ## remove what the targets above made
 	@rm -rf bin dist .idp

@@ -50,6 +50,7 @@ type delivery struct {
 	recordPath string
 	begun      time.Time
 	files      []report.File     // written for people
+	live       string            // URL of the service that stays running; empty where none does
 	reads      map[string]string // by stage, where to read more
 
 	mu       sync.Mutex

@@ -122,6 +122,9 @@ func (d *delivery) verdict(a Action, code int) string {
 		text = report.Verdict(d.rec)
 	}
 	text += " in " + took + d.unchanged() + " · " + d.out("summary.md")
+	if d.live != "" {
+		text += " · " + d.live + " (ends with: idp stop)"
+	}
 	if a.Name == registry[0].Name {
 		text += d.consequence()
 	}

@@ -174,7 +174,9 @@ func (d *delivery) restored(back deploy.Restored) {
 // leave ends what the path started, unless the environment was live before or is to stay so.
 func (p *pathWork) leave(ctx context.Context, d *delivery) error {
 	if p.keep || p.ranBefore {
-		return nil
+		var err error
+		d.live, err = deploy.Live(p.deploy.fill(d), p.deploy.deps(d, record.StageDeploy))
+		return err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()

@@ -117,6 +117,7 @@ func (s *scan) detect(ctx context.Context, c change, raw string, line int) (foun
 			err = fmt.Errorf("the rules crashed on blob %.12s", c.blob)
 		}
 	}()
+	//lint:ignore SA1019 DetectContext of v8 takes no other
 	f := detect.Fragment{Raw: raw, FilePath: c.path, StartLine: line}
 	if c.commit != nil {
 		f.CommitSHA = c.commit.id
