@@ -123,7 +123,7 @@ func (d *delivery) verdict(a Action, code int) string {
 	}
 	text += " in " + took + d.unchanged() + " · " + d.out("summary.md")
 	if d.live != "" {
-		text += " · " + d.live + " (ends with: idp stop)"
+		text += " · " + d.live + " (ends with: idp stop --out " + d.opts.Out + ")"
 	}
 	if a.Name == registry[0].Name {
 		text += d.consequence()
