@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -8,11 +9,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
 // program is the real binary, built once for all tests of this package.
@@ -44,7 +44,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"idp": runIDP, "service": newService, "commit": commitAll, "running": running, "interrupt": interrupt,
+			"idp": runIDP, "service": newService, "commit": commitAll, "running": running, "valid": valid,
 		},
 	})
 }
@@ -132,47 +132,17 @@ func running(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// interrupt is: interrupt SIGNAL TEXT CODE ARGS… It runs idp, sends the signal when its output contains the text, and
-// wants the exit code.
-func interrupt(ts *testscript.TestScript, neg bool, args []string) {
-	sig := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM}[args[0]]
-	want, err := strconv.Atoi(args[2])
+// valid is: valid SCHEMA FILE. The file is what `idp schema SCHEMA` says, by another implementation of JSON Schema.
+func valid(ts *testscript.TestScript, neg bool, args []string) {
+	text, err := exec.Command(program, "schema", args[0]).Output()
 	ts.Check(err)
-	cmd := exec.Command(program, args[3:]...)
-	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPROXY", "GOSUMDB", "GOFLAGS", "PATH", "HOME", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"} {
-		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	schema, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	ts.Check(err)
+	c := jsonschema.NewCompiler()
+	ts.Check(c.AddResource("schema.json", schema))
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(ts.ReadFile(args[1])))
+	ts.Check(err)
+	if err := c.MustCompile("schema.json").Validate(doc); (err != nil) != neg {
+		ts.Fatalf("%s: %v", args[1], err)
 	}
-	watch := &watcher{text: args[1], found: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = watch, watch
-	ts.Check(cmd.Start())
-	select {
-	case <-watch.found:
-		ts.Check(cmd.Process.Signal(sig))
-	case <-time.After(2 * time.Minute):
-		_ = cmd.Process.Kill()
-		ts.Fatalf("%q was not printed in two minutes:\n%s", args[1], watch.all)
-	}
-	_ = cmd.Wait()
-	ts.Check(os.WriteFile(ts.MkAbs("interrupted.txt"), watch.all, 0o600))
-	if code := cmd.ProcessState.ExitCode(); code != want {
-		ts.Fatalf("exit code %d, want %d:\n%s", code, want, watch.all)
-	}
-}
-
-// watcher tells when a text has been printed.
-type watcher struct {
-	text  string
-	all   []byte
-	found chan struct{}
-	once  bool
-}
-
-func (w *watcher) Write(p []byte) (int, error) {
-	w.all = append(w.all, p...)
-	if !w.once && strings.Contains(string(w.all), w.text) {
-		w.once = true
-		close(w.found)
-	}
-	return len(p), nil
 }
