@@ -30,7 +30,22 @@ type Finding struct {
 	Snippet     string   `json:"snippet,omitempty"`
 	Fingerprint string   `json:"fingerprint"`
 	Known       bool     `json:"known"` // true when it was there before this change, so it does not count at the gate
+
+	// Suppression says why it does not count at the gate although it is there; nil when it counts.
+	Suppression *Suppression `json:"suppression,omitempty"`
 }
+
+// Suppression is a decision of the team that a finding is to pass. It is shown wherever the finding is.
+type Suppression struct {
+	By            string `json:"by"`            // nosec, gitleaks:allow, waiver or the scanner's own
+	InSource      bool   `json:"inSource"`      // true when it stands beside the code
+	Justification string `json:"justification"` // as its author wrote it; may be empty where the policy allows that
+	Owner         string `json:"owner,omitempty"`
+	Expires       string `json:"expires,omitempty"` // YYYY-MM-DD
+}
+
+// Counts tells whether a gate has to look at the finding.
+func (f Finding) Counts() bool { return !f.Known && f.Suppression == nil }
 
 // Fingerprint hashes what identifies a finding: the scanner, the rule, the file, and a context that does not change when
 // lines move. Equal findings in one file are told apart by Number.

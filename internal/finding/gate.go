@@ -19,17 +19,29 @@ func (c Counts) Total() int {
 	return n
 }
 
-// Count splits findings into those that count at the gate and those that were known before.
+// Count splits findings into those that count at the gate and those that were known before. What is suppressed is neither.
 func Count(findings []Finding) (fresh, known Counts) {
 	fresh, known = Counts{}, Counts{}
 	for _, f := range findings {
-		if f.Known {
-			known[string(f.Severity)]++
-		} else {
+		switch {
+		case f.Counts():
 			fresh[string(f.Severity)]++
+		case f.Known:
+			known[string(f.Severity)]++
 		}
 	}
 	return fresh, known
+}
+
+// CountSuppressed counts what the team has decided to let pass.
+func CountSuppressed(findings []Finding) Counts {
+	c := Counts{}
+	for _, f := range findings {
+		if f.Suppression != nil {
+			c[string(f.Severity)]++
+		}
+	}
+	return c
 }
 
 // Gate says no when a finding that is not known reaches the threshold. Noun names what is counted: "finding", "secret".
@@ -39,7 +51,7 @@ func Gate(findings []Finding, t Threshold, noun string) error {
 	}
 	var hits []Finding
 	for _, f := range findings {
-		if !f.Known && t.Reaches(f.Severity) {
+		if f.Counts() && t.Reaches(f.Severity) {
 			hits = append(hits, f)
 		}
 	}

@@ -38,11 +38,12 @@ func EvidenceOf[T any](r *Record, stage string) (T, error) {
 
 // Scan is the evidence of sast and secrets: what was covered, and what was found by severity.
 type Scan struct {
-	Coverage Coverage       `json:"coverage"`
-	New      map[string]int `json:"new" jsonschema_description:"Findings that count at the gate, by severity."`
-	Known    map[string]int `json:"known" jsonschema_description:"Findings that were there before this change, by severity."`
-	FailOn   string         `json:"failOn" jsonschema_description:"Lowest severity that fails the gate, or none."`
-	Commit   string         `json:"commit"`
+	Coverage   Coverage       `json:"coverage"`
+	New        map[string]int `json:"new" jsonschema_description:"Findings that count at the gate, by severity."`
+	Known      map[string]int `json:"known" jsonschema_description:"Findings that were there before this change, by severity."`
+	Suppressed map[string]int `json:"suppressed,omitempty" jsonschema_description:"Findings that the team has decided to let pass, by severity."`
+	FailOn     string         `json:"failOn" jsonschema_description:"Lowest severity that fails the gate, or none."`
+	Commit     string         `json:"commit"`
 }
 
 // Coverage counts what a scanner had to see and what it saw. The two are equal in every scan that passed.
