@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -71,14 +73,14 @@ func notARepository(dir string, err error) error {
 }
 
 func (r *Repo) readHead(ctx context.Context) error {
+	var e *proc.Error
+	// Only a branch without a commit has no hash; that of a commit which cannot be read is there.
+	if _, err := r.line(ctx, "rev-parse", "--verify", "--quiet", "HEAD"); errors.As(err, &e) && e.Code == 1 {
+		return fault.BadInputf("the repository %s has no commit yet, so there is nothing to deliver", r.Root).
+			WithNext("Commit the service: git add . && git commit -m 'first version'")
+	}
 	head, err := r.line(ctx, "log", "-1", "--format=%H %ct", "HEAD")
 	if err != nil {
-		var e *proc.Error
-		if errors.As(err, &e) && (strings.Contains(e.Stderr, "does not have any commits") ||
-			strings.Contains(e.Stderr, "unknown revision") || strings.Contains(e.Stderr, "ambiguous argument 'HEAD'")) {
-			return fault.BadInputf("the repository %s has no commit yet, so there is nothing to deliver", r.Root).
-				WithNext("Commit the service: git add . && git commit -m 'first version'")
-		}
 		return fault.Undeterminedf("git cannot read HEAD of %s: %w", r.Root, err)
 	}
 	commit, seconds, _ := strings.Cut(head, " ")
@@ -124,11 +126,14 @@ func remotePath(remote string) string {
 	return strings.Trim(path, "/")
 }
 
-// WithoutCredentials takes user and password out of a URL.
+// userinfo is the part of a URL that may hold credentials; a password may well hold what no URL allows.
+var userinfo = regexp.MustCompile(`://[^/\\]*@`)
+
+// WithoutCredentials takes user and password out of a URL, also out of one that cannot be parsed.
 func WithoutCredentials(remote string) string {
 	u, err := url.Parse(remote)
 	if err != nil || u.Host == "" {
-		return remote
+		return userinfo.ReplaceAllString(remote, "://")
 	}
 	u.User = nil
 	return u.String()
@@ -169,9 +174,20 @@ func (r *Repo) MergeBase(ctx context.Context) (string, error) {
 	return base, nil
 }
 
-// Environ is the process's environment with what makes git's answers the same everywhere, and never a prompt.
+// elsewhere names the variables that lead git to another repository, index or object store than that of the folder it runs
+// in, as git itself sets them for its hooks, or that make it read paths as patterns.
+var elsewhere = []string{"GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY",
+	"GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_PREFIX", "GIT_SHALLOW_FILE", "GIT_GRAFT_FILE", "GIT_REPLACE_REF_BASE",
+	"GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS", "GIT_IMPLICIT_WORK_TREE", "GIT_QUARANTINE_PATH"}
+
+// Environ is the process's environment with what makes git's answers the same everywhere: about the folder it runs in, of
+// objects as they are and not as others replace them, and never a prompt.
 func Environ() []string {
-	return append(os.Environ(), "LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "GIT_OPTIONAL_LOCKS=0")
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return slices.Contains(elsewhere, name)
+	})
+	return append(env, "LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "GIT_OPTIONAL_LOCKS=0", "GIT_LITERAL_PATHSPECS=1", "GIT_NO_REPLACE_OBJECTS=1")
 }
 
 func (r *Repo) git(ctx context.Context, args ...string) ([]byte, error) {

@@ -1,5 +1,5 @@
 // Package proc runs the tools that stages need, such as git and go, so that none outlives its context: a command is its
-// own process group, and cancelling ends the whole group.
+// own process group, and cancelling ends the whole group: first it is asked to, then it is killed.
 package proc
 
 import (
@@ -13,8 +13,9 @@ import (
 	"time"
 )
 
-// grace is how long a cancelled command may take to end after its first signal.
-const grace = 5 * time.Second
+// grace is how long a cancelled command may take to put its files in order. A GitHub runner gives a cancelled step 7.5 s
+// before its next signal, and what cancelled this command has more to do in that time.
+const grace = 2 * time.Second
 
 // Command is one call of a tool. Name, Args and Dir never hold a secret: they are shown in errors.
 type Command struct {
@@ -61,6 +62,7 @@ func Run(ctx context.Context, c Command) ([]byte, error) {
 		return out.Bytes(), nil
 	}
 	if ctx.Err() != nil {
+		endGroup(cmd)
 		return out.Bytes(), context.Cause(ctx)
 	}
 	return out.Bytes(), newError(c, stderr.String(), err)
