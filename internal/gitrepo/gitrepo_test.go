@@ -70,7 +70,6 @@ func TestOpenSaysWhatIsMissing(t *testing.T) {
 	empty := t.TempDir()
 	git(t, empty, "init", "-q")
 	broken := repository(t)
-	write(t, filepath.Join(broken, ".git", "HEAD"), "ref: refs/heads/main\nrubbish")
 	write(t, filepath.Join(broken, ".git", "refs", "heads", "main"), strings.Repeat("1", 40)+"\n")
 	for name, test := range map[string]struct {
 		dir  string
