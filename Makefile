@@ -5,13 +5,15 @@ SHELL := /bin/bash
 export GOTOOLCHAIN := local
 GO        ?= go
 VERSION   ?=
+PLATFORMS ?=
+PLATFORMS_ALL := linux/amd64 linux/arm64 darwin/arm64 darwin/amd64 windows/amd64
 LDFLAGS   := -s -w -buildid= $(if $(VERSION),-X github.com/org/idp/internal/app.version=$(VERSION))
 # Tools are pinned here and run from the module proxy; none of them is a dependency of the product.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
-.PHONY: help build demo test lint generate vuln clean
+.PHONY: help build release-tree check-release-tree cross bench-start demo test lint generate vuln clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,6 +21,26 @@ help: ## list the targets
 build: ## build bin/idp
 	@mkdir -p bin
 	@CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/idp ./cmd/idp
+
+release-tree: ## lay out dist/tree, what `uses: org/idp/NAME@v1` needs; VERSION=v1.2.3 PLATFORMS="linux/amd64 …", all or host
+	@$(GO) run ./internal/tools/releasetree -version '$(VERSION)' -platforms '$(PLATFORMS)'
+
+check-release-tree: ## two builds of this commit, from two checkouts, give the same bytes
+	@set -euo pipefail; tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
+	for dir in one a/longer/path/to/another; do \
+		git clone -q . "$$tmp/$$dir"; \
+		$(MAKE) -s -C "$$tmp/$$dir" release-tree VERSION='$(VERSION)' PLATFORMS='$(PLATFORMS)' | tee "$$tmp/$${dir%%/*}.txt"; \
+	done; \
+	cmp "$$tmp/one.txt" "$$tmp/a.txt" && diff -r "$$tmp/one/dist/tree" "$$tmp/a/longer/path/to/another/dist/tree"
+
+cross: ## compile for every platform
+	@for platform in $(PLATFORMS_ALL); do \
+		echo $$platform; \
+		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} $(GO) build -trimpath -buildvcs=false -o /dev/null ./cmd/idp || exit 1; \
+	done
+
+bench-start: build ## how long it takes to start: the program, and a step of a workflow
+	@$(GO) run ./internal/tools/benchstart -idp bin/idp
 
 demo: build ## walk the golden path on the sample service; what it made is in .idp
 	@bin/idp path --service testdata/services/hello --target local

@@ -12,10 +12,10 @@ import (
 // generated has every file that comes from the declarations of the actions, by its path in the repository. A test
 // compares them byte for byte; `make generate` writes them.
 func generated() map[string]string {
-	files := map[string]string{"action.yml": actionYAML(registry[0], "dist/path.js"), "docs/actions.md": actionsDoc()}
+	files := map[string]string{"action.yml": actionYAML(registry[0], "dist"), "docs/actions.md": actionsDoc()}
 	for _, a := range registry[1:] {
 		dir := path.Join("actions", a.Name)
-		files[dir+"/action.yml"] = actionYAML(a, "../dist/"+a.Name+".js")
+		files[dir+"/action.yml"] = actionYAML(a, "../dist")
 		files[dir+"/README.md"] = actionREADME(a)
 	}
 	return files
@@ -39,7 +39,8 @@ func (a Action) uses() string {
 	return "org/idp/" + a.Name + "@v1"
 }
 
-func actionYAML(a Action, main string) string {
+// actionYAML is the action.yml; dist is the folder of the shim in the release tree, seen from it.
+func actionYAML(a Action, dist string) string {
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
 	p("# %s\nname: idp %s\ndescription: %s\n", generatedNote, a.Name, quoteYAML(a.Does))
@@ -54,7 +55,10 @@ func actionYAML(a Action, main string) string {
 	for _, o := range slices.Concat(commonOutputs, a.Outputs) {
 		p("  %s:\n    description: %s\n", o.Name, quoteYAML(o.Usage))
 	}
-	p("runs:\n  using: node24\n  main: %s\n", main)
+	p("runs:\n  using: node24\n  main: %s/%s.js\n", dist, a.Name)
+	if a.post {
+		p("  post: %s/%s-post.js\n  post-if: always()\n", dist, a.Name)
+	}
 	return b.String()
 }
 

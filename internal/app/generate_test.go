@@ -74,9 +74,12 @@ func TestActionYAMLIsWhatARunnerReads(t *testing.T) {
 				Required             bool
 			}
 			Outputs map[string]struct{ Description string }
-			Runs    struct{ Using, Main string }
+			Runs    struct {
+				Using, Main, Post string
+				PostIf            string `yaml:"post-if"`
+			}
 		}
-		dec := yaml.NewDecoder(strings.NewReader(actionYAML(a, "dist/x.js")))
+		dec := yaml.NewDecoder(strings.NewReader(actionYAML(a, "dist")))
 		dec.KnownFields(true)
 		if err := dec.Decode(&doc); err != nil {
 			t.Errorf("%s: %v", a.Name, err)
@@ -84,6 +87,9 @@ func TestActionYAMLIsWhatARunnerReads(t *testing.T) {
 		}
 		if doc.Description != a.Does || doc.Runs.Using != "node24" {
 			t.Errorf("%s: %+v", a.Name, doc)
+		}
+		if r := doc.Runs; r.Main != "dist/"+a.Name+".js" || (r.Post == "dist/"+a.Name+"-post.js") != a.post || (r.PostIf == "always()") != a.post {
+			t.Errorf("%s: %+v", a.Name, r)
 		}
 		inputs := a.inputs().Inputs()
 		if len(doc.Inputs) != len(inputs) {

@@ -14,6 +14,8 @@ type Action struct {
 	new     func() work
 	// bare actions work in any folder: without idp.yaml and, where they need no history, without git.
 	bare bool
+	// post is run when the job ends, however the action ended: see post.go.
+	post bool
 }
 
 // work is one call of an action: its inputs, and what it does with them.
@@ -26,7 +28,7 @@ type work interface {
 // registry has the actions in the order of the path; the root action `uses: org/idp@v1` is the first.
 var registry = []Action{
 	// the whole path in one process
-	{Name: "path", Does: "Walks the golden path: scan, build, sign, verify, deploy, smoke-test, register, account.", Outputs: pathOutputs, new: func() work { return newPath() }},
+	{Name: "path", Does: "Walks the golden path: scan, build, sign, verify, deploy, smoke-test, register, account.", Outputs: pathOutputs, post: true, new: func() work { return newPath() }},
 	// what needs nothing but the commit
 	{Name: "sast", Does: "Scans the Go module with gosec, and proves that it saw every package.", bare: true, new: only[sastWork]},
 	{Name: "secrets", Does: "Looks for secrets in the commits of the change and in the working tree, and proves that it read every commit.", bare: true, new: only[secretsWork]},
@@ -35,7 +37,7 @@ var registry = []Action{
 	// what needs the image
 	{Name: "sign", Does: "Pushes the image by digest, signs it, attaches provenance, SBOM and scan results, and then moves the tag.", Outputs: signOutputs, new: only[signWork]},
 	{Name: "verify", Does: "Holds the evidence on the exact digest against the policy of the environment.", new: only[verifyWork]},
-	{Name: "deploy", Does: "Verifies the exact digest, deploys it, waits until it is healthy, and puts the old version back when it is not.", Outputs: deployOutputs, new: only[deployWork]},
+	{Name: "deploy", Does: "Verifies the exact digest, deploys it, waits until it is healthy, and puts the old version back when it is not.", Outputs: deployOutputs, post: true, new: only[deployWork]},
 	// what needs the live service
 	{Name: "smoke", Does: "Checks that the new version answers and keeps answering well.", new: only[smokeWork]},
 	{Name: "catalog", Does: "Registers the service and the delivery in the catalogue.", new: only[catalogWork]},
