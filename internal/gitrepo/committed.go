@@ -81,6 +81,9 @@ func (r *Repo) commit(ctx context.Context) (*committed, error) {
 // add takes one file. A link has to be committed, and what it leads to as well.
 func (c *committed) add(ctx context.Context, file string) error {
 	folder, err := filepath.EvalSymlinks(filepath.Dir(file))
+	if errors.Is(err, fs.ErrNotExist) {
+		folder, err = filepath.Dir(file), nil
+	}
 	if err != nil {
 		return fault.Undeterminedf("%s cannot be looked at: %w", file, err)
 	}
@@ -98,6 +101,9 @@ func (c *committed) add(ctx context.Context, file string) error {
 	e, tracked := c.tree[name]
 	info, err := os.Lstat(full)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		c.note(name + " (not there)")
+		return nil
 	case err != nil:
 		return fault.Undeterminedf("%s cannot be looked at: %w", file, err)
 	case !tracked:
@@ -165,7 +171,7 @@ func (c *committed) present(folder string, deep bool) error {
 			continue
 		}
 		if _, err := os.Lstat(filepath.Join(c.root, filepath.FromSlash(name))); errors.Is(err, fs.ErrNotExist) {
-			c.note(name + " (in the commit, but not there)")
+			c.note(name + " (not there)")
 		}
 	}
 	return nil

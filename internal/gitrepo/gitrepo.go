@@ -127,7 +127,7 @@ func remotePath(remote string) string {
 }
 
 // userinfo is the part of a URL that may hold credentials; a password may well hold what no URL allows.
-var userinfo = regexp.MustCompile(`://[^/\\]*@`)
+var userinfo = regexp.MustCompile(`://.*@`)
 
 // WithoutCredentials takes user and password out of a URL, also out of one that cannot be parsed.
 func WithoutCredentials(remote string) string {
@@ -142,16 +142,49 @@ func WithoutCredentials(remote string) string {
 // Dirty lists what differs from HEAD below the given folders of the repository, untracked files included, ignored ones
 // not; each line is git's two status letters and the path.
 func (r *Repo) Dirty(ctx context.Context, folders ...string) ([]string, error) {
-	args := append([]string{"status", "--porcelain=v1", "--untracked-files=all", "--"}, folders...)
+	args := append([]string{"-c", "core.fsmonitor=false", "-c", "core.untrackedCache=false", "status", "--porcelain=v1",
+		"--untracked-files=all", "--ignore-submodules=none", "--"}, folders...)
 	out, err := r.git(ctx, args...)
 	if err != nil {
 		return nil, fault.Undeterminedf("git cannot tell what is changed in %s: %w", r.Root, err)
 	}
-	text := strings.TrimRight(string(out), "\n")
-	if text == "" {
+	var lines []string
+	if text := strings.TrimRight(string(out), "\n"); text != "" {
+		lines = strings.Split(text, "\n")
+	}
+	hidden, err := r.hidden(ctx, folders)
+	if err != nil {
+		return nil, err
+	}
+	for _, what := range hidden {
+		lines = append(lines, " M "+what)
+	}
+	return lines, nil
+}
+
+// hidden lists what differs among the files that git was told not to look at (assume-unchanged, skip-worktree). A file that
+// a sparse checkout leaves out is not there, so it does not differ.
+func (r *Repo) hidden(ctx context.Context, folders []string) ([]string, error) {
+	out, err := r.git(ctx, append([]string{"ls-files", "-v", "-z", "--"}, folders...)...)
+	if err != nil {
+		return nil, fault.Undeterminedf("git cannot list the files of %s: %w", r.Root, err)
+	}
+	var files []string
+	for entry := range strings.SplitSeq(string(out), "\x00") {
+		tag, name, _ := strings.Cut(entry, " ")
+		if tag == "" || tag != "S" && tag == strings.ToUpper(tag) {
+			continue
+		}
+		file := filepath.Join(r.Root, filepath.FromSlash(name))
+		if _, err := os.Lstat(file); err != nil && tag == "S" {
+			continue
+		}
+		files = append(files, file)
+	}
+	if len(files) == 0 {
 		return nil, nil
 	}
-	return strings.Split(text, "\n"), nil
+	return r.Uncommitted(ctx, files, nil)
 }
 
 // MergeBase is the commit where HEAD left the default branch; empty where that is not known or HEAD is on it.

@@ -1,190 +1,245 @@
-package gitrepo
+package gitrepo_test
 
 import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/org/idp/internal/fault"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/org/idp/internal/gitrepo"
 )
 
-func git(t *testing.T, dir string, args ...string) string {
+// git runs git with nothing of this machine's configuration.
+func git(t *testing.T, dir string, args ...string) {
 	t.Helper()
-	cmd := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "protocol.file.allow=always"}, args...)...)
-	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL="+os.DevNull, "GIT_CONFIG_SYSTEM="+os.DevNull)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
+	cmd := exec.Command("git", append([]string{"-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "init.defaultBranch=main",
+		"-c", "protocol.file.allow=always"}, args...)...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("git %v: %v\n%s", args, err, out)
 	}
-	return strings.TrimSpace(string(out))
 }
 
-func write(t *testing.T, path, text string) {
+func write(t *testing.T, dir, name, text string) {
 	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	file := filepath.Join(dir, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func repository(t *testing.T) string {
+// repository commits the files and opens what came of it.
+func repository(t *testing.T, files map[string]string) (string, *gitrepo.Repo) {
 	t.Helper()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	git(t, dir, "init", "-q", "-b", "main")
-	write(t, filepath.Join(dir, "services", "a b", "idp.yaml"), "name: a\n")
+	git(t, dir, "init", "-q")
+	for name, text := range files {
+		write(t, dir, name, text)
+	}
 	git(t, dir, "add", "-A")
-	git(t, dir, "commit", "-q", "-m", "first")
-	return dir
-}
-
-func TestOpenFindsTheServiceInItsRepository(t *testing.T) {
-	t.Parallel()
-	dir := repository(t)
-	r, err := Open(t.Context(), filepath.Join(dir, "services", "a b"))
+	git(t, dir, "commit", "-qm", "one")
+	repo, err := gitrepo.Open(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Root != dir || r.Path != "services/a b" || r.Commit != git(t, dir, "rev-parse", "HEAD") || r.Ref != "refs/heads/main" || r.Shallow ||
-		r.Dir() != filepath.Join(dir, "services", "a b") || r.Time.IsZero() {
-		t.Errorf("%+v", r)
-	}
-	if root, err := Open(t.Context(), dir); err != nil || root.Path != "" || root.Name() != filepath.Base(dir) {
-		t.Errorf("%+v, %v", root, err)
-	}
-	git(t, dir, "checkout", "-q", "--detach")
-	if r, err := Open(t.Context(), dir); err != nil || r.Ref != "" {
-		t.Errorf("detached: %+v, %v", r, err)
-	}
+	return dir, repo
 }
 
-func TestOpenSaysWhatIsMissing(t *testing.T) {
+func TestUncommitted(t *testing.T) {
 	t.Parallel()
-	empty := t.TempDir()
-	git(t, empty, "init", "-q")
-	broken := repository(t)
-	write(t, filepath.Join(broken, ".git", "refs", "heads", "main"), strings.Repeat("1", 40)+"\n")
 	for name, test := range map[string]struct {
-		dir  string
-		kind fault.Kind
-		want string
+		change func(t *testing.T, dir string)
+		files  []string // a.go when empty
+		want   []string
 	}{
-		"no repository": {t.TempDir(), fault.BadInput, "not in a git repository"},
-		"no commit":     {empty, fault.BadInput, "no commit yet"},
-		"no folder":     {filepath.Join(empty, "nowhere"), fault.BadInput, "nowhere"},
-		"broken HEAD":   {broken, fault.Undetermined, "git cannot read"},
+		"as committed":     {change: func(*testing.T, string) {}, files: []string{"a.go", "sub/b.go"}},
+		"touched only":     {change: func(t *testing.T, dir string) { write(t, dir, "a.go", "a\n") }},
+		"changed":          {change: func(t *testing.T, dir string) { write(t, dir, "a.go", "b\n") }, want: []string{"a.go (changed)"}},
+		"changed in index": {change: func(t *testing.T, dir string) { write(t, dir, "a.go", "b\n"); git(t, dir, "add", "a.go") }, want: []string{"a.go (changed)"}},
+		"untracked":        {change: func(t *testing.T, dir string) { write(t, dir, "c.go", "c\n") }, files: []string{"c.go"}, want: []string{"c.go (not in the commit)"}},
+		"ignored": {change: func(t *testing.T, dir string) {
+			write(t, dir, "c.go", "c\n")
+			write(t, dir, ".git/info/exclude", "c.go\n")
+		}, files: []string{"c.go"}, want: []string{"c.go (not in the commit)"}},
+		"assumed unchanged": {change: func(t *testing.T, dir string) {
+			git(t, dir, "update-index", "--assume-unchanged", "a.go")
+			write(t, dir, "a.go", "b\n")
+		}, want: []string{"a.go (changed)"}},
+		"skipped": {change: func(t *testing.T, dir string) {
+			git(t, dir, "update-index", "--skip-worktree", "a.go")
+			write(t, dir, "a.go", "b\n")
+		}, want: []string{"a.go (changed)"}},
+		"line ends converted on checkout": {change: func(t *testing.T, dir string) {
+			git(t, dir, "config", "core.autocrlf", "true")
+			write(t, dir, "a.go", "a\r\n")
+		}},
+		"spaces and quotes": {change: func(*testing.T, string) {}, files: []string{"an 'odd' name.txt"}},
+		"outside":           {change: func(*testing.T, string) {}, files: []string{"../out.go"}, want: []string{"OUT/out.go (outside of the repository)"}},
+		"gone":              {change: func(t *testing.T, dir string) { must(t, os.Remove(filepath.Join(dir, "sub", "b.go"))) }, want: []string{"sub/b.go (not there)"}},
 	} {
-		_, err := Open(t.Context(), test.dir)
-		if err == nil || fault.KindOf(err) != test.kind || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%s: kind %d: %v", name, fault.KindOf(err), err)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, repo := repository(t, map[string]string{"a.go": "a\n", "sub/b.go": "b\n", "an 'odd' name.txt": "x\n", "other/deep/c.go": "c\n"})
+			test.change(t, dir)
+			files := test.files
+			if files == nil {
+				files = []string{"a.go"}
+			}
+			var full []string
+			for _, f := range files {
+				full = append(full, filepath.Join(dir, f))
+			}
+			got, err := repo.Uncommitted(t.Context(), full, map[string]bool{filepath.Join(dir, "sub"): false})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range got {
+				got[i] = strings.Replace(filepath.ToSlash(got[i]), filepath.ToSlash(filepath.Dir(dir)), "OUT", 1)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
 	}
 }
 
-func TestDirtyListsChangesBelowTheFolders(t *testing.T) {
-	t.Parallel()
-	dir := repository(t)
-	r, err := Open(t.Context(), dir)
+func must(t *testing.T, err error) {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := r.Dirty(t.Context(), "services"); err != nil || len(got) > 0 {
-		t.Errorf("a clean tree: %q, %v", got, err)
-	}
-	write(t, filepath.Join(dir, ".gitignore"), "*.log\n")
-	write(t, filepath.Join(dir, "services", "new.txt"), "x")
-	write(t, filepath.Join(dir, "services", "x.log"), "x")
-	write(t, filepath.Join(dir, "services", "a b", "idp.yaml"), "name: b\n")
-	got, err := r.Dirty(t.Context(), "services")
-	if want := []string{` M "services/a b/idp.yaml"`, "?? services/new.txt"}; err != nil || !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q, %v", got, want, err)
-	}
-	r.Root = t.TempDir()
-	if _, err := r.Dirty(t.Context(), "."); fault.KindOf(err) != fault.Undetermined || err == nil {
-		t.Errorf("without a repository: %v", err)
-	}
 }
 
-func TestMergeBase(t *testing.T) {
+func TestUncommittedFollowsLinks(t *testing.T) {
 	t.Parallel()
-	origin := repository(t)
-	base := git(t, origin, "rev-parse", "HEAD")
-	dir := filepath.Join(t.TempDir(), "clone")
-	git(t, origin, "clone", "-q", origin, dir)
-	open := func() *Repo {
-		t.Helper()
-		r, err := Open(t.Context(), dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r
+	if runtime.GOOS == "windows" {
+		return // links need a privilege there
 	}
-	if got, err := open().MergeBase(t.Context()); err != nil || got != "" {
-		t.Errorf("on the default branch: %q, %v", got, err)
-	}
-	git(t, dir, "checkout", "-q", "-b", "feature")
-	write(t, filepath.Join(dir, "x"), "x")
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	must(t, err)
+	git(t, dir, "init", "-q")
+	write(t, dir, "real/a.go", "a\n")
+	must(t, os.Symlink("real/a.go", filepath.Join(dir, "a.go")))
 	git(t, dir, "add", "-A")
-	git(t, dir, "commit", "-q", "-m", "second")
-	if got, err := open().MergeBase(t.Context()); err != nil || got != base {
-		t.Errorf("on a branch: %q, want %q, %v", got, base, err)
+	git(t, dir, "commit", "-qm", "one")
+	repo, err := gitrepo.Open(t.Context(), dir)
+	must(t, err)
+	check := func(want ...string) {
+		t.Helper()
+		got, err := repo.Uncommitted(t.Context(), []string{filepath.Join(dir, "a.go")}, nil)
+		must(t, err)
+		if !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
-	git(t, dir, "checkout", "-q", "--orphan", "alone")
-	git(t, dir, "commit", "-q", "-m", "no history")
-	if got, err := open().MergeBase(t.Context()); err != nil || got != "" {
-		t.Errorf("without common history: %q, %v", got, err)
-	}
-	r := open()
-	r.Upstream = "refs/remotes/origin/absent"
-	if _, err := r.MergeBase(t.Context()); err == nil || fault.KindOf(err) != fault.Undetermined {
-		t.Errorf("an absent branch: %v", err)
-	}
+	check()
+	write(t, dir, "real/a.go", "b\n")
+	check("real/a.go (changed)")
+	must(t, os.Remove(filepath.Join(dir, "a.go")))
+	must(t, os.Symlink(filepath.Join(dir, "real", "a.go"), filepath.Join(dir, "a.go")))
+	check("a.go (changed)", "real/a.go (changed)")
 }
 
-func TestShallow(t *testing.T) {
+// A submodule's files follow from the commit as long as they are those of the commit that it is pinned to.
+func TestUncommittedInSubmodule(t *testing.T) {
 	t.Parallel()
-	origin := repository(t)
-	write(t, filepath.Join(origin, "x"), "x")
-	git(t, origin, "add", "-A")
-	git(t, origin, "commit", "-q", "-m", "second")
-	dir := filepath.Join(t.TempDir(), "clone")
-	git(t, origin, "clone", "-q", "--depth", "1", "file://"+origin, dir)
-	if r, err := Open(t.Context(), dir); err != nil || !r.Shallow {
-		t.Errorf("%+v, %v", r, err)
+	lib, _ := repository(t, map[string]string{"lib.go": "lib\n"})
+	dir, _ := repository(t, map[string]string{"a.go": "a\n"})
+	git(t, dir, "submodule", "add", "-q", lib, "third/lib")
+	git(t, dir, "commit", "-qm", "two")
+	repo, err := gitrepo.Open(t.Context(), dir)
+	must(t, err)
+	files := []string{filepath.Join(dir, "third", "lib", "lib.go")}
+	got, err := repo.Uncommitted(t.Context(), files, nil)
+	if err != nil || len(got) > 0 {
+		t.Fatalf("%v %v", got, err)
+	}
+	write(t, filepath.Join(dir, "third", "lib"), "lib.go", "changed\n")
+	if got, err = repo.Uncommitted(t.Context(), files, nil); err != nil || !slices.Equal(got, []string{"third/lib/lib.go (changed)"}) {
+		t.Errorf("%v %v", got, err)
+	}
+	if dirty, err := repo.Dirty(t.Context(), "."); err != nil || len(dirty) != 1 {
+		t.Errorf("%v %v", dirty, err)
 	}
 }
 
-func TestNameComesFromTheRemote(t *testing.T) {
+func TestDirty(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		change func(t *testing.T, dir string)
+		want   []string
+	}{
+		"clean":     {change: func(*testing.T, string) {}},
+		"changed":   {change: func(t *testing.T, dir string) { write(t, dir, "s[v]c/a.go", "b\n") }, want: []string{" M s[v]c/a.go"}},
+		"elsewhere": {change: func(t *testing.T, dir string) { write(t, dir, "svc/a.go", "b\n") }},
+		"ignored": {change: func(t *testing.T, dir string) {
+			write(t, dir, ".git/info/exclude", "x\n")
+			write(t, dir, "s[v]c/x", "x\n")
+		}},
+		"assumed unchanged": {change: func(t *testing.T, dir string) {
+			git(t, dir, "--literal-pathspecs", "update-index", "--assume-unchanged", "s[v]c/a.go")
+			write(t, dir, "s[v]c/a.go", "b\n")
+		}, want: []string{" M s[v]c/a.go (changed)"}},
+		"assumed unchanged, and so it is": {change: func(t *testing.T, dir string) {
+			git(t, dir, "update-index", "--assume-unchanged", "s[v]c/a.go")
+		}},
+		"left out of a sparse checkout": {change: func(t *testing.T, dir string) {
+			git(t, dir, "sparse-checkout", "set", "--no-cone", "/s*/*", "!/s*/b.go")
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, repo := repository(t, map[string]string{"s[v]c/a.go": "a\n", "s[v]c/b.go": "b\n", "svc/a.go": "a\n"})
+			test.change(t, dir)
+			got, err := repo.Dirty(t.Context(), "s[v]c")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// Git sets these for its hooks; what is asked about is the folder all the same.
+func TestOpenIgnoresWhereGitWasLed(t *testing.T) {
+	other, _ := repository(t, map[string]string{"other": "o\n"})
+	dir, want := repository(t, map[string]string{"a": "a\n"})
+	t.Setenv("GIT_DIR", filepath.Join(other, ".git"))
+	t.Setenv("GIT_INDEX_FILE", filepath.Join(other, ".git", "index"))
+	got, err := gitrepo.Open(t.Context(), dir)
+	if err != nil || got.Commit != want.Commit || got.Root != want.Root {
+		t.Fatalf("%+v %v", got, err)
+	}
+	if dirty, err := got.Dirty(t.Context(), "."); err != nil || dirty != nil {
+		t.Errorf("%v %v", dirty, err)
+	}
+}
+
+func TestWithoutCredentials(t *testing.T) {
 	t.Parallel()
 	for remote, want := range map[string]string{
-		"https://github.com/acme/checkout.git":       "acme/checkout",
-		"https://user:pw@ghe.example/acme/checkout/": "acme/checkout",
-		"git@github.com:acme/checkout.git":           "acme/checkout",
-		"ssh://git@host:22/group/sub/checkout.git":   "sub/checkout",
-		"/srv/git/checkout.git":                      "root",
-		`C:\code\checkout`:                           "root",
-		"":                                           "root",
+		"https://ada:secret@example.com/a/b.git": "https://example.com/a/b.git",
+		"https://ada:se#cret@example.com/a/b":    "https://example.com/a/b",
+		"https://ada:se/cret@example.com/a/b":    "https://example.com/a/b",
+		"https://ada:50%@example.com/a/b":        "https://example.com/a/b",
+		"git@example.com:a/b.git":                "git@example.com:a/b.git",
+		"/srv/git/a.git":                         "/srv/git/a.git",
 	} {
-		r := Repo{Root: filepath.Join("some", "root"), Origin: remote}
-		if got := r.Name(); got != want {
-			t.Errorf("%q: %s, want %s", remote, got, want)
+		if got := gitrepo.WithoutCredentials(remote); got != want {
+			t.Errorf("%s: got %s, want %s", remote, got, want)
 		}
-	}
-}
-
-func TestCredentialsAreCutFromTheRemote(t *testing.T) {
-	t.Parallel()
-	dir := repository(t)
-	git(t, dir, "remote", "add", "origin", "https://user:hunter2@example.com/acme/x.git")
-	r, err := Open(t.Context(), dir)
-	if err != nil || r.Origin != "https://example.com/acme/x.git" {
-		t.Errorf("%+v, %v", r, err)
 	}
 }
