@@ -24,11 +24,11 @@ func (w *buildWork) stage(ctx context.Context, d *delivery) (result, error) {
 	in := w.in
 	in.Dir, in.Out, in.Service, in.Main, in.Port = d.dir(), d.opts.Out, d.svc.Name, d.svc.Main, d.svc.Port
 	in.Repository, in.Source, in.Path = d.rec.Source.Repository, d.repo.Origin, d.repo.Path
-	in.Commit, in.Time, in.Ref = d.repo.Commit, d.repo.Time, d.rec.Source.Ref
+	in.Commit, in.Time, in.Ref, in.Dirty = d.repo.Commit, d.repo.Time, d.rec.Source.Ref, d.rec.Source.Dirty
 	if in.Platform == "" && d.local.allowed {
 		in.Platform = runtime.GOOS + "/" + runtime.GOARCH
 	}
-	out, err := build.Run(ctx, in, build.Deps{Environ: d.world.Environ, Progress: d.progress(w.name())})
+	out, err := build.Run(ctx, in, build.Deps{Environ: d.world.Environ, Uncommitted: d.repo.Uncommitted, Progress: d.progress(w.name())})
 	if err == nil {
 		d.setArtifact(record.Artifact{Digest: out.Evidence.Digest})
 		d.wrote(w.name(), d.out(build.LayoutDir), "the image, as an OCI layout")

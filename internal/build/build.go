@@ -42,6 +42,7 @@ type Inputs struct {
 	Path       string    // Dir in the repository, with slashes; empty at its root
 	Commit     string    // 40 hex digits
 	Time       time.Time // of the commit; the image's and the SBOM's only time
+	Dirty      bool      // the record says already that what is built differs from the commit
 	Ref        string    // full name of the branch or tag
 	Version    string    // for people; empty takes the commit
 }
@@ -55,8 +56,11 @@ func (in *Inputs) Declare(s *action.Set) {
 // Deps is what build needs from outside.
 type Deps struct {
 	// Environ is the environment as in os.Environ. Only what keeps describes reaches the Go toolchain.
-	Environ  []string
-	Progress action.Progress
+	Environ []string
+	// Uncommitted gives what the commit does not have as it is: of the files, and what is missing in the folders, in those
+	// that map to true also below.
+	Uncommitted func(ctx context.Context, files []string, folders map[string]bool) ([]string, error)
+	Progress    action.Progress
 }
 
 // Outputs of build.
@@ -85,6 +89,9 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	program, err := compile(ctx, in, deps, filepath.Join(tmp, "bin"))
 	out.Tool.Version, out.Evidence.Go = program.goVersion, program.goVersion
 	if err != nil {
+		return out, err
+	}
+	if err := program.made.hold(ctx, in, deps); err != nil {
 		return out, err
 	}
 	out.Evidence.Parameters, out.Evidence.Materials = program.parameters, program.materials()
@@ -130,6 +137,9 @@ func (in *Inputs) normalize() error {
 	var err error
 	if in.Dir, err = filepath.Abs(in.Dir); err != nil {
 		return err
+	}
+	if in.Dir, err = filepath.EvalSymlinks(in.Dir); err != nil { // Path is that of the folder itself, not of a link to it
+		return fault.BadInputf("service folder %s: %w", in.Dir, err)
 	}
 	in.Out, err = filepath.Abs(in.Out)
 	return err

@@ -22,6 +22,7 @@ type program struct {
 	goVersion  string // without "go"
 	parameters []string
 	modules    []module // the program's own first, then by path, the standard library last
+	made       compiled
 }
 
 // toolchain calls go in the service's folder.
@@ -39,7 +40,7 @@ func compile(ctx context.Context, in Inputs, deps Deps, to string) (program, err
 	g := toolchain{dir: in.Dir, env: environ(deps.Environ, "CGO_ENABLED=0", "GOOS="+in.os(), "GOARCH="+in.arch(),
 		"GIT_TERMINAL_PROMPT=0", "LC_ALL=C")}
 	deps.Progress("reading the module")
-	mode, err := g.module(ctx, in, &p)
+	governing, mode, err := g.module(ctx, in, &p)
 	if err != nil {
 		return p, err
 	}
@@ -48,6 +49,7 @@ func compile(ctx context.Context, in Inputs, deps Deps, to string) (program, err
 	if err != nil {
 		return p, err
 	}
+	p.made = compiledFrom(packages, governing, mode)
 	deps.Progress("compiling")
 	p.file = filepath.Join(to, filepath.Base(in.Service))
 	args := append([]string{"build", mode}, flags...)
@@ -69,23 +71,29 @@ func compile(ctx context.Context, in Inputs, deps Deps, to string) (program, err
 	return p, err
 }
 
-// module finds the module that governs the service's folder and gives the flag that keeps go.mod as it is. A workspace or
-// module file outside of the repository would make the image depend on more than the commit.
-func (g *toolchain) module(ctx context.Context, in Inputs, p *program) (string, error) {
-	stdout, err := g.run(ctx, "env", "-json", "GOMOD", "GOWORK", "GOVERSION")
+// vendored is the flag that takes modules from the folder vendor.
+const vendored = "-mod=vendor"
+
+// module finds the module or workspace file that governs the service's folder, and the flag that keeps it as it is. One
+// outside of the repository would make the image depend on more than the commit.
+func (g *toolchain) module(ctx context.Context, in Inputs, p *program) (governing, mode string, err error) {
+	stdout, err := g.run(ctx, "env", "-json", "GOMOD", "GOWORK", "GOVERSION", "GOFLAGS")
 	if err != nil {
-		return "", broken(err, nil)
+		return "", "", broken(err, nil)
 	}
-	var env struct{ GOMOD, GOWORK, GOVERSION string }
+	var env struct{ GOMOD, GOWORK, GOVERSION, GOFLAGS string }
 	if err := json.Unmarshal(stdout, &env); err != nil {
-		return "", fault.Undeterminedf("go env gave no JSON: %w", err)
+		return "", "", fault.Undeterminedf("go env gave no JSON: %w", err)
 	}
 	p.goVersion, _, _ = strings.Cut(strings.TrimPrefix(env.GOVERSION, "go"), " ")
+	if err := checkFlags(env.GOFLAGS); err != nil {
+		return "", "", err
+	}
 	if !within(in.root(), env.GOMOD) {
-		return "", fault.BadInputf("there is no go.mod in %s or above it in the repository; build makes images of Go services", in.Dir).
+		return "", "", fault.BadInputf("there is no go.mod in %s or above it in the repository; build makes images of Go services", in.Dir).
 			WithNext("For a Go service: go mod init MODULE && go mod tidy, then commit go.mod and go.sum")
 	}
-	governing := env.GOMOD
+	governing = env.GOMOD
 	if env.GOWORK != "" && env.GOWORK != "off" {
 		if within(in.root(), env.GOWORK) {
 			governing = env.GOWORK
@@ -94,9 +102,9 @@ func (g *toolchain) module(ctx context.Context, in Inputs, p *program) (string, 
 		}
 	}
 	if record.Exists(filepath.Join(filepath.Dir(governing), "vendor", "modules.txt")) {
-		return "-mod=vendor", nil
+		return governing, vendored, nil
 	}
-	return "-mod=readonly", nil
+	return governing, "-mod=readonly", nil
 }
 
 // within tells whether file is below dir, also when either is named through a symlink.
@@ -118,13 +126,32 @@ func within(dir, file string) bool {
 
 // listed is a package as go list shows it.
 type listed struct {
-	ImportPath, Name  string
-	GoFiles           []string
-	Standard, DepOnly bool
-	Imports           []string
-	ImportMap         map[string]string
-	Module            *struct{ Path string }
-	Error             *struct{ Err string }
+	ImportPath, Name, Dir                          string
+	GoFiles, SFiles, HFiles, SysoFiles, EmbedFiles []string
+	Standard, DepOnly                              bool
+	Imports                                        []string
+	ImportMap                                      map[string]string
+	Module                                         *listedModule
+	Error                                          *struct{ Err string }
+}
+
+const listFields = "ImportPath,Name,Dir,GoFiles,SFiles,HFiles,SysoFiles,EmbedFiles,Standard,DepOnly,Imports,ImportMap,Module,Error"
+
+// listedModule is the module of a package.
+type listedModule struct {
+	Path, Version, GoMod string
+	Replace              *listedModule
+}
+
+// fixed tells whether the code is that of a version, which cannot change.
+func (m *listedModule) fixed() bool {
+	if m == nil {
+		return false
+	}
+	if m.Replace != nil {
+		m = m.Replace
+	}
+	return m.Version != ""
 }
 
 // packages lists the program's package and all that it imports, and makes sure that it is a program.
@@ -132,7 +159,7 @@ func (g *toolchain) packages(ctx context.Context, in Inputs, mode, main string) 
 	if info, err := os.Stat(filepath.Join(in.Dir, filepath.FromSlash(in.Main))); err != nil || !info.IsDir() {
 		return nil, noProgram(in, "there is no such folder")
 	}
-	stdout, err := g.run(ctx, "list", mode, "-e", "-deps", "-json=ImportPath,Name,GoFiles,Standard,DepOnly,Imports,ImportMap,Module,Error", main)
+	stdout, err := g.run(ctx, "list", mode, "-e", "-deps", "-json="+listFields, main)
 	if err != nil {
 		return nil, broken(err, nil)
 	}
