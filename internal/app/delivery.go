@@ -58,8 +58,16 @@ type delivery struct {
 	findings map[string][]finding.Finding // by stage
 	scans    []record.Stage               // stages of this process that look for findings
 	faults   map[string]error             // by stage
+	running  map[string]time.Time         // stages that have begun and not ended, and when they began
 	local    embedded
 }
+
+const (
+	// stageEnd is the stage of a record whose action was cut off between two of its stages.
+	stageEnd = "end"
+	// reasonCut is the reason of a stage that the record was left with.
+	reasonCut = "it had begun and did not end: the step was cut off"
+)
 
 // result is what a stage found out, whatever its package.
 type result struct {
@@ -74,7 +82,7 @@ func resultOf[E any](r action.Result[E], err error) (result, error) {
 // execute runs one stage and appends it to the record, whatever it came to.
 func (d *delivery) execute(ctx context.Context, name string, s stage) error {
 	d.board.Start(name)
-	started := d.world.Now()
+	started := d.started(name)
 	res, err := guarded(ctx, d, s)
 	if err != nil && ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)) {
 		err = fault.Undeterminedf("%w", context.Cause(ctx)) // a child that died of the same signal is not the reason
@@ -97,6 +105,44 @@ func (d *delivery) execute(ctx context.Context, name string, s stage) error {
 		entry.Reason, entry.Detail = lines[0], lines[1:]
 	}
 	return errors.Join(err, d.put(entry, res.Findings, err))
+}
+
+// started notes that a stage has begun. That it cannot be written is said when the stage ends.
+func (d *delivery) started(name string) time.Time {
+	now := d.world.Now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.running == nil {
+		d.running = map[string]time.Time{}
+	}
+	d.running[name] = now.UTC()
+	_ = d.write()
+	return now
+}
+
+// write replaces the record. Until the action has ended, the file says of what runs that it did not end: what a killed
+// process leaves is never read as a pass.
+func (d *delivery) write() error {
+	rec := d.rec.Clone()
+	for _, s := range d.pending() {
+		rec.Put(s)
+	}
+	rec.Order(stageOrder())
+	return rec.Write(d.recordPath)
+}
+
+// pending are the stages that a record is left with when its process is killed now.
+func (d *delivery) pending() []record.Stage {
+	stage := record.Stage{Name: stageEnd, Outcome: record.Error, Reason: reasonCut, StartedAt: d.begun.UTC()}
+	if len(d.running) == 0 {
+		return []record.Stage{stage}
+	}
+	var list []record.Stage
+	for name, started := range d.running {
+		stage.Name, stage.StartedAt = name, started
+		list = append(list, stage)
+	}
+	return list
 }
 
 // guarded keeps a panic in one stage from taking the record of the others with it.
@@ -129,6 +175,7 @@ func (d *delivery) put(s record.Stage, findings []finding.Finding, err error) er
 	d.mu.Lock()
 	d.rec.Put(s)
 	d.rec.Order(stageOrder())
+	delete(d.running, s.Name)
 	d.findings[s.Name] = findings
 	if s.Tool != nil && (s.Name == record.StageSAST || s.Name == record.StageSecrets) {
 		d.scans = append(d.scans, s)
@@ -136,7 +183,7 @@ func (d *delivery) put(s record.Stage, findings []finding.Finding, err error) er
 	if err != nil {
 		d.faults[s.Name] = err
 	}
-	writeErr := d.rec.Write(d.recordPath)
+	writeErr := d.write()
 	d.mu.Unlock()
 	if fault.KindOf(err) == fault.Undetermined && err != nil {
 		s.Reason = "could not be determined: " + s.Reason

@@ -160,7 +160,11 @@ func (d *delivery) previous(p *record.Deployment) {
 func (d *delivery) restored(back deploy.Restored) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s, ok := d.rec.Stage(record.StageDeploy)
+	markRestored(d.rec, back)
+}
+
+func markRestored(rec *record.Record, back deploy.Restored) {
+	s, ok := rec.Stage(record.StageDeploy)
 	var e record.Deploy
 	if !ok || json.Unmarshal(s.Evidence, &e) != nil {
 		return // without evidence of a deploy there is nothing to correct
@@ -168,7 +172,7 @@ func (d *delivery) restored(back deploy.Restored) {
 	e.Restored = &record.Deployment{Digest: back.Digest, Commit: back.Commit}
 	e.Release, e.URL = back.Release, back.URL
 	s.Evidence, _ = json.Marshal(e)
-	d.rec.Put(s)
+	rec.Put(s)
 }
 
 // leave ends what the path started, unless the environment was live before or is to stay so.
