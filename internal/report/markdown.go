@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
 	"time"
 
@@ -13,8 +14,11 @@ import (
 // Markdown writes the job summary.
 type Markdown struct{}
 
-// findingLimit keeps the summary readable; the SARIF file has them all.
-const findingLimit = 50
+// The limits keep the summary readable; the SARIF file has every finding.
+const (
+	groupLimit = 20
+	placeLimit = 25
+)
 
 // Format implements Formatter.
 func (Markdown) Format(w io.Writer, r Report) error {
@@ -31,7 +35,7 @@ func (Markdown) Format(w io.Writer, r Report) error {
 			(time.Duration(s.DurationMS) * time.Millisecond).Seconds(), text(line(s)))
 	}
 	writeDetails(&b, rec.Stages)
-	writeFindings(&b, r.Findings)
+	writeFindings(&b, r)
 	if len(r.Files) > 0 {
 		b.WriteString("\n## Files\n\n")
 		for _, f := range r.Files {
@@ -83,22 +87,88 @@ func writeDetails(b *strings.Builder, stages []record.Stage) {
 	}
 }
 
-func writeFindings(b *strings.Builder, findings []finding.Finding) {
-	if len(findings) == 0 {
+// writeFindings groups by rule, the gravest first: what it is and how to mend it once, then every place.
+func writeFindings(b *strings.Builder, r Report) {
+	if len(r.Findings) == 0 {
 		return
 	}
-	b.WriteString("\n## Findings\n\n| severity | rule | place | |\n|---|---|---|---|\n")
-	for i, f := range findings {
-		if i == findingLimit {
-			fmt.Fprintf(b, "\nand %d more: see findings.sarif\n", len(findings)-findingLimit)
+	b.WriteString("\n## Findings\n")
+	list := groups(r.Findings)
+	for i, group := range list {
+		if i == groupLimit {
+			fmt.Fprintf(b, "\nand %d more rules: see findings.sarif\n", len(list)-groupLimit)
 			return
 		}
-		known := ""
-		if f.Known {
-			known = " (known)"
+		first := group[0]
+		fmt.Fprintf(b, "\n### %s: %s\n", code(first.Rule), text(first.Title))
+		if first.Help != "" {
+			b.WriteString("\n" + strings.Join(textLines(first.Help), "  \n") + "\n")
 		}
-		fmt.Fprintf(b, "| %s%s | %s | %s | %s |\n", f.Severity, known, code(f.Rule), code(f.Place()), text(f.Title))
+		b.WriteString("\n| severity | place | commit | |\n|---|---|---|---|\n")
+		for k, f := range group {
+			if k == placeLimit {
+				fmt.Fprintf(b, "\nand %d more places: see findings.sarif\n", len(group)-placeLimit)
+				break
+			}
+			fmt.Fprintf(b, "| %s | %s | %s | %s |\n", f.Severity, place(f, r.Code), commitOf(f), text(state(f)))
+		}
 	}
+}
+
+func textLines(s string) []string {
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = text(lines[i])
+	}
+	return lines
+}
+
+// groups puts findings of one rule together, in the order of the gravest of each.
+func groups(findings []finding.Finding) [][]finding.Finding {
+	var list [][]finding.Finding
+	index := map[string]int{}
+	for _, f := range findings {
+		key := f.Scanner + "\x00" + f.Rule
+		i, ok := index[key]
+		if !ok {
+			i = len(list)
+			index[key], list = i, append(list, nil)
+		}
+		list[i] = append(list[i], f)
+	}
+	return list
+}
+
+// place is FILE:LINE, as a link where it is known what to link to.
+func place(f finding.Finding, base string) string {
+	if base == "" {
+		return code(f.Place())
+	}
+	link := base + (&url.URL{Path: f.File}).EscapedPath()
+	if f.Line > 0 {
+		link += fmt.Sprintf("#L%d", f.Line)
+	}
+	return "[" + code(f.Place()) + "](" + strings.NewReplacer("(", "%28", ")", "%29", "|", "%7C").Replace(link) + ")"
+}
+
+func commitOf(f finding.Finding) string {
+	if f.Commit == "" {
+		return ""
+	}
+	return code(short(f.Commit))
+}
+
+// state says why a finding does not count at the gate; empty when it does.
+func state(f finding.Finding) string {
+	switch s := f.Suppression; {
+	case s != nil && s.Justification != "":
+		return s.By + ": " + s.Justification
+	case s != nil:
+		return s.By
+	case f.Known:
+		return "known"
+	}
+	return ""
 }
 
 func short(commit string) string {

@@ -26,9 +26,11 @@ func example() Report {
 		Detail: []string{"G404  a|b`c.go:3", "```", "<img src=x onerror=alert(1)> @acme/everyone"}})
 	rec.Put(record.Stage{Name: "secrets", Outcome: record.Passed, Summary: "7 commits · none", Tool: &record.Tool{Name: "gitleaks", Version: "8.30.1"}})
 	rec.Put(record.Stage{Name: "sign", Outcome: record.Skipped, Reason: "sast failed"})
-	return Report{Record: rec, Scans: rec.Stages[:2], Findings: []finding.Finding{
+	return Report{Record: rec, Code: "https://github.com/acme/checkout/blob/4f4f/", Scans: rec.Stages[:2], Findings: []finding.Finding{
 		{Scanner: "gosec", Rule: "G404", Title: "Weak random <b>number</b> @acme", Help: "Use crypto/rand.", HelpURI: "https://cwe.mitre.org/data/definitions/338.html",
 			Severity: finding.High, CWE: []string{"CWE-338"}, File: "dir with space/a|b`c.go", Line: 3, Column: 2, Fingerprint: "00ff"},
+		{Scanner: "gosec", Rule: "G404", Title: "Weak random <b>number</b> @acme", Severity: finding.High, File: "c(1).go", Line: 9, Fingerprint: "22dd",
+			Commit: strings.Repeat("ab", 20), Suppression: &finding.Suppression{By: "nosec", InSource: true, Justification: "only a | dice"}},
 		{Scanner: "gosec", Rule: "G104", Title: "Error not checked", Severity: finding.Low, File: "b.go", Known: true, Fingerprint: "11ee"},
 	}, Files: []File{{Path: ".idp/record.json", What: "the record"}}}
 }
@@ -49,13 +51,16 @@ func TestSARIFIsValidAgainstThePublishedSchema(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &log); err != nil {
 		t.Fatal(err)
 	}
-	if len(log.Runs) != 2 || len(log.Runs[0].Results) != 2 || len(log.Runs[1].Results) != 0 {
+	if len(log.Runs) != 2 || len(log.Runs[0].Results) != 3 || len(log.Runs[1].Results) != 0 {
 		t.Fatalf("runs: %+v", log.Runs)
 	}
 	if got := log.Runs[0].Results[0].Locations[0].Physical.Artifact.URI; got != "dir%20with%20space/a%7Cb%60c.go" {
 		t.Errorf("uri is %s", got)
 	}
-	if got := log.Runs[0].Results[1].Baseline; got != "unchanged" {
+	if got := log.Runs[0].Results[1].Suppressions; len(got) != 1 || got[0].Kind != "inSource" || got[0].Justification != "only a | dice" {
+		t.Errorf("suppressions: %+v", got)
+	}
+	if got := log.Runs[0].Results[2].Baseline; got != "unchanged" {
 		t.Errorf("a known finding is %q", got)
 	}
 }

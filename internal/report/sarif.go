@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/url"
+	"strings"
 
 	"github.com/org/idp/internal/finding"
 	"github.com/org/idp/internal/record"
@@ -12,8 +13,12 @@ import (
 // SARIF writes the findings as SARIF 2.1.0, a run for each scanner, within GitHub's limits.
 type SARIF struct{}
 
-// resultLimit is what GitHub accepts of results in a run.
-const resultLimit = 25000
+// GitHub's limits (docs.github.com, "SARIF support for code scanning"): of results it shows the first 5,000, and refuses a
+// run of more than 25,000. Findings come the gravest first, so what is cut is the least.
+const (
+	resultLimit = 25000
+	tagLimit    = 20
+)
 
 type sarifLog struct {
 	Schema  string     `json:"$schema"`
@@ -26,6 +31,7 @@ type sarifRun struct {
 	Automation  sarifAutomation   `json:"automationDetails"`
 	Invocations []sarifInvocation `json:"invocations"`
 	Results     []sarifResult     `json:"results"`
+	Properties  map[string]any    `json:"properties,omitempty"`
 }
 
 // sarifInvocation keeps an empty run that saw nothing apart from one that found nothing.
@@ -50,7 +56,8 @@ type sarifDriver struct {
 type sarifRule struct {
 	ID         string         `json:"id"`
 	Short      sarifText      `json:"shortDescription"`
-	Help       sarifText      `json:"help"`
+	Full       sarifText      `json:"fullDescription"`
+	Help       sarifHelp      `json:"help"`
 	HelpURI    string         `json:"helpUri,omitempty"`
 	Config     sarifLevel     `json:"defaultConfiguration"`
 	Properties map[string]any `json:"properties"`
@@ -64,14 +71,26 @@ type sarifText struct {
 	Text string `json:"text"`
 }
 
+type sarifHelp struct {
+	Text     string `json:"text"`
+	Markdown string `json:"markdown"`
+}
+
 type sarifResult struct {
-	RuleID       string            `json:"ruleId"`
-	RuleIndex    int               `json:"ruleIndex"`
-	Level        string            `json:"level"`
-	Message      sarifText         `json:"message"`
-	Locations    []sarifLocation   `json:"locations"`
-	Fingerprints map[string]string `json:"partialFingerprints"`
-	Baseline     string            `json:"baselineState,omitempty"`
+	RuleID       string             `json:"ruleId"`
+	RuleIndex    int                `json:"ruleIndex"`
+	Level        string             `json:"level"`
+	Message      sarifText          `json:"message"`
+	Locations    []sarifLocation    `json:"locations"`
+	Fingerprints map[string]string  `json:"partialFingerprints"`
+	Suppressions []sarifSuppression `json:"suppressions,omitempty"`
+	Baseline     string             `json:"baselineState,omitempty"`
+}
+
+type sarifSuppression struct {
+	Kind          string `json:"kind"`
+	Status        string `json:"status"`
+	Justification string `json:"justification,omitempty"`
 }
 
 type sarifLocation struct {
@@ -112,9 +131,13 @@ func runOf(rec *record.Record, stage record.Stage, all []finding.Finding) sarifR
 		Invocations: []sarifInvocation{{stage.Outcome == record.Passed || stage.Outcome == record.Failed}},
 		Results:     []sarifResult{},
 	}
-	index := map[string]int{}
+	index, left := map[string]int{}, 0
 	for _, f := range all {
-		if f.Scanner != stage.Tool.Name || len(run.Results) == resultLimit {
+		if f.Scanner != stage.Tool.Name {
+			continue
+		}
+		if len(run.Results) == resultLimit {
+			left++
 			continue
 		}
 		i, ok := index[f.Rule]
@@ -125,6 +148,9 @@ func runOf(rec *record.Record, stage record.Stage, all []finding.Finding) sarifR
 		}
 		run.Results = append(run.Results, resultOf(f, i))
 	}
+	if left > 0 {
+		run.Properties = map[string]any{"idp/resultsLeftOut": left}
+	}
 	return run
 }
 
@@ -133,13 +159,25 @@ func ruleOf(f finding.Finding) sarifRule {
 	for _, c := range f.CWE {
 		tags = append(tags, "external/cwe/"+lowerCWE(c))
 	}
+	properties := map[string]any{"tags": tags[:min(len(tags), tagLimit)], "security-severity": scores[f.Severity]}
+	if f.Confidence != "" {
+		properties["precision"] = f.Confidence
+	}
 	help := f.Help
 	if help == "" {
 		help = f.Title
 	}
-	return sarifRule{ID: f.Rule, Short: sarifText{f.Title}, Help: sarifText{help}, HelpURI: f.HelpURI,
-		Config:     sarifLevel{levels[f.Severity]},
-		Properties: map[string]any{"tags": tags, "security-severity": scores[f.Severity]}}
+	return sarifRule{ID: f.Rule, Short: sarifText{f.Title}, Full: sarifText{f.Title}, HelpURI: f.HelpURI, Config: sarifLevel{levels[f.Severity]},
+		Help: sarifHelp{Text: help, Markdown: markdownHelp(help, f.HelpURI)}, Properties: properties}
+}
+
+// markdownHelp keeps each step of the help on a line of its own.
+func markdownHelp(help, uri string) string {
+	lines := textLines(help)
+	if uri != "" {
+		lines = append(lines, "", "<"+uri+">")
+	}
+	return strings.Join(lines, "\n")
 }
 
 // lowerCWE gives cwe-079 for CWE-79, the form that GitHub groups by.
@@ -166,6 +204,13 @@ func resultOf(f finding.Finding, rule int) sarifResult {
 		Baseline: "new"}
 	if f.Known {
 		result.Baseline = "unchanged"
+	}
+	if s := f.Suppression; s != nil {
+		kind := "external"
+		if s.InSource {
+			kind = "inSource"
+		}
+		result.Suppressions = []sarifSuppression{{Kind: kind, Status: "accepted", Justification: s.Justification}}
 	}
 	return result
 }
