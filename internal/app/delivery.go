@@ -242,17 +242,22 @@ func (d *delivery) wrote(stage, path, what string) {
 	}
 }
 
-// makeOut makes the output folder and keeps git from seeing it.
+// makeOut makes the output folder and keeps git from seeing it. In a folder that has something in it already, such as the
+// service's own, a .gitignore would hide what others put there.
 func makeOut(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil { // #nosec G301 -- reports are for everyone on the runner to read
 		return unwritable(dir, err)
 	}
-	ignore := filepath.Join(dir, ".gitignore")
-	if record.Exists(ignore) {
-		ignore = filepath.Join(dir, ".writable")
-		defer func() { _ = os.Remove(ignore) }()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return unwritable(dir, err)
 	}
-	if err := record.WriteFile(ignore, []byte("*\n"), 0o644); err != nil {
+	probe := filepath.Join(dir, ".gitignore")
+	if len(entries) > 0 {
+		probe = filepath.Join(dir, ".writable")
+		defer func() { _ = os.Remove(probe) }()
+	}
+	if err := record.WriteFile(probe, []byte("*\n"), 0o644); err != nil {
 		return unwritable(dir, err)
 	}
 	return nil

@@ -10,12 +10,16 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 
+	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/record"
 )
 
 // publish writes the layout to the folder tmp, which is on the same file system, and only when all of it is there puts it
 // in the place of the last one, then the SBOM.
 func publish(ctx context.Context, out, tmp string, img image, sbom []byte) error {
+	if err := replaceable(filepath.Join(out, LayoutDir)); err != nil {
+		return err
+	}
 	l, err := layout.Write(tmp, empty.Index)
 	if err != nil {
 		return notWritable(out, err)
@@ -33,6 +37,19 @@ func publish(ctx context.Context, out, tmp string, img image, sbom []byte) error
 		return notWritable(out, err)
 	}
 	return nil
+}
+
+// replaceable refuses a folder that is not an image: in a folder that is not idp's own, it may be someone's code.
+func replaceable(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
+		return nil
+	}
+	if record.Exists(filepath.Join(dir, "oci-layout")) && err == nil {
+		return nil
+	}
+	return fault.BadInputf("%s is in the way: it is not an image, so it is not replaced", dir).
+		WithNext("Move it away, or name another output folder: --out DIR")
 }
 
 // replace moves the folder with to the place of old, which is back in its place when that fails. There is no way to swap

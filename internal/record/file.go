@@ -22,6 +22,17 @@ func Read(path string) (*Record, error) {
 	if r.Schema != Schema {
 		return nil, fmt.Errorf("%s has schema %q, this program reads %q", path, r.Schema, Schema)
 	}
+	seen := map[string]bool{}
+	for _, s := range r.Stages {
+		if seen[s.Name] {
+			return nil, fmt.Errorf("%s has stage %q twice, so what it came to cannot be told", path, s.Name)
+		}
+		seen[s.Name] = true
+	}
+	if r.Stages == nil {
+		r.Stages = []Stage{}
+	}
+	r.settle() // what it says of itself follows from what it holds
 	return &r, nil
 }
 
@@ -40,8 +51,17 @@ func (r *Record) Write(path string) error {
 	return WriteFile(path, append(data, '\n'), 0o644)
 }
 
-// WriteFile replaces a file in one step and makes the folders above it.
+// WriteFile replaces a file in one step and makes the folders above it. What a link leads to is replaced, not the link, and
+// what is no file, such as /dev/stdout or a pipe, is written to.
 func WriteFile(path string, data []byte, mode fs.FileMode) error {
+	if info, err := os.Stat(path); err == nil {
+		if !info.Mode().IsRegular() && !info.IsDir() {
+			return writeTo(path, data)
+		}
+		if path, err = filepath.EvalSymlinks(path); err != nil {
+			return err
+		}
+	}
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o755); err != nil { // #nosec G301 -- reports are for everyone on the runner to read
 		return err
@@ -57,4 +77,13 @@ func WriteFile(path string, data []byte, mode fs.FileMode) error {
 		return err
 	}
 	return os.Rename(tmp.Name(), path)
+}
+
+func writeTo(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0) // #nosec G304 -- the path is the caller's own input
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Close())
 }
