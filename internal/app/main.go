@@ -32,7 +32,13 @@ type World struct {
 // errInterrupted is the cause of a context that a signal cancelled.
 type errInterrupted struct{ signal os.Signal }
 
-func (e errInterrupted) Error() string { return fmt.Sprintf("interrupted (%s)", e.signal) }
+func (e errInterrupted) Error() string {
+	name := "SIGINT"
+	if e.signal == syscall.SIGTERM {
+		name = "SIGTERM"
+	}
+	return "interrupted (" + name + ")"
+}
 func (e errInterrupted) Unwrap() error { return context.Canceled }
 
 // Main runs the program on the real machine and gives its exit code: 0 passed, 1 a gate failed, 2 bad input, 3 could not

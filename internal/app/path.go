@@ -189,10 +189,16 @@ func (p *pathWork) release(ctx context.Context, d *delivery) (touched bool) {
 	return true
 }
 
-// account publishes what happened to the environment, also when that was a failure.
+// account publishes what happened to the environment, also when that was a failure. After a signal nothing new is begun;
+// where all had passed until then, the next stage says so, because a record of passed and skipped stages reads as a pass.
 func (p *pathWork) account(ctx context.Context, d *delivery) {
-	_ = d.execute(ctx, record.StageCatalog, &p.catalog) // the outcomes are in the record
-	_ = d.execute(ctx, record.StageEvents, &p.events)
+	for _, s := range []step{&p.catalog, &p.events} {
+		if ctx.Err() != nil && notPassed(d.snapshot()) != "" {
+			p.skip(d, context.Cause(ctx).Error(), s)
+			continue
+		}
+		_ = d.execute(ctx, s.name(), s) // its outcome is in the record
+	}
 }
 
 // cleanupTime is what putting things in order may take after a signal; runners kill a cancelled job soon after.

@@ -36,7 +36,7 @@ func (r Registry) retry(ctx context.Context, what, ref string, op func(context.C
 		case err == nil:
 			return nil
 		case ctx.Err() != nil:
-			return fmt.Errorf("%s %s: %w", what, ref, context.Cause(ctx))
+			return context.Cause(ctx)
 		case limited.Err() != nil || attempt == len(pauses) || !temporary(err):
 			return describe(what, ref, err)
 		}

@@ -22,7 +22,8 @@ type Restored struct {
 
 // Rollback takes back a deploy whose smoke test failed: what the release wrote is read first, then the last good release
 // is started, and only when that is healthy the failed one is stopped. Where there is nothing to go back to, nothing is
-// live afterwards; a release that was live before this delivery stays. It has its own time limit and ignores the
+// live afterwards. A release that was live before this delivery stays, unless its own delivery was killed before the smoke
+// test came to an answer and an older release is known to be good. Rollback has its own time limit and ignores the
 // cancellation of ctx, because a rollback cut in half is worse than a late one.
 func Rollback(ctx context.Context, in Inputs, deps Deps, deployed record.Deploy) (Restored, error) {
 	ctx = context.WithoutCancel(ctx)
@@ -43,7 +44,8 @@ func Rollback(ctx context.Context, in Inputs, deps Deps, deployed record.Deploy)
 		return Restored{}, err
 	}
 	back := Restored{Detail: d.diagnose(failed, brought{}).log()}
-	if !deployed.Changed {
+	unproven := state.LastGood != "" && state.LastGood != failed.Name
+	if !deployed.Changed && !unproven {
 		run, _ := d.target.Running(failed.Name)
 		return back.on(failed, run, short(failed.Digest)+" was live before this delivery and stays"), nil
 	}
@@ -74,9 +76,11 @@ func (b Restored) on(r *local.Release, run local.Running, summary string) Restor
 	return b
 }
 
-// MarkGood records that the release passed its smoke test: it is what a later failure goes back to.
+// MarkGood records that the release passed its smoke test: it is what a later failure goes back to. It ignores the
+// cancellation of ctx, because the answer is known by then, and without the mark the release would be neither taken back
+// nor gone back to.
 func MarkGood(ctx context.Context, in Inputs, deps Deps, release string) error {
-	d, unlock, err := begin(ctx, in, deps)
+	d, unlock, err := begin(context.WithoutCancel(ctx), in, deps)
 	if err != nil {
 		return err
 	}

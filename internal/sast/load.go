@@ -15,6 +15,8 @@ import (
 
 	"github.com/securego/gosec/v2"
 	"golang.org/x/tools/go/packages"
+
+	"github.com/org/idp/internal/proc"
 )
 
 // loaded is what the loader made of the module.
@@ -28,8 +30,13 @@ type loaded struct {
 // load reads and type-checks every package in one go.
 func load(ctx context.Context, s survey) (loaded, error) {
 	l := loaded{broken: map[string]bool{}}
+	env, remove, err := proc.GoTemp(environ(s.root))
+	if err != nil {
+		return l, err
+	}
+	defer remove()
 	pkgs, err := packages.Load(&packages.Config{
-		Context: ctx, Mode: gosec.LoadMode, Dir: s.root, Env: environ(s.root), ParseFile: parse,
+		Context: ctx, Mode: gosec.LoadMode, Dir: s.root, Env: env, ParseFile: parse,
 	}, "./...")
 	if ctx.Err() != nil {
 		return l, stopped(ctx)

@@ -70,7 +70,7 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	err = r.run(limited)
 	out.Evidence = r.evidence()
 	if ctx.Err() != nil {
-		return out, fault.Undeterminedf("interrupted: %w", context.Cause(ctx))
+		return out, fault.Undeterminedf("stopped before the answer: %w", context.Cause(ctx))
 	}
 	if err == nil {
 		out.Summary = r.summary()

@@ -584,7 +584,7 @@ func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-started; cancel() }()
 	out, err := smoke.Run(ctx, inputs(srv.URL), deps())
-	wantFault(t, err, fault.Undetermined, "interrupted")
+	wantFault(t, err, fault.Undetermined, "stopped before the answer")
 	if !errors.Is(err, context.Canceled) || out.Summary != "" {
 		t.Errorf("%v %q", err, out.Summary)
 	}

@@ -17,6 +17,7 @@ func main() {
 	answer := func(text string, broken bool) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			if broken {
+				log.Print("broken on purpose")
 				http.Error(w, "broken on purpose", http.StatusInternalServerError)
 				return
 			}
@@ -26,6 +27,13 @@ func main() {
 	http.HandleFunc("/healthz", answer("ok", behave == "sick"))
 	http.HandleFunc("/version", answer(os.Getenv("IDP_REVISION"), false))
 	http.HandleFunc("/", answer("ok", behave == "broken"))
+	if behave == "stuck" {
+		http.HandleFunc("/stuck", func(_ http.ResponseWriter, r *http.Request) {
+			log.Print("asked /stuck")
+			<-r.Context().Done()
+			log.Print("left /stuck")
+		})
+	}
 	server := &http.Server{Addr: "127.0.0.1:" + os.Getenv("PORT"), ReadHeaderTimeout: 5 * time.Second}
 	log.Fatal(server.ListenAndServe())
 }
