@@ -20,7 +20,7 @@ type Input struct {
 	Example  string // shown where a missing one is asked for
 	OneOf    []string
 	Required bool
-	Secret   bool // masked in logs, never a flag's default; taken from the environment only
+	Secret   bool // taken from the environment only, since argument lists are public; never shown, and masked in logs
 }
 
 // Output is one output of an action.
@@ -38,21 +38,34 @@ type Set struct {
 type bound struct {
 	Input
 	isBool  bool
+	value   string // after Fill
 	targets []func(string) error
 }
 
-// String declares a text.
+// String declares a text, of one line or several.
 func (s *Set) String(target *string, in Input) {
 	s.add(in, false, func(v string) error { *target = v; return nil })
 }
 
-// Bool declares a switch.
+// Bool declares a switch, in the words of YAML's core schema: true, True, TRUE, false, False or FALSE.
 func (s *Set) Bool(target *bool, in Input) {
 	if in.Default == "" {
 		in.Default = "false"
 	}
 	in.OneOf = []string{"true", "false"}
 	s.add(in, true, func(v string) error { *target = v == "true"; return nil })
+}
+
+// OptionalBool declares a switch whose default is decided elsewhere: the target stays nil where nothing is given.
+func (s *Set) OptionalBool(target **bool, in Input) {
+	in.OneOf = []string{"true", "false"}
+	s.add(in, true, func(v string) error {
+		if *target = nil; v != "" {
+			on := v == "true"
+			*target = &on
+		}
+		return nil
+	})
 }
 
 // Int declares a whole number of 0 or more.
@@ -86,10 +99,15 @@ func (s *Set) Duration(target *time.Duration, in Input) {
 }
 
 // List declares several texts, one a line or separated by commas.
-func (s *Set) List(target *[]string, in Input) {
+func (s *Set) List(target *[]string, in Input) { s.split(target, in, "\r\n,") }
+
+// Lines declares several texts, one a line, which may hold commas.
+func (s *Set) Lines(target *[]string, in Input) { s.split(target, in, "\r\n") }
+
+func (s *Set) split(target *[]string, in Input, at string) {
 	s.add(in, false, func(v string) error {
 		*target = nil
-		for _, item := range strings.FieldsFunc(v, func(r rune) bool { return r == '\n' || r == ',' }) {
+		for _, item := range strings.FieldsFunc(v, func(r rune) bool { return strings.ContainsRune(at, r) }) {
 			if item = strings.TrimSpace(item); item != "" {
 				*target = append(*target, item)
 			}
@@ -135,7 +153,7 @@ func (s *Set) Fill(flags map[string]string, getenv func(string) string) error {
 	var problems []string
 	for _, b := range s.inputs {
 		value, given := flags[b.Name]
-		if !given {
+		if !given || b.Secret {
 			value = strings.TrimSpace(getenv(Variable(b.Name)))
 		}
 		if value == "" {
@@ -155,18 +173,49 @@ func (s *Set) Fill(flags map[string]string, getenv func(string) string) error {
 }
 
 func (b *bound) set(value string) error {
+	if b.isBool && slices.Contains([]string{"True", "TRUE", "False", "FALSE"}, value) {
+		value = strings.ToLower(value)
+	}
+	b.value = value
 	if value == "" && b.Required {
-		return fmt.Errorf("input %s is required, such as --%s %s", b.Name, b.Name, b.Example)
+		return fmt.Errorf("input %s is required, %s", b.Name, b.how())
 	}
 	if value != "" && len(b.OneOf) > 0 && !slices.Contains(b.OneOf, value) {
-		return fmt.Errorf("input %s: %q is not one of %s", b.Name, value, strings.Join(b.OneOf, ", "))
+		return b.wrong(fmt.Errorf("%q is not one of %s", value, strings.Join(b.OneOf, ", ")))
 	}
 	for _, target := range b.targets {
 		if err := target(value); err != nil {
-			return fmt.Errorf("input %s: %w", b.Name, err)
+			return b.wrong(err)
 		}
 	}
 	return nil
+}
+
+// how says how the input is given.
+func (b *bound) how() string {
+	if b.Secret {
+		return "as the variable " + Variable(b.Name)
+	}
+	return fmt.Sprintf("such as --%s %s", b.Name, b.Example)
+}
+
+// wrong names the input, and not what a secret one holds.
+func (b *bound) wrong(err error) error {
+	if b.Secret {
+		return fmt.Errorf("input %s is not of its form", b.Name)
+	}
+	return fmt.Errorf("input %s: %w", b.Name, err)
+}
+
+// Secrets gives the values of the secret inputs, as far as Fill read them, also when it gave an error.
+func (s *Set) Secrets() []string {
+	var values []string
+	for _, b := range s.inputs {
+		if b.Secret && b.value != "" {
+			values = append(values, b.value)
+		}
+	}
+	return values
 }
 
 // IsBool tells whether the input is a switch, which needs no value on the command line.

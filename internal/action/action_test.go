@@ -105,3 +105,66 @@ func TestDeclaredTwiceWithOtherWordsPanics(t *testing.T) {
 	s.String(&v, Input{Name: "x", Usage: "One."})
 	s.String(&v, Input{Name: "x", Usage: "Another."})
 }
+
+func TestASwitchTakesTheWordsOfYAML(t *testing.T) {
+	for word, want := range map[string]string{
+		"true": "true", "True": "true", "TRUE": "true", "false": "false", "False": "false", "FALSE": "false", "": "false",
+		"yes": "", "on": "", "1": "", "tRUE": "", "null": "",
+	} {
+		var on bool
+		var maybe *bool
+		var s Set
+		s.Bool(&on, Input{Name: "on"})
+		s.OptionalBool(&maybe, Input{Name: "maybe"})
+		err := s.Fill(nil, environment(map[string]string{"INPUT_ON": word, "INPUT_MAYBE": word}))
+		if want == "" {
+			if fault.KindOf(err) != fault.BadInput || !strings.Contains(strings.Join(fault.Lines(err), "\n"), "input maybe:") {
+				t.Errorf("%q: %v", word, err)
+			}
+			continue
+		}
+		if err != nil || on != (want == "true") || (maybe == nil) != (word == "") || maybe != nil && *maybe != on {
+			t.Errorf("%q: %v %v %v", word, on, maybe, err)
+		}
+	}
+}
+
+func TestSeveralLines(t *testing.T) {
+	var text string
+	var list, lines []string
+	var s Set
+	s.String(&text, Input{Name: "text"})
+	s.List(&list, Input{Name: "list"})
+	s.Lines(&lines, Input{Name: "lines"})
+	const given = "\n a, b \r\n\n c\n"
+	if err := s.Fill(nil, environment(map[string]string{"INPUT_TEXT": given, "INPUT_LIST": given, "INPUT_LINES": given})); err != nil {
+		t.Fatal(err)
+	}
+	if text != "a, b \r\n\n c" || !slices.Equal(list, []string{"a", "b", "c"}) || !slices.Equal(lines, []string{"a, b", "c"}) {
+		t.Errorf("%q %q %q", text, list, lines)
+	}
+}
+
+func TestASecretComesFromTheEnvironmentAndIsNeverShown(t *testing.T) {
+	var token string
+	var pin int
+	var s Set
+	s.String(&token, Input{Name: "token", Secret: true, OneOf: []string{"a", "b"}})
+	s.Int(&pin, Input{Name: "pin", Secret: true})
+	err := s.Fill(map[string]string{"token": "a"}, environment(map[string]string{"INPUT_TOKEN": "hunter2", "INPUT_PIN": "swordfish"}))
+	text := strings.Join(fault.Lines(err), "\n")
+	if fault.KindOf(err) != fault.BadInput || !strings.Contains(text, "input token") || !strings.Contains(text, "input pin") {
+		t.Errorf("%v", err)
+	}
+	if strings.Contains(text, "hunter2") || strings.Contains(text, "swordfish") {
+		t.Errorf("the error shows a secret: %s", text)
+	}
+	if got := s.Secrets(); !slices.Equal(got, []string{"hunter2", "swordfish"}) {
+		t.Errorf("secrets to mask: %q", got)
+	}
+	var missing Set
+	missing.String(&token, Input{Name: "api-token", Secret: true, Required: true})
+	if err := missing.Fill(map[string]string{"api-token": "a"}, environment(nil)); err == nil || !strings.Contains(err.Error(), "INPUT_API-TOKEN") {
+		t.Errorf("a secret on the command line: %v", err)
+	}
+}

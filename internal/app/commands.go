@@ -25,23 +25,37 @@ type command struct {
 	name, usage string
 	does        string // empty for what only idp itself calls
 	run         func(context.Context, World, []string) error
+	data        bool // what it prints is for other programs, so a runner's commands may not stand around it
+}
+
+func commandOf(name string) (command, bool) {
+	for _, c := range commands {
+		if c.name == name {
+			return c, true
+		}
+	}
+	return command{}, false
 }
 
 var commands = []command{
-	{"validate", "[--service FOLDER] [--policy FILE]", "Checks idp.yaml and the policy, and says all that is wrong at once.", validate},
-	{"schema", "service|policy|record", "Prints the JSON Schema of idp.yaml, of a policy or of the delivery record.", printSchema},
-	{"stop", "[--out FOLDER]", "Stops every service that runs on the local target below the output folder.", stopLocal},
-	{"version", "", "Prints the version of idp and of the tools inside it.", printVersion},
-	{"supervise", "FOLDER", "", supervise},
+	{"validate", "[--service FOLDER] [--policy FILE]", "Checks idp.yaml and the policy, and says all that is wrong at once.", validate, false},
+	{"schema", "service|policy|record", "Prints the JSON Schema of idp.yaml, of a policy or of the delivery record.", printSchema, true},
+	{"stop", "[--out FOLDER]", "Stops every service that runs on the local target below the output folder.", stopLocal, false},
+	{"version", "", "Prints the version of idp and of the tools inside it.", printVersion, true},
+	{"supervise", "FOLDER", "", supervise, true},
 }
 
-// fill reads a command's flags.
+// fill reads the flags and variables of a command or an action. Secrets are masked before anything else is done.
 func fill(w World, name string, set *action.Set, args []string) error {
 	given, err := parseFlags(set, name, args)
 	if err != nil {
 		return err
 	}
-	return set.Fill(given, w.Getenv)
+	err = set.Fill(given, w.Getenv)
+	for _, secret := range set.Secrets() {
+		w.runner.Mask(secret)
+	}
+	return err
 }
 
 func validate(_ context.Context, w World, args []string) error {

@@ -41,6 +41,7 @@ type delivery struct {
 	world  World
 	opts   options
 	runner *runner.Runner
+	event  runner.Event // what started the run
 	board  *ui.Board
 
 	repo       *gitrepo.Repo // nil for a bare action outside of a repository

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -12,11 +11,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/org/idp/internal/action"
-	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/finding"
 	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/report"
-	"github.com/org/idp/internal/runner"
 	"github.com/org/idp/internal/ui"
 )
 
@@ -203,41 +200,4 @@ func (d *delivery) allFindings() []finding.Finding {
 	}
 	finding.Sort(all)
 	return all
-}
-
-// tellRunner hands the delivery to the steps after this one, and to the people who look at the run.
-func (d *delivery) tellRunner(a Action) error {
-	if !d.runner.Active() {
-		return nil
-	}
-	var notes []runner.Annotation
-	for _, s := range d.rec.Stages {
-		if s.Outcome == record.Failed || s.Outcome == record.Error {
-			notes = append(notes, runner.Annotation{Error: true, Title: "idp " + s.Name, Message: s.Reason})
-		}
-	}
-	for _, f := range d.allFindings() {
-		notes = append(notes, runner.Annotation{Error: !f.Known, File: d.inRepository(f.File), Line: f.Line, Title: f.Rule, Message: f.Title})
-	}
-	d.runner.Annotate(notes)
-	var summary bytes.Buffer
-	if err := (report.Markdown{}).Format(&summary, report.Report{Record: d.rec, Scans: d.scans, Findings: d.allFindings()}); err != nil {
-		return err
-	}
-	errs := []error{d.runner.Summary(summary.String(), d.out("summary.md"))}
-	for _, o := range slices.Concat(commonOutputs, a.Outputs) {
-		errs = append(errs, d.runner.Output(o.Name, outputs[o.Name](d)))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return fault.Undeterminedf("the runner's files cannot be written: %w", err)
-	}
-	return nil
-}
-
-// inRepository names a file of the service as the repository does.
-func (d *delivery) inRepository(file string) string {
-	if d.repo == nil {
-		return file
-	}
-	return filepath.ToSlash(filepath.Join(filepath.FromSlash(d.repo.Path), filepath.FromSlash(file)))
 }

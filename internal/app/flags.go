@@ -19,6 +19,9 @@ func parseFlags(set *action.Set, name string, args []string) (map[string]string,
 	fs.SetOutput(io.Discard)
 	fs.Usage = func() {}
 	for _, in := range set.Inputs() {
+		if in.Secret { // every user of a machine can read the arguments of a program
+			continue
+		}
 		fs.String(in.Name, "", in.Usage)
 		if set.IsBool(in.Name) {
 			fs.Lookup(in.Name).NoOptDefVal = "true"
@@ -45,6 +48,10 @@ func flagProblem(set *action.Set, name string, err error) error {
 	if errors.As(err, &unknown) {
 		var names []string
 		for _, in := range set.Inputs() {
+			if in.Secret && in.Name == unknown.GetSpecifiedName() {
+				return fault.BadInputf("input %s is a secret, so it is not taken from the command line, which others can read", in.Name).
+					WithNext("Give it as the variable " + action.Variable(in.Name))
+			}
 			names = append(names, in.Name)
 		}
 		if near := nearest(unknown.GetSpecifiedName(), names); near != "" {

@@ -12,7 +12,8 @@ import (
 // generated has every file that comes from the declarations of the actions, by its path in the repository. A test
 // compares them byte for byte; `make generate` writes them.
 func generated() map[string]string {
-	files := map[string]string{"action.yml": actionYAML(registry[0], "dist"), "docs/actions.md": actionsDoc()}
+	files := map[string]string{"action.yml": actionYAML(registry[0], "dist"), "docs/actions.md": actionsDoc(),
+		"docs/events.md": eventsDoc()}
 	for _, a := range registry[1:] {
 		dir := path.Join("actions", a.Name)
 		files[dir+"/action.yml"] = actionYAML(a, "../dist")
@@ -110,6 +111,9 @@ func tables(a Action) string {
 	p("| input | what it is | default | example |\n|---|---|---|---|\n")
 	for _, in := range a.inputs().Inputs() {
 		usage := in.Usage + oneOf(in)
+		if in.Secret {
+			usage += " A secret: on a command line it is the variable `" + action.Variable(in.Name) + "`."
+		}
 		if in.Required {
 			usage += " **Required.**"
 		}

@@ -52,7 +52,11 @@ func printActionHelp(w io.Writer, a Action) {
 	set := a.inputs()
 	p("idp %s: %s\n\nUsage: idp %s [flags]\n\nFlags:\n", a.Name, a.Does, a.Name)
 	for _, in := range set.Inputs() {
-		p("  --%s%s\n", in.Name, valueOf(set, in))
+		if in.Secret {
+			p("  %s, a secret: not a flag\n", action.Variable(in.Name))
+		} else {
+			p("  --%s%s\n", in.Name, valueOf(set, in))
+		}
 		for _, line := range wrap(in.Usage+extras(set, in), 96) {
 			p("        %s\n", line)
 		}
@@ -73,6 +77,10 @@ func valueOf(set *action.Set, in action.Input) string {
 
 func extras(set *action.Set, in action.Input) string {
 	switch {
+	case in.Secret && in.Required:
+		return " Required."
+	case in.Secret:
+		return ""
 	case in.Required:
 		return " Required, such as " + in.Example + "."
 	case in.Default != "" && !set.IsBool(in.Name):

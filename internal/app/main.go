@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -27,6 +28,8 @@ type World struct {
 	Width          int  // of that terminal, in columns
 	Now            func() time.Time
 	Program        string // path of this program, which supervises local services
+
+	runner *runner.Runner // of Getenv and Stdout; Run sets it
 }
 
 // errInterrupted is the cause of a context that a signal cancelled.
@@ -81,18 +84,21 @@ func Run(ctx context.Context, args []string, w World) int {
 		printHelp(w.Stderr)
 		return codeBadInput
 	}
+	w.runner = runner.New(w.Getenv, w.Stdout)
+	defer w.runner.Close()
 	name, args := args[0], args[1:]
+	if c, ok := commandOf(name); !ok || !c.data {
+		w.Stdout = w.runner.Log() // in a run, nothing that is printed for people may be a command
+	}
 	if name == "help" || name == "--help" || name == "-h" {
 		return help(w, args)
 	}
-	for _, c := range commands {
-		if c.name == name {
-			err := c.run(ctx, w, args)
-			if isHelp(err) {
-				return help(w, []string{name})
-			}
-			return finish(w, err)
+	if c, ok := commandOf(name); ok {
+		err := c.run(ctx, w, args)
+		if isHelp(err) {
+			return help(w, []string{name})
 		}
+		return finish(w, err)
 	}
 	for _, a := range registry {
 		if a.Name == name {
@@ -131,6 +137,10 @@ func finish(w World, err error) int {
 	if err == nil {
 		return code
 	}
+	out := w.Stderr
+	if w.runner.Active() {
+		out = w.runner.Log() // a line of standard error may come before a command that was written first
+	}
 	head := "idp: "
 	if code == codeUndetermined {
 		head = "idp: could not be determined: "
@@ -141,9 +151,8 @@ func finish(w World, err error) int {
 		} else if line != "" {
 			line = "  " + line
 		}
-		_, _ = fmt.Fprintln(w.Stderr, ui.Clean(line))
+		_, _ = fmt.Fprintln(out, ui.Clean(line))
 	}
-	r := runner.New(w.Getenv, w.Stdout)
-	r.Annotate([]runner.Annotation{{Error: true, Title: "idp", Message: fault.Lines(err)[0]}})
+	w.runner.Annotate([]runner.Annotation{{Title: "idp", Message: strings.Join(fault.Lines(err), "\n")}})
 	return code
 }

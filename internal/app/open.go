@@ -14,7 +14,6 @@ import (
 	"github.com/org/idp/internal/gitrepo"
 	"github.com/org/idp/internal/policy"
 	"github.com/org/idp/internal/record"
-	"github.com/org/idp/internal/runner"
 	"github.com/org/idp/internal/service"
 	"github.com/org/idp/internal/ui"
 )
@@ -25,15 +24,12 @@ const stageInputs = "inputs"
 // runAction runs one action from its command line to its exit code.
 func runAction(ctx context.Context, w World, a Action, args []string) int {
 	set, opts, task := a.prepare()
-	given, err := parseFlags(set, a.Name, args)
+	err := fill(w, a.Name, set, args)
 	if isHelp(err) {
 		printActionHelp(w.Stdout, a)
 		return codePassed
 	}
 	if err != nil {
-		return finish(w, err)
-	}
-	if err := set.Fill(given, w.Getenv); err != nil {
 		return finish(w, err)
 	}
 	d := newDelivery(w, *opts)
@@ -54,7 +50,7 @@ func runAction(ctx context.Context, w World, a Action, args []string) int {
 func newDelivery(w World, opts options) *delivery {
 	d := &delivery{world: w, opts: opts, begun: w.Now(), findings: map[string][]finding.Finding{}, faults: map[string]error{},
 		reads: map[string]string{}}
-	d.runner = runner.New(w.Getenv, w.Stdout)
+	d.runner = w.runner
 	d.board = ui.New(w.Stdout, ui.Options{Terminal: w.Terminal && !d.runner.Active(), Quiet: opts.Quiet, Width: w.Width, Now: w.Now,
 		Color: w.Terminal && w.Getenv("NO_COLOR") == ""})
 	d.recordPath = opts.Record
@@ -86,8 +82,8 @@ func (d *delivery) open(ctx context.Context, a Action, task work) error {
 		return err
 	}
 	d.repo, d.policy = repo, pol
-	if base := d.runner.BaseRef(); base != "" && repo != nil {
-		repo.Upstream = "refs/remotes/origin/" + base
+	if err := d.readEvent(ctx); err != nil {
+		return err
 	}
 	if err := d.choose(svc, a, task); err != nil {
 		return err
@@ -169,7 +165,7 @@ func (d *delivery) describe(ctx context.Context, a Action) error {
 	if err != nil {
 		return err
 	}
-	source := record.Source{Repository: d.runner.Repository(), Ref: d.runner.Ref()}
+	source := record.Source{Repository: d.runner.Repository(), Ref: d.ref()}
 	if d.repo != nil {
 		dirty, err := d.repo.Dirty(ctx, d.scope())
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 
 // pathWork is the whole golden path in one process.
 type pathWork struct {
+	given      *bool // the input plan
 	plan, keep bool
 	ranBefore  bool // the environment was live before this path changed it
 
@@ -48,7 +49,8 @@ func (p *pathWork) all() []step {
 
 // Declare declares what all stages take, once each.
 func (p *pathWork) Declare(s *action.Set) {
-	s.Bool(&p.plan, action.Input{Name: "plan", Usage: "Do everything that changes nothing: scan, build, estimate, render. What a pull request gets."})
+	s.OptionalBool(&p.given, action.Input{Name: "plan",
+		Usage: "Do everything that changes nothing: scan, build, estimate, render. Default: what docs/events.md says of the event, which for a pull request is always true; outside of a run, false."})
 	s.Bool(&p.keep, action.Input{Name: "keep", Usage: "Leave the service running on the local target. Default: it is stopped, unless it ran before."})
 	for _, st := range p.all() {
 		st.Declare(s)
@@ -60,6 +62,14 @@ func (p *pathWork) reports() action.Reports { return p.sast.in.Reports }
 
 // run walks the path. Its outcome is the record's.
 func (p *pathWork) run(ctx context.Context, d *delivery) error {
+	var reason string
+	var err error
+	if p.plan, reason, err = planned(d.event, p.given); err != nil {
+		return d.reject(ctx, err)
+	}
+	if reason != "" {
+		d.board.Say("  nothing will be changed: "+reason, "")
+	}
 	d.rec.Plan = p.plan
 	d.local.allowed = p.target() == targetLocal
 	if err := p.check(ctx, d); err != nil {

@@ -105,9 +105,9 @@ func TestAnnotationsSayHowManyMoreThereAre(t *testing.T) {
 	r := New(getenv, &out)
 	var list []Annotation
 	for i := range 14 {
-		list = append(list, Annotation{Error: true, File: "a,b:c.go", Line: i + 1, Title: "G101", Message: "50% of\nit"})
+		list = append(list, Annotation{Level: Error, File: "a,b:c.go", Line: i + 1, Title: "G101", Message: "50% of\nit"})
 	}
-	r.Annotate(append(list, Annotation{Message: "a warning"}))
+	r.Annotate(append(list, Annotation{Level: Warning, Message: "a warning"}))
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	if len(lines) != 11 {
 		t.Fatalf("%d commands, want 10 errors and a warning:\n%s", len(lines), out.String())

@@ -1,0 +1,91 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/sethvargo/go-githubactions"
+
+	"github.com/org/idp/internal/fault"
+)
+
+// tokenPauses lie between the attempts to get an identity token; GitHub's service is known to answer 5xx for seconds.
+var tokenPauses = []time.Duration{time.Second, 2 * time.Second, 4 * time.Second}
+
+// tokenPatience is how long one attempt may take.
+const tokenPatience = 10 * time.Second
+
+// IDToken asks the runner for an OpenID Connect token of this job for an audience, and masks it. What may pass by itself (no
+// connection, 429, 5xx) is tried again, with sleep between; an answer that says no is not. No error holds a token.
+func (r *Runner) IDToken(ctx context.Context, audience string, sleep func(context.Context, time.Duration) error) (string, error) {
+	if r.of("ACTIONS_ID_TOKEN_REQUEST_URL") == "" || r.of("ACTIONS_ID_TOKEN_REQUEST_TOKEN") == "" {
+		return "", fault.BadInputf("this job may not ask for an identity token").
+			WithNext("Allow it in the workflow: permissions: {id-token: write}. A pull request from a fork never gets one.")
+	}
+	for n := 0; ; n++ {
+		token, again, err := r.askForToken(ctx, audience)
+		switch {
+		case err == nil:
+			r.Mask(token)
+			return token, nil
+		case ctx.Err() != nil:
+			return "", context.Cause(ctx)
+		case !again || n == len(tokenPauses):
+			return "", fault.Undeterminedf("the runner gives no identity token: %w", err).
+				WithNext("See whether GitHub has an incident, then run the job again: https://www.githubstatus.com")
+		}
+		if err := sleep(ctx, tokenPauses[n]); err != nil {
+			return "", err
+		}
+	}
+}
+
+// askForToken asks once, and tells whether asking again may help. The library's own errors repeat the answer, which may
+// hold a token, so none of them is passed on.
+func (r *Runner) askForToken(ctx context.Context, audience string) (token string, again bool, err error) {
+	seen := &witness{next: http.DefaultTransport}
+	client := &http.Client{Transport: seen, Timeout: tokenPatience,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	token, err = githubactions.New(githubactions.WithGetenv(r.getenv), githubactions.WithHTTPClient(client)).GetIDToken(ctx, audience)
+	switch {
+	case err == nil && token != "":
+		return token, false, nil
+	case seen.err != nil:
+		return "", true, fmt.Errorf("no connection: %w", withoutURL(seen.err))
+	case seen.status == http.StatusOK:
+		return "", err != nil, errors.New("the answer holds none") // an answer that breaks off may be whole next time
+	case seen.status != 0:
+		return "", seen.status >= 500 || seen.status == http.StatusTooManyRequests,
+			fmt.Errorf("its service answers %d %s", seen.status, http.StatusText(seen.status))
+	}
+	return "", false, errors.New("ACTIONS_ID_TOKEN_REQUEST_URL is not a URL")
+}
+
+// witness notes what came of a request.
+type witness struct {
+	next   http.RoundTripper
+	status int
+	err    error
+}
+
+func (w *witness) RoundTrip(req *http.Request) (*http.Response, error) {
+	res, err := w.next.RoundTrip(req)
+	w.err = err
+	if res != nil {
+		w.status = res.StatusCode
+	}
+	return res, err
+}
+
+// withoutURL takes off the address that was asked, which may hold a token.
+func withoutURL(err error) error {
+	var e *url.Error
+	if errors.As(err, &e) {
+		return e.Err
+	}
+	return err
+}
