@@ -169,7 +169,9 @@ func markRestored(rec *record.Record, back deploy.Restored) {
 	if !ok || json.Unmarshal(s.Evidence, &e) != nil {
 		return // without evidence of a deploy there is nothing to correct
 	}
-	e.Restored = &record.Deployment{Digest: back.Digest, Commit: back.Commit}
+	if back.Digest != "" { // after a first delivery there is nothing to put back
+		e.Restored = &record.Deployment{Digest: back.Digest, Commit: back.Commit}
+	}
 	e.Release, e.URL = back.Release, back.URL
 	s.Evidence, _ = json.Marshal(e)
 	rec.Put(s)
