@@ -117,11 +117,25 @@ func declareImage(s *action.Set, target *string) {
 // reference is the image that a stage works on: the input, or what an earlier stage of this delivery pushed.
 func (d *delivery) reference(input string) (string, error) {
 	if input != "" {
-		return input, nil
+		return input, d.adopt(input)
 	}
 	if ref := d.snapshot().Artifact.Reference(); ref != "" {
 		return ref, nil
 	}
 	return "", fault.BadInputf("the record names no image that was pushed").
 		WithNext("Run idp sign before, or give it: --image ghcr.io/acme/checkout@sha256:…")
+}
+
+// adopt makes the image that a person named the one of the record, so that what is done with it in this job is said of it.
+func (d *delivery) adopt(reference string) error {
+	image, digest, err := splitReference(reference)
+	if err != nil {
+		return err
+	}
+	if known := d.snapshot().Artifact.Digest; known != "" && known != digest {
+		return fault.BadInputf("input image names %s, but this delivery is of %s", digest, known).
+			WithNext("Leave image out, or name another record: --record FILE")
+	}
+	d.setArtifact(record.Artifact{Image: image, Digest: digest})
+	return nil
 }
