@@ -33,8 +33,13 @@ func (c *console) Write(p []byte) (int, error) {
 		head = "::stop-commands::" + c.token + "\n"
 	}
 	c.text, c.midLine = true, p[len(p)-1] != '\n'
-	n, err := c.w.Write(append([]byte(head), p...))
-	return max(0, n-len(head)), err
+	// The runner writes its own marks into the same log as ##[error] or ##[group], where a reader's browser takes them for
+	// what they say, whoever wrote them.
+	text := strings.ReplaceAll(string(p), "##[", "## [")
+	if _, err := io.WriteString(c.w, head+text); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // resume ends what Write began, if it did.

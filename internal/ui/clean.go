@@ -6,10 +6,9 @@ import (
 )
 
 // Clean makes one line of text safe to print: control and format characters, with which a hostile name could move the
-// cursor, hide text or reverse it, become spaces or vanish. A line that a GitHub runner would take for a command loses that
-// meaning; the runner looks past leading spaces and reads both forms.
+// cursor, hide text or reverse it, become spaces or vanish.
 func Clean(text string) string {
-	text = strings.Map(func(r rune) rune {
+	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\t' || r == '\n' || r == '\r':
 			return ' '
@@ -18,8 +17,4 @@ func Clean(text string) string {
 		}
 		return r
 	}, text)
-	if trimmed := strings.TrimLeft(text, " "); strings.HasPrefix(trimmed, "::") || strings.Contains(trimmed, "##[") {
-		return "| " + strings.ReplaceAll(text, "##[", "## [")
-	}
-	return text
 }

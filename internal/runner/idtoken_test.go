@@ -1,0 +1,130 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/org/idp/internal/fault"
+)
+
+const (
+	requestToken = "request-t0ken"
+	idToken      = "eyJhbGciOi.J9.c2ln"
+)
+
+// tokenService answers with one handler after the other, and the last one for ever.
+func tokenService(t *testing.T, answers ...http.HandlerFunc) (*step, *int) {
+	t.Helper()
+	asked := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if got := r.Header.Get("Authorization"); got != "Bearer "+requestToken {
+			t.Errorf("authorization %q", got)
+		}
+		if got := r.URL.Query(); got.Get("audience") != "sig store&x" || got.Get("api-version") != "2.0" {
+			t.Errorf("asked for %s", r.URL)
+		}
+		answers[min(asked, len(answers)-1)](w, r)
+		asked++
+	}))
+	t.Cleanup(server.Close)
+	s := newStep(t)
+	s.env["ACTIONS_ID_TOKEN_REQUEST_URL"], s.env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] = server.URL+"/token?api-version=2.0", requestToken
+	return s, &asked
+}
+
+func status(code int) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(code)
+		_, _ = fmt.Fprintf(w, "the answer repeats %s and %s", idToken, requestToken)
+	}
+}
+
+func body(text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, text) }
+}
+
+func hangUp(w http.ResponseWriter, _ *http.Request) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err == nil {
+		_ = conn.Close()
+	}
+}
+
+func noWait(context.Context, time.Duration) error { return nil }
+
+func TestIDToken(t *testing.T) {
+	good := body(`{"count": 1, "value": "` + idToken + `"}`)
+	for name, test := range map[string]struct {
+		answers []http.HandlerFunc
+		asked   int
+		err     string // empty for a token
+	}{
+		"at once":            {[]http.HandlerFunc{good}, 1, ""},
+		"after a while":      {[]http.HandlerFunc{status(503), status(429), hangUp, good}, 4, ""},
+		"after half of it":   {[]http.HandlerFunc{body(`{"value": "eyJ`), good}, 2, ""},
+		"never":              {[]http.HandlerFunc{status(500)}, 4, "answers 500 Internal Server Error"},
+		"no answer":          {[]http.HandlerFunc{hangUp}, 4, "no connection"},
+		"forbidden":          {[]http.HandlerFunc{status(403), good}, 1, "answers 403 Forbidden"},
+		"not found":          {[]http.HandlerFunc{status(404), good}, 1, "answers 404"},
+		"elsewhere":          {[]http.HandlerFunc{func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", 302) }}, 1, "answers 302"},
+		"empty":              {[]http.HandlerFunc{body(`{"value": ""}`), good}, 1, "the answer holds none"},
+		"another form":       {[]http.HandlerFunc{body(`{"token": "` + idToken + `"}`)}, 1, "the answer holds none"},
+		"not JSON":           {[]http.HandlerFunc{body(idToken)}, 4, "the answer holds none"},
+		"nothing and a code": {[]http.HandlerFunc{func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }}, 1, "answers 204"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, asked := tokenService(t, test.answers...)
+			token, err := s.IDToken(t.Context(), "sig store&x", noWait)
+			if *asked != test.asked {
+				t.Errorf("asked %d times, want %d", *asked, test.asked)
+			}
+			if test.err == "" {
+				if err != nil || token != idToken || len(s.log().Commands) != 1 || s.log().Commands[0].Data != idToken {
+					t.Errorf("%q, %v, %v", token, err, s.log().Commands)
+				}
+				return
+			}
+			text := strings.Join(fault.Lines(err), "\n")
+			if token != "" || fault.KindOf(err) != fault.Undetermined || !strings.Contains(text, test.err) {
+				t.Errorf("%q, %s", token, text)
+			}
+			if strings.Contains(text+s.out.String(), idToken) || strings.Contains(text+s.out.String(), requestToken) {
+				t.Errorf("a token is shown: %s %s", text, s.out)
+			}
+		})
+	}
+}
+
+func TestIDTokenOfAJobThatMayNot(t *testing.T) {
+	for _, missing := range []string{"ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "GITHUB_ACTIONS"} {
+		s, asked := tokenService(t, status(200))
+		s.env[missing] = ""
+		if _, err := s.IDToken(t.Context(), "x", noWait); fault.KindOf(err) != fault.BadInput || *asked > 0 {
+			t.Errorf("without %s: %v", missing, err)
+		}
+	}
+	s, _ := tokenService(t, status(200))
+	s.env["ACTIONS_ID_TOKEN_REQUEST_URL"] = "http://%zz/" + requestToken
+	if _, err := s.IDToken(t.Context(), "x", noWait); err == nil || strings.Contains(err.Error(), requestToken) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestIDTokenEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("interrupted")
+	s, asked := tokenService(t, func(w http.ResponseWriter, r *http.Request) { cancel(why); status(500)(w, r) })
+	if _, err := s.IDToken(ctx, "sig store&x", noWait); !errors.Is(err, why) || *asked != 1 {
+		t.Errorf("%v after %d", err, *asked)
+	}
+	s, asked = tokenService(t, status(500))
+	if _, err := s.IDToken(t.Context(), "sig store&x", func(context.Context, time.Duration) error { return why }); !errors.Is(err, why) || *asked != 1 {
+		t.Errorf("%v after %d", err, *asked)
+	}
+}
