@@ -42,6 +42,7 @@ var commands = []command{
 	{"schema", "service|policy|record", "Prints the JSON Schema of idp.yaml, of a policy or of the delivery record.", printSchema, true},
 	{"stop", "[--out FOLDER]", "Stops every service that runs on the local target below the output folder.", stopLocal, false},
 	{"version", "", "Prints the version of idp and of the tools inside it.", printVersion, true},
+	{"post", "ACTION", "", post, false},
 	{"supervise", "FOLDER", "", supervise, true},
 }
 

@@ -359,7 +359,7 @@ func TestSecondSignal(t *testing.T) {
 	if how := r.cmd.ProcessState.Sys().(syscall.WaitStatus); !how.Signaled() || how.Signal() != syscall.SIGINT {
 		t.Errorf("idp ended by %s", r.cmd.ProcessState)
 	}
-	if rec := m.record(); !slices.Equal(outcomes(rec)[6:], []string{"deploy passed"}) {
+	if rec := m.record(); !slices.Equal(outcomes(rec)[6:], []string{"deploy passed", "smoke error"}) {
 		t.Errorf("stages %v", outcomes(rec))
 	}
 	check(t, lock.Close())

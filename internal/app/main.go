@@ -37,8 +37,11 @@ type errInterrupted struct{ signal os.Signal }
 
 func (e errInterrupted) Error() string {
 	name := "SIGINT"
-	if e.signal == syscall.SIGTERM {
+	switch e.signal {
+	case syscall.SIGTERM:
 		name = "SIGTERM"
+	case syscall.SIGHUP:
+		name = "SIGHUP"
 	}
 	return "interrupted (" + name + ")"
 }
@@ -61,12 +64,15 @@ func Main(args []string) int {
 	return Run(ctx, args, w)
 }
 
-// withSignals cancels the context at the first SIGINT or SIGTERM, with the signal as its cause. The second one has its
-// ordinary meaning again.
+// withSignals cancels the context at the first SIGINT, SIGTERM or SIGHUP, with the signal as its cause. The second one has
+// its ordinary meaning again.
 func withSignals(parent context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as under nohup
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	go func() {
 		select {
 		case s := <-signals:

@@ -36,15 +36,25 @@ func runAction(ctx context.Context, w World, a Action, args []string) int {
 	if err := makeOut(d.opts.Out); err != nil {
 		return finish(w, err)
 	}
+	if err := d.remember(a, stateBegun, "true"); err != nil {
+		return finish(w, err)
+	}
 	defer d.local.close()
 	err = d.open(ctx, a, task)
+	if err == nil {
+		err = d.promise(a, task)
+	}
 	if err == nil {
 		d.begin(a.Name)
 		err = task.run(ctx, d)
 	} else {
 		err = d.reject(ctx, err)
 	}
-	return d.end(a, task, err)
+	code := d.end(a, task, err)
+	if err := d.remember(a, stateFinished, "true"); err != nil {
+		return max(finish(w, err), code)
+	}
+	return code
 }
 
 func newDelivery(w World, opts options) *delivery {
