@@ -13,10 +13,13 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
-.PHONY: help build release-tree check-release-tree cross bench-start demo test lint generate vuln clean
+# What takes long to make and never changes is kept here, outside of the checkout, by version.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/idp
+
+.PHONY: help build release-tree check-release-tree cross bench-start demo test lint lint-actions e2e-runner generate vuln clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 build: ## build bin/idp
 	@mkdir -p bin
@@ -53,7 +56,21 @@ lint: ## gofmt, vet, staticcheck, actionlint, cross-compilation of what differs 
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo 'not gofmt-ed:'; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	@$(GO) vet ./...
 	@$(GO) run $(STATICCHECK) -checks 'all,-ST1000' ./...
-	@$(GO) run $(ACTIONLINT)
+	@$(GO) run $(STATICCHECK) -checks 'all,-ST1000' -tags e2e ./internal/e2e
+	@$(GO) run $(ACTIONLINT) .github/workflows/*.yml docs/workflows/*.yml
+
+lint-actions: ## every action.yml and workflow, by GitHub's own parser
+	@set -e; dir=$(CACHE)/workflow-parser-$$(git hash-object testdata/lint/actions/package-lock.json); \
+	test -e "$$dir/installed" || { rm -rf "$$dir"; mkdir -p "$$dir"; cp testdata/lint/actions/package*.json "$$dir"; \
+		npm ci --prefix "$$dir" --ignore-scripts --no-audit --no-fund --loglevel=error; touch "$$dir/installed"; }; \
+	node testdata/lint/actions/lint.mjs "$$dir/node_modules" action.yml actions/*/action.yml .github/workflows/*.yml docs/workflows/*.yml
+
+e2e-runner: ## every workflow in docs/workflows, run by act against the release tree, offline
+	@$(MAKE) -s release-tree PLATFORMS=host
+	@cd testdata/services/hello && $(GO) mod download
+	@set -e; act=$(CACHE)/act-$$($(GO) list -C testdata/e2e/runner -m -f '{{.Version}}' github.com/nektos/act); \
+	test -x "$$act" || { mkdir -p $(CACHE); $(GO) build -C testdata/e2e/runner -o "$$act.$$$$" github.com/nektos/act; mv "$$act.$$$$" "$$act"; }; \
+	IDP_E2E_ACT="$$act" IDP_E2E_TREE=$(CURDIR)/dist/tree $(GO) test -tags e2e -count=1 -v -run '^TestRunner' ./internal/e2e
 
 generate: ## write the files that come from declarations: action.yml, READMEs, docs, golden files of schemas
 	@$(GO) test ./internal/app ./internal/schema -run Generated -update
