@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/org/idp/internal/action"
@@ -63,13 +62,4 @@ func (w *eventsWork) stage(ctx context.Context, d *delivery) (result, error) {
 		d.wrote(w.name(), in.File, "the deploy event, as CDEvents")
 	}
 	return resultOf(out, err)
-}
-
-// splitReference takes IMAGE@DIGEST apart.
-func splitReference(ref string) (image, digest string, err error) {
-	image, digest, ok := strings.Cut(ref, "@")
-	if !ok || image == "" || !strings.HasPrefix(digest, "sha256:") {
-		return "", "", fault.BadInputf("%q does not name an image by digest, such as ghcr.io/acme/checkout@sha256:…", ref)
-	}
-	return image, digest, nil
 }

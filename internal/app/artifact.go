@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"regexp"
 	"runtime"
+	"strings"
 
 	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/attest"
@@ -113,6 +115,17 @@ func declareImage(s *action.Set, target *string) {
 	s.String(target, action.Input{Name: "image", Example: "ghcr.io/acme/checkout@sha256:…",
 		Usage: "The image by digest. Default: the one in the record."})
 }
+
+// splitReference takes IMAGE@DIGEST apart. What it refuses is not shown: it may hold a password.
+func splitReference(ref string) (image, digest string, err error) {
+	i := strings.LastIndex(ref, "@")
+	if i < 0 || !digestForm.MatchString(ref[i+1:]) {
+		return "", "", fault.BadInputf("input image does not name an image by digest, such as ghcr.io/acme/checkout@sha256:…")
+	}
+	return ref[:i], ref[i+1:], oci.CheckRepository(ref[:i])
+}
+
+var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
 // reference is the image that a stage works on: the input, or what an earlier stage of this delivery pushed.
 func (d *delivery) reference(input string) (string, error) {

@@ -45,6 +45,7 @@ type delivery struct {
 	board  *ui.Board
 
 	repo       *gitrepo.Repo // nil for a bare action outside of a repository
+	noRepo     error         // why it is nil
 	svc        *service.Service
 	policy     *policy.Policy
 	rules      policy.Rules // of the environment
@@ -64,6 +65,8 @@ type delivery struct {
 }
 
 const (
+	// stageStop is the stage of a path that could not stop the service that it had started.
+	stageStop = "stop"
 	// stageEnd is the stage of a record whose action was cut off between two of its stages.
 	stageEnd = "end"
 	// reasonCut is the reason of a stage that the record was left with.
@@ -210,10 +213,19 @@ func (d *delivery) snapshot() *record.Record {
 	return d.rec.Clone()
 }
 
-// setArtifact names the image in the record.
+// setArtifact names the image in the record. What an earlier step of the delivery said of another image is over.
 func (d *delivery) setArtifact(a record.Artifact) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	old := d.rec.Artifact
+	if old.Digest != "" && old.Digest != a.Digest {
+		d.rec.Drop(record.StageBuild, record.StageSign, record.StageVerify, record.StageDeploy, record.StageSmoke,
+			record.StageCatalog, record.StageEvents)
+		d.rec.Previous = nil
+	}
+	if a.Image == "" && old.Digest == a.Digest {
+		a.Image = old.Image
+	}
 	d.rec.SetArtifact(a)
 }
 

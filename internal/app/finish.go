@@ -115,6 +115,9 @@ func (d *delivery) verdict(a Action, code int) string {
 	took := fmt.Sprintf("%.1fs", d.world.Now().Sub(d.begun).Seconds())
 	words := map[int]string{codePassed: "passed", codeFailed: "failed", codeBadInput: "bad input", codeUndetermined: "could not be determined"}
 	text := words[code]
+	if s, ok := d.rec.Stage(a.Name); ok && s.Outcome == record.Skipped && code == codePassed {
+		text = "skipped" // what does not apply was not found to be good
+	}
 	if a.Name == registry[0].Name && code != codeBadInput {
 		text = report.Verdict(d.rec)
 	}

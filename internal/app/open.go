@@ -86,7 +86,7 @@ func (d *delivery) open(ctx context.Context, a Action, task work) error {
 	}
 	repo, repoErr := gitrepo.Open(ctx, d.dir())
 	if a.bare && fault.KindOf(repoErr) == fault.BadInput {
-		repo, repoErr = nil, nil
+		d.noRepo, repo, repoErr = repoErr, nil, nil
 	}
 	if err := joinProblems(svcErr, repoErr, polErr); err != nil {
 		return err
@@ -151,10 +151,6 @@ func (d *delivery) choose(svc *service.Service, a Action, task work) error {
 			env = name
 		}
 	}
-	if _, needs := as[targeted](task); env == "" && needs {
-		return fault.BadInputf("which environment is delivered to is not said").
-			WithNext("Say it: --environment NAME, one of those in " + filepath.Join(d.dir(), service.File))
-	}
 	d.opts.Environment = env
 	d.svc = svc
 	if env != "" {
@@ -163,6 +159,14 @@ func (d *delivery) choose(svc *service.Service, a Action, task work) error {
 			return err
 		}
 		d.svc = resolved
+	}
+	if env == "" && (a.bare || a.Name == record.StageBuild) { // what they find out holds for every environment
+		d.rules = d.policy.Defaults
+		return nil
+	}
+	if env == "" {
+		return fault.BadInputf("which environment this is about is not said").
+			WithNext("Say it: --environment NAME, one of those in " + filepath.Join(d.dir(), service.File))
 	}
 	rules, err := d.policy.For(env)
 	d.rules = rules
@@ -201,7 +205,8 @@ func (d *delivery) describe(ctx context.Context, a Action) error {
 		return fault.BadInputf("%w", err).WithNext("Remove it, or name another: --record FILE")
 	}
 	if d.continues(earlier) {
-		earlier.Environment = d.opts.Environment
+		earlier.Environment, earlier.Plan = d.opts.Environment, false
+		earlier.Drop(stageInputs, stageStop, stageEnd) // what kept an earlier step from its end is over
 		d.rec = earlier
 	}
 	return nil

@@ -9,6 +9,9 @@ import (
 
 	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/finding"
+	"github.com/org/idp/internal/oci"
+	"github.com/org/idp/internal/policy"
 	"github.com/org/idp/internal/record"
 )
 
@@ -88,7 +91,10 @@ func (p *pathWork) run(ctx context.Context, d *delivery) error {
 	if p.release(ctx, d) {
 		p.account(ctx, d)
 	}
-	return p.leave(ctx, d)
+	if err := p.leave(ctx, d); err != nil {
+		return d.execute(ctx, stageStop, refusal{err})
+	}
+	return nil
 }
 
 // check finds out what is missing before any work is done, all of it at once.
@@ -101,6 +107,9 @@ func (p *pathWork) check(ctx context.Context, d *delivery) error {
 			WithNext("docs/policy.md says what each of them means")
 	}
 	if err := p.complete(); err != nil {
+		return err
+	}
+	if err := p.sound(d); err != nil {
 		return err
 	}
 	changed, err := d.repo.Dirty(ctx, d.scope())
@@ -138,6 +147,38 @@ func (p *pathWork) complete() error {
 	return fault.BadInputf("%s not given that target %s needs", countOf(len(missing), "input is", "inputs are"), p.target()).
 		WithDetail(missing...).
 		WithNext("Or try the path on this machine, where all of them have a default: --target local")
+}
+
+// sound refuses inputs of the later stages while nothing has been changed yet.
+func (p *pathWork) sound(d *delivery) error {
+	var registry error
+	if p.sign.in.Registry != "" {
+		registry = oci.CheckRepository(p.sign.in.Registry)
+	}
+	return joinProblems(gates(p.sast.in.FailOn, d.rules), registry, p.deploy.in.Check(), p.smoke.in.Check(), p.catalog.in.Check(), p.events.in.Check())
+}
+
+// gates refuses a threshold under which scans would pass that the policy does not let pass: what they found out would be
+// signed and pushed, and refused only then.
+func gates(failOn string, rules policy.Rules) error {
+	if failOn == "" {
+		return nil
+	}
+	for _, g := range []struct{ stage, policy string }{{record.StageSAST, rules.SAST.FailOn}, {record.StageSecrets, rules.Secrets.FailOn}} {
+		input, err := finding.ParseThreshold(failOn)
+		if err != nil {
+			return err
+		}
+		asked, err := finding.ParseThreshold(g.policy)
+		if err != nil {
+			return err
+		}
+		if input.Weaker(asked) {
+			return fault.BadInputf("input fail-on: %s is weaker than %s, which the policy asks of %s, so the delivery would be refused", failOn, g.policy, g.stage).
+				WithNext("Leave it out, or look without delivering: idp path --plan")
+		}
+	}
+	return nil
 }
 
 func countOf(n int, one, many string) string {

@@ -58,7 +58,4 @@ func threshold(input, fromPolicy, stage string) (finding.Threshold, error) {
 }
 
 // noRepository is for a stage that reads history, called outside of one.
-func noRepository(d *delivery) error {
-	return fault.BadInputf("%s is not in a git repository with a commit", d.dir()).
-		WithNext("Start one: git init && git add . && git commit -m 'first version'")
-}
+func noRepository(d *delivery) error { return d.noRepo }

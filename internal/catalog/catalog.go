@@ -79,6 +79,15 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// Check refuses a URL that no catalogue can be at, before anything is done; an empty one gets its default later.
+func (in Inputs) Check() error {
+	if in.URL == "" {
+		return nil
+	}
+	_, err := parseRemote(in.URL)
+	return err
+}
+
 // Outputs is what the stage found out.
 type Outputs = action.Result[record.Catalog]
 

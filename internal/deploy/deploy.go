@@ -93,8 +93,8 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	return out, err
 }
 
-// check refuses what would otherwise pass for want of a check.
-func (in Inputs) check(deps Deps) error {
+// Check refuses inputs with which nothing can be deployed, before anything is done.
+func (in Inputs) Check() error {
 	switch {
 	case in.Target != "local":
 		next := "Deploy with --target local, or apply the rendered manifests."
@@ -104,6 +104,16 @@ func (in Inputs) check(deps Deps) error {
 		return fault.BadInputf("this version deploys to the local target only, not to %q", in.Target).WithNext(next)
 	case in.Wait <= 0:
 		return fault.BadInputf("input wait must be above 0, such as --wait 5m")
+	}
+	return nil
+}
+
+// check refuses what would otherwise pass for want of a check.
+func (in Inputs) check(deps Deps) error {
+	if err := in.Check(); err != nil {
+		return err
+	}
+	switch {
 	case deps.Verify == nil || deps.Pull == nil || deps.Now == nil:
 		return errors.New("there is no policy check, registry or clock to deploy with")
 	case in.Reference == "" || in.Digest == "" || in.Commit == "" || in.Service == nil || in.StateDir == "" || in.Program == "":

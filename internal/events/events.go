@@ -69,6 +69,12 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// Check refuses a URL that cannot be posted to, before anything is done.
+func (in Inputs) Check() error {
+	_, err := parseURL(in.URL)
+	return err
+}
+
 // Outputs is what the stage found out.
 type Outputs = action.Result[record.Events]
 

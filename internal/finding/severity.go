@@ -50,6 +50,9 @@ func ParseThreshold(s string) (Threshold, error) {
 // Reaches tells whether a finding of this severity fails the gate.
 func (t Threshold) Reaches(s Severity) bool { return s.rank() >= t.rank }
 
+// Weaker tells whether the threshold lets something pass that the other does not.
+func (t Threshold) Weaker(other Threshold) bool { return t.rank > other.rank }
+
 // String is the value of fail-on; empty for the zero value.
 func (t Threshold) String() string {
 	switch {

@@ -88,6 +88,12 @@ func repository(repo string) (name.Repository, error) {
 	return r, nil
 }
 
+// CheckRepository refuses what does not name a repository of a registry as HOST/REPOSITORY.
+func CheckRepository(repo string) error {
+	_, err := repository(repo)
+	return err
+}
+
 // reference reads HOST/REPOSITORY@DIGEST.
 func reference(ref string) (name.Digest, error) {
 	repo, digest, ok := cutLast(ref, "@")

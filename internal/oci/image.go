@@ -13,19 +13,23 @@ import (
 	"github.com/org/idp/internal/fault"
 )
 
-// Push puts the one image of the OCI layout in layoutDir into HOST/REPOSITORY, by digest and without a tag, reads its
-// manifest back, and gives the digest.
-func (c Client) Push(ctx context.Context, layoutDir, repo string) (string, error) {
+// Push puts the one image of the OCI layout in layoutDir into HOST/REPOSITORY, by digest and without a tag, and reads its
+// manifest back. Nothing is sent unless the image is the wanted one, sha256:HEX.
+func (c Client) Push(ctx context.Context, layoutDir, repo, want string) error {
 	target, err := repository(repo)
 	if err != nil {
-		return "", err
+		return err
 	}
 	img, digest, err := single(layoutDir)
 	if err != nil {
-		return "", err
+		return err
 	}
-	ref := target.Digest(digest.String())
-	err = c.retry(ctx, "push to", target.RegistryStr(), func(ctx context.Context) error {
+	if digest.String() != want {
+		return fault.Undeterminedf("the image in %s is %s, but %s was built; nothing was pushed", layoutDir, digest, want).
+			WithNext("Build again: the layout changed after the build.")
+	}
+	ref := target.Digest(want)
+	return c.retry(ctx, "push to", target.RegistryStr(), func(ctx context.Context) error {
 		if err := remote.Write(ref, img, c.options(ctx)...); err != nil {
 			return err
 		}
@@ -33,10 +37,6 @@ func (c Client) Push(ctx context.Context, layoutDir, repo string) (string, error
 		_, err := remote.Get(ref, c.options(ctx)...)
 		return err
 	})
-	if err != nil {
-		return "", err
-	}
-	return digest.String(), nil
 }
 
 // single opens the only image of a layout.

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log"
@@ -14,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -106,7 +108,7 @@ func TestPushTagPull(t *testing.T) {
 	t.Parallel()
 	s, c, img := serve(t), oci.Client{}, anImage(t)
 	repo := s.Host() + "/acme/checkout"
-	got, err := c.Push(t.Context(), saved(t, img), repo)
+	got, err := push(t.Context(), c, saved(t, img), repo)
 	if err != nil || got != digest(t, img) {
 		t.Fatalf("pushed %s, want %s, %v", got, digest(t, img), err)
 	}
@@ -132,7 +134,7 @@ func TestPushTagPull(t *testing.T) {
 	if err != nil || digest(t, back) != got {
 		t.Errorf("pulled %v, %v", back, err)
 	}
-	if _, err := c.Push(t.Context(), saved(t, img), repo); err != nil {
+	if _, err := push(t.Context(), c, saved(t, img), repo); err != nil {
 		t.Errorf("the same again: %v", err)
 	}
 	resp, err := http.Get("http://" + s.Host() + "/v2/acme/checkout/referrers/" + got)
@@ -145,7 +147,7 @@ func TestBadInput(t *testing.T) {
 	t.Parallel()
 	s, c, ctx := serve(t), oci.Client{}, t.Context()
 	good := saved(t, anImage(t))
-	push := func(dir, repo string) error { _, err := c.Push(ctx, dir, repo); return err }
+	push := func(dir, repo string) error { _, err := push(ctx, c, dir, repo); return err }
 	pull := func(ref string) error { _, err := c.Pull(ctx, ref); return err }
 	changed := saved(t, anImage(t))
 	index, err := layout.ImageIndexFromPath(changed)
@@ -210,7 +212,7 @@ func TestRefusedLogin(t *testing.T) {
 		})
 		c := impatient(&waits)
 		c.Keychain = fixed{&authn.Basic{Username: "bot", Password: "hunter2"}}
-		_, err := c.Push(t.Context(), saved(t, anImage(t)), host+"/a")
+		_, err := push(t.Context(), c, saved(t, anImage(t)), host+"/a")
 		fails(t, err, fault.Undetermined, host, "docker login "+host)
 		if waits != 0 {
 			t.Errorf("%d: tried %d times more", status, waits)
@@ -238,7 +240,7 @@ func TestCredentialsAreUsed(t *testing.T) {
 		return true
 	})
 	c := oci.Client{Keychain: fixed{&authn.Basic{Username: "bot", Password: "hunter2"}}}
-	if _, err := c.Push(t.Context(), saved(t, anImage(t)), host+"/a"); err != nil {
+	if _, err := push(t.Context(), c, saved(t, anImage(t)), host+"/a"); err != nil {
 		t.Error(err)
 	}
 }
@@ -261,7 +263,7 @@ func TestRegistryThatRecovers(t *testing.T) {
 	})
 	var waits int
 	img := anImage(t)
-	got, err := impatient(&waits).Push(t.Context(), saved(t, img), host+"/a")
+	got, err := push(t.Context(), impatient(&waits), saved(t, img), host+"/a")
 	if err != nil || got != digest(t, img) || waits == 0 {
 		t.Errorf("%s after %d waits, %v", got, waits, err)
 	}
@@ -293,7 +295,7 @@ func TestRegistryThatStaysBroken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var waits int
-			_, err := impatient(&waits).Push(t.Context(), saved(t, anImage(t)), c.host+"/a")
+			_, err := push(t.Context(), impatient(&waits), saved(t, anImage(t)), c.host+"/a")
 			fails(t, err, fault.Undetermined, c.host, c.words)
 			if waits != 5 {
 				t.Errorf("%d attempts after the first, want 5", waits)
@@ -319,7 +321,7 @@ func TestRegistryThatServesSomethingElse(t *testing.T) {
 	var waits int
 	c := impatient(&waits)
 	img := anImage(t)
-	_, err = c.Push(t.Context(), saved(t, img), host+"/a")
+	_, err = push(t.Context(), c, saved(t, img), host+"/a")
 	fails(t, err, fault.Undetermined, host, digest(t, img))
 	_, err = c.Pull(t.Context(), host+"/a@"+digest(t, img))
 	fails(t, err, fault.Undetermined, host, digest(t, img))
@@ -344,7 +346,7 @@ func TestCancelled(t *testing.T) {
 		}
 		return false
 	})
-	_, err := oci.Client{}.Push(ctx, saved(t, anImage(t)), host+"/a")
+	_, err := push(ctx, oci.Client{}, saved(t, anImage(t)), host+"/a")
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
@@ -421,4 +423,44 @@ func imageOf(t *testing.T, layers ...v1.Layer) v1.Image {
 		t.Fatal(err)
 	}
 	return img
+}
+
+// push pushes the image that the layout lists.
+func push(ctx context.Context, c oci.Client, dir, repo string) (string, error) {
+	data, err := os.ReadFile(filepath.Join(dir, "index.json"))
+	var index v1.IndexManifest
+	if err == nil {
+		err = json.Unmarshal(data, &index)
+	}
+	digest := "sha256:" + strings.Repeat("0", 64)
+	if err == nil && len(index.Manifests) > 0 {
+		digest = index.Manifests[0].Digest.String()
+	}
+	return digest, c.Push(ctx, dir, repo, digest)
+}
+
+// What was built is what is pushed, or nothing.
+func TestPushRefusesAnotherImage(t *testing.T) {
+	t.Parallel()
+	host, requests := counted(t)
+	dir := saved(t, anImage(t))
+	err := oci.Client{}.Push(t.Context(), dir, host+"/a", "sha256:"+strings.Repeat("ab", 32))
+	if err == nil || !strings.Contains(err.Error(), "nothing was pushed") || fault.KindOf(err) != fault.Undetermined {
+		t.Errorf("%v", err)
+	}
+	if n := requests(); n != 0 {
+		t.Errorf("%d requests were made", n)
+	}
+}
+
+// counted is a registry that counts what it is asked.
+func counted(t *testing.T) (host string, requests func() int) {
+	t.Helper()
+	var n atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		n.Add(1)
+		http.Error(w, "no", http.StatusTeapot)
+	}))
+	t.Cleanup(s.Close)
+	return strings.TrimPrefix(s.URL, "http://"), func() int { return int(n.Load()) }
 }

@@ -79,7 +79,7 @@ func TestUnpack(t *testing.T) {
 		"from memory": func(*testing.T) v1.Image { return img },
 		"from a registry": func(t *testing.T) v1.Image {
 			repo := serve(t).Host() + "/a"
-			d, err := oci.Client{}.Push(t.Context(), saved(t, img), repo)
+			d, err := push(t.Context(), oci.Client{}, saved(t, img), repo)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -171,7 +171,7 @@ func TestUnpackComparesLayers(t *testing.T) {
 	})
 	var waits int
 	c := impatient(&waits)
-	d, err := c.Push(t.Context(), saved(t, img), host+"/a")
+	d, err := push(t.Context(), c, saved(t, img), host+"/a")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -122,6 +122,12 @@ func (r *Record) SetArtifact(a Artifact) {
 	r.settle()
 }
 
+// Drop takes stages out, as when what they said is over.
+func (r *Record) Drop(names ...string) {
+	r.Stages = slices.DeleteFunc(r.Stages, func(s Stage) bool { return slices.Contains(names, s.Name) })
+	r.settle()
+}
+
 // Order puts the stages into the order of the names; stages that are not among them come first.
 func (r *Record) Order(names []string) {
 	slices.SortStableFunc(r.Stages, func(a, b Stage) int {

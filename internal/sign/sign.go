@@ -33,9 +33,9 @@ func (in *Inputs) Declare(s *action.Set) {
 	action.Key(s, &in.Key)
 }
 
-// images moves images; Push gives the digest that the registry took.
+// images moves images; Push refuses a layout whose image is not the digest.
 type images interface {
-	Push(ctx context.Context, layout, repository string) (digest string, err error)
+	Push(ctx context.Context, layout, repository, digest string) error
 	Tag(ctx context.Context, repository, digest, tag string) error
 }
 
@@ -77,15 +77,10 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	}
 
 	say(deps, "pushing "+in.Registry)
-	pushed, err := deps.Images.Push(ctx, in.Layout, in.Registry)
-	if err != nil {
+	if err := deps.Images.Push(ctx, in.Layout, in.Registry, build.Digest); err != nil {
 		return out, err
 	}
-	if pushed != build.Digest {
-		return out, fault.Undeterminedf("the image in %s is %s, but %s was built; nothing is signed", in.Layout, pushed, build.Digest).
-			WithNext("Build again: the layout changed after the build.")
-	}
-	out.Evidence.Reference = in.Registry + "@" + pushed
+	out.Evidence.Reference = in.Registry + "@" + build.Digest
 	out.Evidence.Signer = deps.Signer.Identity()
 
 	say(deps, "attaching evidence")
@@ -103,7 +98,7 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 
 	tag := tagOf(in.Record.Source)
 	say(deps, "tagging")
-	if err := deps.Images.Tag(ctx, in.Registry, pushed, tag); err != nil {
+	if err := deps.Images.Tag(ctx, in.Registry, build.Digest, tag); err != nil {
 		return out, err
 	}
 	out.Evidence.Tag = tag

@@ -78,6 +78,14 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	return out, err
 }
 
+// Check refuses inputs with which nothing can be tested, before anything is deployed.
+func (in Inputs) Check() error {
+	if in.Timeout <= 0 {
+		return fault.BadInputf("timeout is %v: more than 0", in.Timeout)
+	}
+	return nil
+}
+
 // prepare checks the inputs before the first request.
 func prepare(in Inputs, deps Deps) (*runner, error) {
 	if len(in.Checks) == 0 {
