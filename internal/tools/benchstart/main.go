@@ -107,6 +107,10 @@ func lay(dir, idp, shim string) (program, step string, err error) {
 	if err := os.WriteFile(filepath.Join(dir, "idp.js"), code, 0o600); err != nil {
 		return "", "", err
 	}
+	event := `{"repository": {"full_name": "acme/hello", "default_branch": "main"}}`
+	if err := os.WriteFile(filepath.Join(dir, "event.json"), []byte(event), 0o600); err != nil {
+		return "", "", err
+	}
 	step = filepath.Join(dir, "cost.js")
 	return program, step, os.WriteFile(step, []byte("require('./idp.js').main('cost');\n"), 0o600)
 }
@@ -114,6 +118,7 @@ func lay(dir, idp, shim string) (program, step string, err error) {
 // workflow is what the runner's environment adds for such a step.
 func workflow(dir, service string) []string {
 	return []string{"GITHUB_ACTIONS=true", "GITHUB_REPOSITORY=acme/hello", "GITHUB_RUN_ID=1", "GITHUB_RUN_ATTEMPT=1",
+		"GITHUB_EVENT_NAME=push", "GITHUB_REF=refs/heads/main", "GITHUB_EVENT_PATH=" + filepath.Join(dir, "event.json"),
 		"GITHUB_OUTPUT=" + filepath.Join(dir, "output"), "GITHUB_STATE=" + filepath.Join(dir, "state"),
 		"GITHUB_STEP_SUMMARY=" + filepath.Join(dir, "summary"), "RUNNER_TEMP=" + dir,
 		"INPUT_SERVICE=" + service, "INPUT_ENVIRONMENT=staging", "INPUT_OUT=" + filepath.Join(dir, "out")}
