@@ -233,6 +233,18 @@ func (r *ran) output(step, name string) string {
 	return value
 }
 
+// all are the values of an output of every step that has it, in order of the alphabet.
+func (r *ran) all(name string) []string {
+	var values []string
+	for _, l := range r.lines {
+		if l.Command == "set-output" && l.Name == name {
+			values = append(values, l.Arg)
+		}
+	}
+	slices.Sort(values)
+	return values
+}
+
 func (l line) of(step string) bool { return l.Step == step || slices.Contains(l.StepID, step) }
 
 // summaries are the job summaries, in their order.

@@ -56,12 +56,20 @@ func copyDir(t *testing.T, to, from string) {
 // change replaces text in a file and commits it.
 func (r *repository) change(file, from, to string) {
 	r.t.Helper()
-	path := filepath.Join(r.dir, file)
-	data, err := os.ReadFile(path)
-	if err != nil || !strings.Contains(string(data), from) {
-		r.t.Fatalf("%s holds no %q: %v", file, from, err)
+	text := r.read(file)
+	if !strings.Contains(text, from) {
+		r.t.Fatalf("%s holds no %q", file, from)
 	}
-	r.add(file, strings.ReplaceAll(string(data), from, to))
+	r.add(file, strings.ReplaceAll(text, from, to))
+}
+
+func (r *repository) read(file string) string {
+	r.t.Helper()
+	data, err := os.ReadFile(filepath.Join(r.dir, file))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return string(data)
 }
 
 // add writes a file and commits it.

@@ -4,7 +4,10 @@ package e2e
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -43,6 +46,7 @@ func TestRunner(t *testing.T) {
 		{"reusable", "a path that fails is not a pass", reusableFails},
 	}
 	tested := map[string]bool{}
+	t.Run("our own/plans", func(t *testing.T) { t.Parallel(); ownPlans(t) })
 	for _, c := range cases {
 		tested[c.workflow+".yml"] = true
 		t.Run(c.workflow+"/"+c.name, func(t *testing.T) { t.Parallel(); c.test(t) })
@@ -60,7 +64,7 @@ func TestRunner(t *testing.T) {
 
 func oneStepPasses(t *testing.T) {
 	r := newRepository(t, ".")
-	lines := strings.Split(strings.TrimSpace(readWorkflow(t, "one-step.yml")), "\n")
+	lines := strings.Split(strings.TrimSpace(r.read(".github/workflows/one-step.yml")), "\n")
 	if n := len(lines) - strings.Count("\n"+strings.Join(lines, "\n"), "\n#"); n > 8 {
 		t.Errorf("the workflow of eight lines has %d", n)
 	}
@@ -247,7 +251,11 @@ func monorepoFails(t *testing.T) {
 	r := newRepository(t, "services/a", "services/b")
 	r.change("services/b/idp.yaml", "name: hello", "name: Hello World")
 	got := r.run(call{workflow: "monorepo.yml"})
-	got.jobs(false, map[string][]string{"services": success, "path": {"failure", "success"}, "verdict": failure})
+	// act says of each job of a matrix what it says of the worst, so the other one is known by its outcome
+	got.jobs(false, map[string][]string{"services": success, "path": got.results("path"), "verdict": failure})
+	if outcomes := got.all("outcome"); !slices.Equal(outcomes, []string{"error", "passed"}) {
+		t.Errorf("outcomes %q", outcomes)
+	}
 	contains(t, "annotations", got.annotations(), "services/b/idp.yaml")
 }
 
@@ -272,11 +280,23 @@ func reusableFails(t *testing.T) {
 	got.jobs(false, map[string][]string{"path": failure, "verdict": failure})
 }
 
-func readWorkflow(t *testing.T, name string) string {
-	t.Helper()
-	data, err := os.ReadFile(inRepo("docs", "workflows", filepath.FromSlash(name)))
+// ownPlans runs our own path on ourselves: the release tree is built by the workflow itself, from what is committed.
+func ownPlans(t *testing.T) {
+	r := &repository{t, filepath.Join(t.TempDir(), "idp")}
+	root, err := filepath.Abs(inRepo())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(data)
+	if out, err := exec.Command("git", "clone", "--quiet", root, r.dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	r.git("remote", "set-url", "origin", "https://github.com/org/idp")
+	setupGo, err := filepath.Abs(inRepo("testdata", "e2e", "setup-go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pinned := regexp.MustCompile(`actions/setup-go@[0-9a-f]{40}`).FindString(r.read(".github/workflows/idp.yml"))
+	got := r.run(call{workflow: "idp.yml", actions: map[string]string{pinned: setupGo}})
+	got.jobs(true, map[string][]string{"path": success})
+	contains(t, "summary", strings.Join(got.summaries(), "\n"), "# hello passed", "✓ passed | secrets", "a plan changes nothing")
 }
