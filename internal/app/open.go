@@ -32,6 +32,7 @@ func runAction(ctx context.Context, w World, a Action, args []string) int {
 	if err != nil {
 		return finish(w, err)
 	}
+	defer outliveReader()()
 	d := newDelivery(w, *opts)
 	if err := makeOut(d.opts.Out); err != nil {
 		return finish(w, err)

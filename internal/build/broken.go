@@ -18,6 +18,9 @@ var (
 	position = regexp.MustCompile(`^\S+\.go:\d+(:\d+)?: `)
 	fetching = regexp.MustCompile(`dial tcp|no such host|connection refused|i/o timeout|TLS handshake|proxyconnect|disabled by GOPROXY|Client\.Timeout|` +
 		`server misbehaving|network is unreachable|: EOF$|reading https?://\S+: |git (?:ls-remote|fetch|init)`)
+	// machine is what go says when its own folders are not there or full.
+	machine = regexp.MustCompile(`cache is required|creating work dir|neither GOMODCACHE nor GOPATH is set|GOCACHE|GOPATH|no space left on device|` +
+		`disk quota exceeded|read-only file system|cannot allocate memory|too many open files`)
 	versioned = regexp.MustCompile(`(?:^|\s)([^\s@]+)@(v[^\s:]+): (.*)$`)
 	userinfo  = regexp.MustCompile(`://[^/\s"@]+@`)
 )
@@ -45,6 +48,10 @@ func broken(err error, output []said) error {
 		l := strings.TrimPrefix(userinfo.ReplaceAllString(s.line, "://"), "./")
 		if fetching.MatchString(l) {
 			return notFetched(s.pkg, l)
+		}
+		if machine.MatchString(l) && !position.MatchString(l) {
+			return fault.Undeterminedf("go cannot work on this machine: %s", strings.TrimPrefix(l, "go: ")).
+				WithNext("Give go folders that it can write, with room in them: HOME or GOCACHE and GOMODCACHE, and TMPDIR; see: go env")
 		}
 		if strings.Contains(l, "unsupported GOOS/GOARCH pair") {
 			return fault.BadInputf("platform %s is none that Go compiles for", l[strings.LastIndex(l, " ")+1:]).
