@@ -25,7 +25,7 @@ func (c *Common) Declare(s *Set) {
 
 // Reports is what every scanning action takes.
 type Reports struct {
-	SARIF, JSON, FailOn string
+	SARIF, JSON, FailOn, Baseline string
 }
 
 // Declare declares the inputs of a scanning action.
@@ -34,6 +34,14 @@ func (r *Reports) Declare(s *Set) {
 	s.String(&r.JSON, Input{Name: "json", Example: "findings.json", Usage: "File for the findings as JSON."})
 	s.String(&r.FailOn, Input{Name: "fail-on", OneOf: finding.Thresholds(), Example: "medium",
 		Usage: "Lowest severity that fails the gate. Default: what the policy says. A gap in coverage is an error whatever it is."})
+	s.String(&r.Baseline, Input{Name: "baseline", Example: "origin/main",
+		Usage: "What was there before and does not fail: a git ref to compare with, or a file, which is a baseline or SARIF. Default: where the branch left the default branch, and idp-baseline.json."})
+}
+
+// Import declares the SARIF of other scanners. It is not called sarif, as the file that is written is.
+func Import(s *Set, target *[]string) {
+	s.List(target, Input{Name: "import", Example: "findings/*.sarif",
+		Usage: "SARIF 2.1.0 files of other scanners, whose findings go through the same gate. A pattern that matches no file is an error."})
 }
 
 // Registry declares where images are.

@@ -181,7 +181,7 @@ func (d *delivery) put(s record.Stage, findings []finding.Finding, err error) er
 	d.rec.Order(stageOrder())
 	delete(d.running, s.Name)
 	d.findings[s.Name] = findings
-	if s.Tool != nil && (s.Name == record.StageSAST || s.Name == record.StageSecrets) {
+	if s.Tool != nil && (s.Name == record.StageSAST || s.Name == record.StageSecrets || s.Name == record.StageGate) {
 		d.scans = append(d.scans, s)
 	}
 	if err != nil {

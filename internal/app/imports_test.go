@@ -13,11 +13,11 @@ import (
 const module = "github.com/org/idp/"
 
 // stages must not know each other; app joins them.
-var stages = []string{"sast", "secrets", "build", "cost", "sign", "verify", "deploy", "smoke", "catalog", "events"}
+var stages = []string{"sast", "secrets", "gate", "build", "cost", "sign", "verify", "deploy", "smoke", "catalog", "events"}
 
 // foundation is what everything else stands on, so it may know none of the stages and not app.
 var foundation = []string{"action", "fault", "finding", "gitrepo", "policy", "proc", "record", "report", "runner", "schema", "service", "strictyaml", "ui",
-	"attest", "local", "manifest", "oci"}
+	"attest", "local", "manifest", "oci", "sarif", "triage", "waiver"}
 
 // alone is who may import a heavy library.
 var alone = map[string]string{

@@ -32,6 +32,7 @@ var registry = []Action{
 	// what needs nothing but the commit
 	{Name: "sast", Does: "Scans the Go module with gosec, and proves that it saw every package.", bare: true, new: only[sastWork]},
 	{Name: "secrets", Does: "Looks for secrets in the commits of the change and in the working tree, and proves that it read every commit.", bare: true, new: only[secretsWork]},
+	{Name: "gate", Does: "Holds what other scanners found, as SARIF, to the same gate: baseline, waivers and thresholds.", bare: true, new: only[gateWork]},
 	{Name: "build", Does: "Builds a reproducible OCI image of a Go service and its SBOM. Nothing is pushed before it is signed.", Outputs: buildOutputs, new: only[buildWork]},
 	{Name: "cost", Does: "Estimates what the service costs a month, and holds it against the budget.", Outputs: costOutputs, new: only[costWork]},
 	// what needs the image

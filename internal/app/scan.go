@@ -2,10 +2,15 @@ package app
 
 import (
 	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 
 	"github.com/org/idp/internal/action"
-	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/finding"
+	"github.com/org/idp/internal/gate"
+	"github.com/org/idp/internal/gitrepo"
 	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/sast"
 	"github.com/org/idp/internal/secrets"
@@ -18,12 +23,47 @@ func (w *sastWork) Declare(s *action.Set)   { w.in.Declare(s) }
 func (w *sastWork) reports() action.Reports { return w.in.Reports }
 
 func (w *sastWork) stage(ctx context.Context, d *delivery) (result, error) {
-	var err error
-	w.in.Dir, w.in.Commit = d.dir(), d.rec.Source.Commit
-	if w.in.Threshold, err = threshold(w.in.FailOn, d.rules.SAST.FailOn, w.name()); err != nil {
+	in := w.in
+	in.Dir, in.Root, in.Commit, in.RequireImport = d.dir(), d.root(), d.rec.Source.Commit, d.rules.SAST.NeedsImport()
+	progress := d.progress(w.name())
+	desk, from, err := d.desk(ctx, w.name(), d.rules.SAST, in.Reports)
+	if err != nil {
 		return result{}, err
 	}
-	return resultOf(sast.Run(ctx, w.in, sast.Deps{Progress: d.progress(w.name())}))
+	in.Triage = desk
+	in.Triage.Compares = []string{gosec}
+	in.Triage.Before = from.before(func(ctx context.Context, base string, _ []gitrepo.Change, _ []finding.Finding) ([]finding.Finding, error) {
+		progress("scanning " + shortHash(base) + " to compare with")
+		return d.sastAt(ctx, base)
+	})
+	return resultOf(sast.Run(ctx, in, sast.Deps{Progress: progress}))
+}
+
+// The scanners inside, as findings name them.
+const (
+	gosec    = "gosec"
+	gitleaks = "gitleaks"
+)
+
+// sastAt scans the service as it was at a commit, in a copy outside of the repository.
+func (d *delivery) sastAt(ctx context.Context, commit string) (_ []finding.Finding, err error) {
+	dir, err := os.MkdirTemp(d.runner.TempDir(), "idp-base-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if err := d.repo.Export(ctx, commit, dir); err != nil {
+		return nil, err
+	}
+	service := filepath.Join(dir, filepath.FromSlash(d.repo.Path))
+	if _, err := os.Stat(service); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // the change brought the whole service
+	}
+	found, err := sast.Findings(ctx, service, nil)
+	if err != nil {
+		return nil, addTo(err, " (at "+shortHash(commit)+", where the change began)", nil)
+	}
+	return found, nil
 }
 
 type secretsWork struct{ in secrets.Inputs }
@@ -36,25 +76,49 @@ func (w *secretsWork) stage(ctx context.Context, d *delivery) (result, error) {
 	if d.repo == nil {
 		return result{}, noRepository(d)
 	}
-	var err error
-	w.in.Repo = d.repo
-	if w.in.Threshold, err = threshold(w.in.FailOn, d.rules.Secrets.FailOn, w.name()); err != nil {
+	in := w.in
+	desk, from, err := d.desk(ctx, w.name(), d.rules.Secrets, in.Reports)
+	if err != nil {
 		return result{}, err
 	}
-	return resultOf(secrets.Run(ctx, w.in, secrets.Deps{Progress: d.progress(w.name())}))
+	in.Repo, in.Triage = from.repo(), desk
+	in.Triage.Compares = []string{gitleaks}
+	in.Triage.Before = from.before(func(ctx context.Context, base string, changes []gitrepo.Change, now []finding.Finding) ([]finding.Finding, error) {
+		return d.secretsAt(ctx, base, changes, now)
+	})
+	return resultOf(secrets.Run(ctx, in, secrets.Deps{Progress: d.progress(w.name())}))
 }
 
-// threshold takes the input, then the policy. Without either there is no gate, and so no answer.
-func threshold(input, fromPolicy, stage string) (finding.Threshold, error) {
-	value := input
-	if value == "" {
-		value = fromPolicy
+// secretsAt gives what the history held at a commit: what came in with it or before, and what the change only moved.
+func (d *delivery) secretsAt(ctx context.Context, base string, changes []gitrepo.Change, now []finding.Finding) ([]finding.Finding, error) {
+	since, err := d.repo.Since(ctx, base)
+	if err != nil {
+		return nil, err
 	}
-	if value == "" {
-		return finding.Threshold{}, fault.Undeterminedf("the policy does not say what fails %s", stage).
-			WithNext("Set " + stage + ": {fail-on: high} in the policy, or give --fail-on")
+	old, err := secrets.Gone(ctx, d.repo, changes)
+	for _, f := range now {
+		if f.Scanner == gitleaks && f.Commit != "" && !since[f.Commit] {
+			old = append(old, f)
+		}
 	}
-	return finding.ParseThreshold(value)
+	return old, err
+}
+
+type gateWork struct{ in gate.Inputs }
+
+func (w *gateWork) name() string            { return record.StageGate }
+func (w *gateWork) Declare(s *action.Set)   { w.in.Declare(s) }
+func (w *gateWork) reports() action.Reports { return w.in.Reports }
+
+func (w *gateWork) stage(ctx context.Context, d *delivery) (result, error) {
+	in := w.in
+	in.Dir, in.Root, in.Commit = d.dir(), d.root(), d.rec.Source.Commit
+	var err error
+	// What other scanners found is held to the gate of the static analysis: the policy has no other for code.
+	if in.Triage, _, err = d.desk(ctx, record.StageSAST, d.rules.SAST, in.Reports); err != nil {
+		return result{}, err
+	}
+	return resultOf(gate.Run(ctx, in, gate.Deps{Progress: d.progress(w.name())}))
 }
 
 // noRepository is for a stage that reads history, called outside of one.

@@ -28,8 +28,12 @@ type Finding struct {
 	Author      string   `json:"author,omitempty"` // of that commit
 	Date        string   `json:"date,omitempty"`   // of that commit, RFC 3339
 	Snippet     string   `json:"snippet,omitempty"`
-	Fingerprint string   `json:"fingerprint"`
-	Known       bool     `json:"known"` // true when it was there before this change, so it does not count at the gate
+	Scope       string   `json:"scope,omitempty"` // function or declaration around it, where that is known
+	Fingerprint string   `json:"fingerprint"`     // see [Fingerprint]
+	Known       bool     `json:"known"`           // true when it was there before this change, so it does not count at the gate
+
+	// Around helps to recognise it where code was moved or renamed. It is not written anywhere.
+	Around Around `json:"-"`
 
 	// Suppression says why it does not count at the gate although it is there; nil when it counts.
 	Suppression *Suppression `json:"suppression,omitempty"`
@@ -47,26 +51,60 @@ type Suppression struct {
 // Counts tells whether a gate has to look at the finding.
 func (f Finding) Counts() bool { return !f.Known && f.Suppression == nil }
 
-// Fingerprint hashes what identifies a finding: the scanner, the rule, the file, and a context that does not change when
-// lines move. Equal findings in one file are told apart by Number.
+// half is the length of each half of a fingerprint, in hexadecimal digits.
+const half = 16
+
+// Fingerprint identifies a finding by the scanner, the rule, the file, and a context that does not change when lines move
+// or are formatted anew. It has two halves of 64 bits: the first is of all four, so that it differs from file to file; the
+// second leaves the file out, so that it is the same after the file was renamed.
 func Fingerprint(scanner, rule, file, context string) string {
 	context = strings.Join(strings.Fields(context), " ")
-	sum := sha256.Sum256([]byte(strings.Join([]string{scanner, rule, file, context}, "\x00")))
-	return hex.EncodeToString(sum[:16])
+	return digest(scanner, rule, file, context) + digest(scanner, rule, context)
 }
 
-// Number makes fingerprints unique: the second of two equal ones, in order of place, is hashed again, and so on.
+func digest(parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return hex.EncodeToString(sum[:half/2])
+}
+
+// contextOf is the half of a fingerprint that stays when a file is renamed.
+func contextOf(fingerprint string) string {
+	if len(fingerprint) != 2*half {
+		return fingerprint
+	}
+	return fingerprint[half:]
+}
+
+// SameContext tells whether two fingerprints are of the same rule on the same code, whatever the file is called.
+func SameContext(a, b string) bool { return contextOf(a) == contextOf(b) }
+
+// Number makes fingerprints unique: the first half of the second of two equal ones, in order of place, is hashed again,
+// and so on.
 func Number(findings []Finding) {
 	Sort(findings)
 	seen := map[string]int{}
 	for i := range findings {
 		base := findings[i].Fingerprint
-		if n := seen[base]; n > 0 {
-			sum := sha256.Sum256([]byte(base + strings.Repeat("+", n)))
-			findings[i].Fingerprint = hex.EncodeToString(sum[:16])
+		if n := seen[base]; n > 0 && len(base) == 2*half {
+			findings[i].Fingerprint = digest(base+strings.Repeat("+", n)) + base[half:]
 		}
 		seen[base]++
 	}
+}
+
+// minShort is the least number of digits by which people name a fingerprint.
+const minShort = 6
+
+// Short is the shortest beginning of a fingerprint that names one finding among all.
+func Short(fingerprint string, all []Finding) string {
+	for n := minShort; n < len(fingerprint); n++ {
+		if !slices.ContainsFunc(all, func(f Finding) bool {
+			return f.Fingerprint != fingerprint && strings.HasPrefix(f.Fingerprint, fingerprint[:n])
+		}) {
+			return fingerprint[:n]
+		}
+	}
+	return fingerprint
 }
 
 // Sort orders findings: the gravest first, then by place.

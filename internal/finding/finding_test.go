@@ -61,7 +61,7 @@ func TestGate(t *testing.T) {
 		"no threshold, nothing": {nil, Threshold{}, false, fault.Undetermined},
 		"no threshold":          {[]Finding{grave}, Threshold{}, false, fault.Undetermined},
 	} {
-		err := Gate(test.findings, test.threshold, "finding")
+		err := Rules{FailOn: test.threshold}.Gate(test.findings, "finding")
 		if (err == nil) != test.pass || (err != nil && fault.KindOf(err) != test.kind) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -44,21 +44,28 @@ func CountSuppressed(findings []Finding) Counts {
 	return c
 }
 
-// Gate says no when a finding that is not known reaches the threshold. Noun names what is counted: "finding", "secret".
-func Gate(findings []Finding, t Threshold, noun string) error {
-	if t.rank == 0 {
+// Gate says no when a finding that is neither known nor suppressed reaches the rules. Noun names what is counted:
+// "finding", "secret".
+func (r Rules) Gate(findings []Finding, noun string) error {
+	if r.FailOn.rank == 0 {
 		return fault.Undeterminedf("no threshold was set for the gate")
 	}
-	var hits []Finding
-	for _, f := range findings {
-		if f.Counts() && t.Reaches(f.Severity) {
-			hits = append(hits, f)
-		}
-	}
+	hits := r.Failing(findings)
 	if len(hits) == 0 {
 		return nil
 	}
 	return fault.Failedf("%s", Plural(len(hits), "new "+noun)).WithDetail(Describe(hits, 10)...)
+}
+
+// Failing are the findings that fail the gate.
+func (r Rules) Failing(findings []Finding) []Finding {
+	var hits []Finding
+	for _, f := range findings {
+		if r.Fails(f) {
+			hits = append(hits, f)
+		}
+	}
+	return hits
 }
 
 // Plural puts a number before a noun.
@@ -79,7 +86,7 @@ func Describe(findings []Finding, limit int) []string {
 		if i > 0 {
 			lines = append(lines, "")
 		}
-		lines = append(lines, strings.TrimRight(fmt.Sprintf("%s  %s  %s  %s", f.Rule, f.Place(), f.Severity, f.origin()), " "))
+		lines = append(lines, strings.TrimRight(fmt.Sprintf("%s  %s  %s  [%s]  %s", f.Rule, f.Place(), f.Severity, Short(f.Fingerprint, findings), f.origin()), " "))
 		lines = append(lines, f.Title)
 		if f.Help != "" {
 			lines = append(lines, strings.Split(f.Help, "\n")...)

@@ -98,6 +98,8 @@ func (r Rules) validate(doc *strictyaml.Document, p strictyaml.Path) {
 	if doc.Has(sub("require")) && r.Require != nil && len(r.Require) == 0 {
 		doc.Problem(sub("require"), "%s: is empty: name the evidence that a delivery must show", sub("require"))
 	}
+	r.SAST.validate(doc, sub("sast"))
+	r.Secrets.validate(doc, sub("secrets"))
 	if r.EvidenceMaxAge != "" {
 		if _, err := ParseAge(r.EvidenceMaxAge); err != nil {
 			doc.Problem(sub("evidence-max-age"), "%s: %v", p, err)

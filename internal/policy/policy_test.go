@@ -38,9 +38,10 @@ func TestDefault(t *testing.T) {
 	}
 	want := policy.Rules{
 		Signer: policy.Signer{Key: "run"}, Require: []string{"provenance", "sbom", "sast", "secrets"},
-		SAST: policy.Gate{FailOn: "high"}, Secrets: policy.Gate{FailOn: "low"}, EvidenceMaxAge: "30d",
-		Smoke: policy.Smoke{Rounds: 3},
-		Sizes: map[string]policy.Size{"small": {CPU: "100m", Memory: "128Mi"}, "medium": {CPU: "500m", Memory: "512Mi"}, "large": {CPU: "2", Memory: "2Gi"}},
+		SAST: policy.Gate{FailOn: "high", NewOnly: new(true)}, Secrets: policy.Gate{FailOn: "low"}, EvidenceMaxAge: "30d",
+		Waivers: policy.Waivers{MaxDays: 90, NeedReason: new(true)},
+		Smoke:   policy.Smoke{Rounds: 3},
+		Sizes:   map[string]policy.Size{"small": {CPU: "100m", Memory: "128Mi"}, "medium": {CPU: "500m", Memory: "512Mi"}, "large": {CPU: "2", Memory: "2Gi"}},
 	}
 	for _, environment := range []string{"local", "one that is not listed"} {
 		have, err := p.For(environment)
@@ -69,8 +70,11 @@ func TestFor(t *testing.T) {
 	}
 	have, err := p.For("production")
 	want := policy.Rules{
-		Signer: policy.Signer{Key: "run"}, Require: []string{"provenance"}, SAST: policy.Gate{FailOn: "none"},
-		Secrets: policy.Gate{FailOn: "low"}, EvidenceMaxAge: "12h", Smoke: policy.Smoke{Rounds: 3}, Budget: "300.50 USD/month",
+		Signer: policy.Signer{Key: "run"}, Require: []string{"provenance"},
+		SAST: policy.Gate{FailOn: "none", NewOnly: new(false), MinConfidence: "medium", CWE: map[string]string{"CWE-22": "high", "CWE-798": "low"},
+			Suppressions: "refuse", RequireImport: new(true)},
+		Secrets: policy.Gate{FailOn: "low", Suppressions: "need-justification"},
+		Waivers: policy.Waivers{MaxDays: 14, NeedReason: new(true)}, EvidenceMaxAge: "12h", Smoke: policy.Smoke{Rounds: 3}, Budget: "300.50 USD/month",
 		Sizes: map[string]policy.Size{"small": {CPU: "200m", Memory: "128M"}, "large": {CPU: "2", Memory: "2Gi"}, "huge": {CPU: "16", Memory: "64Gi"}},
 	}
 	if diff := cmp.Diff(want, have); err != nil || diff != "" {

@@ -27,8 +27,9 @@ func (r Rules) over(base Rules) Rules {
 		r.Require = base.Require
 	}
 	r.Require = slices.Clone(r.Require)
-	r.SAST.FailOn = cmp.Or(r.SAST.FailOn, base.SAST.FailOn)
-	r.Secrets.FailOn = cmp.Or(r.Secrets.FailOn, base.Secrets.FailOn)
+	r.SAST, r.Secrets = r.SAST.over(base.SAST), r.Secrets.over(base.Secrets)
+	r.Waivers.MaxDays = cmp.Or(r.Waivers.MaxDays, base.Waivers.MaxDays)
+	r.Waivers.NeedReason = cmp.Or(r.Waivers.NeedReason, base.Waivers.NeedReason)
 	r.EvidenceMaxAge = cmp.Or(r.EvidenceMaxAge, base.EvidenceMaxAge)
 	r.Smoke.Rounds = cmp.Or(r.Smoke.Rounds, base.Smoke.Rounds)
 	r.Budget = cmp.Or(r.Budget, base.Budget)

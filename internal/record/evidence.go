@@ -9,6 +9,7 @@ import (
 const (
 	StageSAST    = "sast"
 	StageSecrets = "secrets"
+	StageGate    = "gate"
 	StageBuild   = "build"
 	StageCost    = "cost"
 	StageSign    = "sign"
@@ -43,7 +44,36 @@ type Scan struct {
 	Known      map[string]int `json:"known" jsonschema_description:"Findings that were there before this change, by severity."`
 	Suppressed map[string]int `json:"suppressed,omitempty" jsonschema_description:"Findings that the team has decided to let pass, by severity."`
 	FailOn     string         `json:"failOn" jsonschema_description:"Lowest severity that fails the gate, or none."`
+	Gate       *Gate          `json:"gate,omitempty" jsonschema_description:"What else the findings were held to."`
 	Commit     string         `json:"commit"`
+}
+
+// Gate is what findings were held to besides the threshold, and what let them pass.
+type Gate struct {
+	MinConfidence string            `json:"minConfidence,omitempty" jsonschema_description:"Findings of less confidence do not fail; empty: all do."`
+	CWE           map[string]string `json:"cwe,omitempty" jsonschema_description:"Thresholds by weakness, in place of failOn."`
+	NewOnly       bool              `json:"newOnly" jsonschema_description:"True when findings that were there before do not fail."`
+	Base          string            `json:"base,omitempty" jsonschema_description:"Commit that the findings were compared with; empty when none had to be."`
+	Baseline      string            `json:"baseline,omitempty" jsonschema_description:"Name and sha256 digest of the baseline that was applied."`
+	Suppressions  string            `json:"suppressions,omitempty" jsonschema_description:"How suppressions in the source were taken; empty is allow."`
+	Waivers       *Waived           `json:"waivers,omitempty" jsonschema_description:"Absent when no finding was waived."`
+	Imports       []Import          `json:"imports,omitempty" jsonschema_description:"SARIF of other scanners."`
+}
+
+// Waived is what waivers let pass.
+type Waived struct {
+	Count      int    `json:"count" jsonschema_description:"Findings."`
+	Earliest   string `json:"earliest" jsonschema_description:"Last day of the waiver that runs out first, as YYYY-MM-DD."`
+	Latest     string `json:"latest" jsonschema_description:"Last day of the waiver that runs out last."`
+	NeedReason bool   `json:"needReason" jsonschema_description:"True when each of them had to have a reason."`
+}
+
+// Import is one run of another scanner.
+type Import struct {
+	Tool    string `json:"tool"`
+	Version string `json:"version,omitempty"`
+	File    string `json:"file"`
+	Results int    `json:"results"`
 }
 
 // Coverage counts what a scanner had to see and what it saw. The two are equal in every scan that passed.
@@ -178,6 +208,6 @@ type Events struct {
 
 // EvidenceTypes has the form of each stage's evidence, for the published schema.
 var EvidenceTypes = map[string]any{
-	StageSAST: Scan{}, StageSecrets: Scan{}, StageBuild: Build{}, StageCost: Cost{}, StageSign: Sign{},
+	StageSAST: Scan{}, StageSecrets: Scan{}, StageGate: Scan{}, StageBuild: Build{}, StageCost: Cost{}, StageSign: Sign{},
 	StageVerify: Verify{}, StageDeploy: Deploy{}, StageSmoke: Smoke{}, StageCatalog: Catalog{}, StageEvents: Events{},
 }

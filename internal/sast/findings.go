@@ -2,10 +2,7 @@ package sast
 
 import (
 	"fmt"
-	"maps"
-	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -24,19 +21,16 @@ const (
 
 // builder turns gosec's issues into findings.
 type builder struct {
-	root       string
-	issues     []*issue.Issue
-	suppressed map[string][]string // places of the findings that a #nosec suppresses, by rule
-	gaps       []string
+	root   string
+	issues []*issue.Issue
+	gaps   []string
 }
 
 func (b *builder) add(issues []*issue.Issue) { b.issues = append(b.issues, issues...) }
 
-// finish gives the findings in order, and the number of suppressed ones.
-func (b *builder) finish() ([]finding.Finding, int) {
-	suppressed := 0
-	b.suppressed = map[string][]string{}
-	src := sources{root: b.root, lines: map[string][]string{}, secret: map[string]bool{}}
+// finish gives the findings in order, those that a #nosec suppresses too.
+func (b *builder) finish() []finding.Finding {
+	src := sources{Sources: finding.NewSources(b.root), secret: map[string]bool{}}
 	var placed []finding.Finding
 	for _, i := range b.issues {
 		f, err := b.place(i)
@@ -47,30 +41,30 @@ func (b *builder) finish() ([]finding.Finding, int) {
 		if f.Rule == credentials {
 			src.hide(f)
 		}
-		if len(i.Suppressions) > 0 {
-			b.suppressed[f.Rule] = append(b.suppressed[f.Rule], f.Place())
-			suppressed++
-			continue
-		}
+		f.Suppression = suppression(i)
 		placed = append(placed, f)
 	}
 	for i := range placed {
 		f := &placed[i]
-		f.Fingerprint = finding.Fingerprint(scanner, f.Rule, f.File, src.context(*f))
+		f.Fingerprint = finding.Fingerprint(scanner, f.Rule, f.File, src.Place(f, src.hidden(*f)))
 		f.Snippet = src.snippet(*f)
 	}
 	finding.Number(placed)
-	return placed, suppressed
+	return placed
 }
 
-// left names what was suppressed, one line a rule.
-func (b *builder) left() []string {
-	var lines []string
-	for _, rule := range slices.Sorted(maps.Keys(b.suppressed)) {
-		slices.Sort(b.suppressed[rule])
-		lines = append(lines, "suppressed by #nosec: "+rule+" in "+strings.Join(b.suppressed[rule], ", "))
+// suppression is nil for an issue that no #nosec is for.
+func suppression(i *issue.Issue) *finding.Suppression {
+	if len(i.Suppressions) == 0 {
+		return nil
 	}
-	return lines
+	s := &finding.Suppression{By: "nosec", InSource: true}
+	for _, one := range i.Suppressions {
+		if s.Justification == "" {
+			s.Justification = strings.TrimSpace(one.Justification)
+		}
+	}
+	return s
 }
 
 // place makes a finding of an issue, all but what is taken from the source.
@@ -136,10 +130,9 @@ func title(i *issue.Issue) string {
 	return string(unicode.ToUpper(first)) + what[size:]
 }
 
-// sources reads the lines that findings are about.
+// sources reads the code that findings are about, and knows where it must not be shown.
 type sources struct {
-	root   string
-	lines  map[string][]string
+	*finding.Sources
 	secret map[string]bool // FILE:LINE of lines that hold a credential
 }
 
@@ -150,39 +143,23 @@ func (s sources) hide(f finding.Finding) {
 	}
 }
 
-func (s sources) line(f finding.Finding) string {
-	lines, ok := s.lines[f.File]
-	if !ok {
-		// A file that went away since is still found in; its finding goes without a snippet.
-		data, _ := os.ReadFile(filepath.Join(s.root, filepath.FromSlash(f.File))) // #nosec G304 -- a file of the service
-		lines = strings.Split(string(data), "\n")
-		s.lines[f.File] = lines
-	}
-	if f.Line < 1 || f.Line > len(lines) {
-		return ""
-	}
-	return strings.TrimSpace(lines[f.Line-1])
-}
-
-// context is what the fingerprint is made of: the first line, without the literals where one is a credential, so that
-// not even a hash of it goes out.
-func (s sources) context(f finding.Finding) string {
-	line := s.line(f)
-	if s.secret[f.Place()] {
-		if i := strings.IndexAny(line, "\"`"); i >= 0 {
-			line = line[:i]
+// hidden tells whether one of the finding's lines holds a credential, so that not even a hash of its text goes out.
+func (s sources) hidden(f finding.Finding) bool {
+	for n := f.Line; n <= f.EndLine; n++ {
+		if s.secret[fmt.Sprintf("%s:%d", f.File, n)] {
+			return true
 		}
 	}
-	return line
+	return false
 }
 
 // snippet is the first line, cut at a length that a report can bear; none where it may hold a secret.
 func (s sources) snippet(f finding.Finding) string {
-	if s.secret[f.Place()] || f.Rule == nonce {
+	if s.hidden(f) || f.Rule == nonce {
 		return ""
 	}
 	const most = 200
-	line := []rune(strings.ToValidUTF8(s.line(f), "?"))
+	line := []rune(strings.ToValidUTF8(s.Line(f.File, f.Line), "?"))
 	if len(line) > most {
 		return string(line[:most]) + "…"
 	}

@@ -7,7 +7,8 @@
 // is. And gosec's syntax rules do not see files that import "C"; here they do.
 //
 // What is left out on purpose is named in Coverage.Left: tests, vendored code, nested modules, what go ignores, files
-// that the build constraints exclude on this platform, and findings that a #nosec comment suppresses.
+// that the build constraints exclude on this platform. A finding that a #nosec comment suppresses is a finding like any
+// other; the policy says whether it counts.
 //
 // How coverage is proven: the packages that the go command lists are compared with those that were loaded, and the files
 // of each with the files that gosec counted; every .go file below the folder must be either scanned or left out for a
@@ -28,6 +29,8 @@ import (
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/finding"
 	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/sarif"
+	"github.com/org/idp/internal/triage"
 )
 
 // Version is that of the gosec module that is linked in; a test holds it against go.mod.
@@ -36,15 +39,21 @@ const Version = "2.30.0"
 // Inputs of the stage.
 type Inputs struct {
 	action.Reports
+	Import []string
 
 	// Filled in by the app.
-	Dir       string            // folder of the service
-	Commit    string            // what is checked out there
-	Threshold finding.Threshold // FailOn, or what the policy says
+	Dir           string      // folder of the service
+	Root          string      // working tree of its repository; empty outside of one
+	Commit        string      // what is checked out there
+	Triage        triage.Desk // decides which findings count
+	RequireImport bool        // without Go code there has to be an import
 }
 
 // Declare declares the inputs that users may set.
-func (in *Inputs) Declare(s *action.Set) { in.Reports.Declare(s) }
+func (in *Inputs) Declare(s *action.Set) {
+	in.Reports.Declare(s)
+	action.Import(s, &in.Import)
+}
 
 // Deps is what the stage needs from outside. The zero value works.
 type Deps struct {
@@ -54,10 +63,23 @@ type Deps struct {
 // Outputs of the stage.
 type Outputs = action.Result[record.Scan]
 
-// Run scans the module. The error is Failed when a finding reaches the threshold, Skipped when there is no Go code, and
-// undetermined when anything was not scanned; findings and evidence are given beside all of them.
+// Run scans the module. The error is Failed when a finding fails the gate, Skipped when there is neither Go code nor an
+// import, and undetermined when anything was not scanned; findings and evidence are given beside all of them.
 func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	return run(ctx, in, deps, standardKit())
+}
+
+// Findings scans a folder without holding what it finds against anything, for comparing with it. A folder without Go code
+// has none.
+func Findings(ctx context.Context, dir string, progress action.Progress) ([]finding.Finding, error) {
+	if progress == nil {
+		progress = func(string) {}
+	}
+	s, err := scan(ctx, dir, progress, standardKit())
+	if err != nil && fault.KindOf(err) == fault.Skipped {
+		return nil, nil
+	}
+	return s.findings, err
 }
 
 // run is Run with the rules and analyzers to apply.
@@ -67,7 +89,7 @@ func run(ctx context.Context, in Inputs, deps Deps, k kit) (Outputs, error) {
 		Evidence: record.Scan{
 			Coverage: record.Coverage{Unit: "packages"},
 			New:      map[string]int{}, Known: map[string]int{},
-			FailOn: in.Threshold.String(), Commit: in.Commit,
+			FailOn: in.Triage.Rules.FailOn.String(), Commit: in.Commit,
 		},
 	}
 	if deps.Progress == nil {
@@ -76,36 +98,85 @@ func run(ctx context.Context, in Inputs, deps Deps, k kit) (Outputs, error) {
 	s, err := scan(ctx, in.Dir, deps.Progress, k)
 	coverage := &out.Evidence.Coverage
 	coverage.Expected, coverage.Scanned, coverage.Files, coverage.Left = s.expected, s.scanned, s.files, s.left
-	out.Findings = s.findings
-	out.Evidence.New, out.Evidence.Known = finding.Count(s.findings)
-	out.Summary = summary(s)
-	gate := finding.Gate(s.findings, in.Threshold, "finding")
+	skipped := err != nil && fault.KindOf(err) == fault.Skipped
+	if skipped && len(in.Import) == 0 {
+		return out, in.withoutGo(err)
+	}
+	found := triage.Scan{Findings: s.findings, Scanners: []string{scanner}, Whole: true}
+	if skipped {
+		err, found.Scanners = nil, nil
+		coverage.Left = append(coverage.Left, "gosec: there is no Go code")
+	}
+	if gap := in.read(ctx, &out, &found); err == nil {
+		err = gap
+	}
+	found.Complete = err == nil
+	settled, gate := in.Triage.Settle(ctx, found)
+	out.Findings = settled.Findings
+	settled.Evidence(&out.Evidence)
+	out.Summary = summary(s, out.Evidence, settled)
 	if err != nil {
 		return out, withFindings(err, gate)
 	}
 	return out, gate
 }
 
-func summary(s scanned) string {
-	tool := scanner + " " + strings.TrimSuffix(Version, ".0")
-	if s.scanned == 0 {
+// withoutGo is the answer where there is nothing that this stage could look at.
+func (in Inputs) withoutGo(skip error) error {
+	if !in.RequireImport {
+		return skip
+	}
+	return fault.Undeterminedf("%w, and the policy asks for what another scanner found", skip).
+		WithNext("Run a scanner for the service's language before this step and hand over its SARIF: --import 'findings/*.sarif'")
+}
+
+// read adds what other scanners found.
+func (in Inputs) read(ctx context.Context, out *Outputs, found *triage.Scan) error {
+	if len(in.Import) == 0 {
+		return nil
+	}
+	log, err := sarif.Load(ctx, in.Import, sarif.Source{Dir: in.Dir, Root: in.Root, Commit: in.Commit})
+	found.Findings = append(found.Findings, log.Findings...)
+	coverage := &out.Evidence.Coverage
+	if len(found.Scanners) == 0 && len(log.Runs) > 0 {
+		out.Tool = record.Tool{Name: log.Runs[0].Tool, Version: log.Runs[0].Version}
+		coverage.Unit, coverage.Expected, coverage.Scanned = "runs", len(log.Runs), log.Ended()
+	}
+	found.Scanners = append(found.Scanners, log.Tools()...)
+	coverage.Left = append(coverage.Left, log.Left...)
+	out.Evidence.Gate = &record.Gate{Imports: log.Runs}
+	if err != nil {
+		return err
+	}
+	return log.Complete()
+}
+
+func summary(s scanned, e record.Scan, settled triage.Settled) string {
+	var parts []string
+	switch {
+	case s.expected == 0:
+	case s.scanned == 0:
+		parts = append(parts, tool+" · nothing scanned")
+	case s.scanned != s.expected:
+		parts = append(parts, tool, fmt.Sprintf("%d of %s", s.scanned, finding.Plural(s.expected, "package")))
+	default:
+		parts = append(parts, tool, finding.Plural(s.expected, "package"))
+	}
+	if e.Gate != nil {
+		for _, i := range e.Gate.Imports {
+			parts = append(parts, strings.TrimSpace(i.Tool+" "+i.Version))
+		}
+	}
+	if len(parts) == 0 {
 		return tool + " · nothing scanned"
 	}
-	covered := finding.Plural(s.expected, "package")
-	if s.scanned != s.expected {
-		covered = fmt.Sprintf("%d of %s", s.scanned, covered)
+	if s.scanned == 0 && s.expected > 0 {
+		return strings.Join(parts, " · ")
 	}
-	fresh, known := finding.Count(s.findings)
-	parts := []string{
-		tool,
-		covered,
-		fmt.Sprintf("%d new, %d known", fresh.Total(), known.Total()),
-	}
-	if s.suppressed > 0 {
-		parts = append(parts, fmt.Sprintf("%d suppressed by #nosec", s.suppressed))
-	}
-	return strings.Join(parts, " · ")
+	return strings.Join(append(parts, settled.Summary("")), " · ")
 }
+
+var tool = scanner + " " + strings.TrimSuffix(Version, ".0")
 
 // withFindings adds what the gate already refuses to an error that outranks the gate.
 func withFindings(err, gate error) error {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/finding"
+	"github.com/org/idp/internal/triage"
 )
 
 var update = flag.Bool("update", false, "write what is found into testdata/*.txtar")
@@ -32,7 +33,7 @@ func inputs(t *testing.T, dir string) Inputs {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Inputs{Dir: dir, Commit: strings.Repeat("a", 40), Threshold: high}
+	return Inputs{Dir: dir, Commit: strings.Repeat("a", 40), Triage: triage.Desk{Rules: finding.Rules{FailOn: high}}}
 }
 
 // unpack writes an archive's files, all but want, into a new folder.
@@ -114,6 +115,9 @@ func describe(out Outputs, err error) string {
 	for _, f := range out.Findings {
 		fmt.Fprintf(&b, "finding: %s %s:%d-%d %s/%s %v %s %s\n  %s\n  | %s\n", f.Rule, f.Place(), f.Column, f.EndLine,
 			f.Severity, f.Confidence, f.CWE, f.HelpURI, f.Fingerprint, f.Title, f.Snippet)
+		if s := f.Suppression; s != nil {
+			fmt.Fprintf(&b, "  suppressed by %s: %q\n", s.By, s.Justification)
+		}
 	}
 	if err != nil {
 		for _, line := range fault.Lines(err) {

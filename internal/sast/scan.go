@@ -18,7 +18,6 @@ type scanned struct {
 	expected, scanned int // packages
 	files             int
 	left              []string
-	suppressed        int // findings with a #nosec
 	findings          []finding.Finding
 }
 
@@ -56,8 +55,7 @@ func scan(ctx context.Context, dir string, progress action.Progress, k kit) (sca
 			out.scanned++
 		}
 	}
-	out.findings, out.suppressed = b.finish()
-	out.left = append(out.left, b.left()...)
+	out.findings = b.finish()
 	gaps = append(gaps, b.gaps...)
 	if err != nil {
 		return out, err

@@ -28,16 +28,19 @@ type hit struct {
 	line   int
 	column int
 	end    int
+	// allowed is the justification beside an allowMark; nil where there is no mark.
+	allowed *string
 }
 
 // purpose keeps the hashes of secrets apart from any other hash of the same values.
-const purpose = "idp secrets fingerprint v1"
+const purpose = "idp secrets fingerprint v2"
 
-// fingerprint is the same for one secret in one file, whatever the commit and the line. The value cannot be looked up in a
-// table of hashes, as rule and path are hashed with it; someone who guesses it right can confirm the guess.
+// fingerprint is the same for one secret in one file, whatever the commit and the line; its second half is the same in
+// every file. The value cannot be looked up in a table of hashes, as the rule is hashed with it under a key of this
+// program's own; someone who guesses it right can confirm the guess.
 func fingerprint(rule, path, secret string) string {
 	mac := hmac.New(sha256.New, []byte(purpose))
-	for _, part := range []string{rule, path, secret} {
+	for _, part := range []string{rule, secret} {
 		fmt.Fprintf(mac, "%d:%s", len(part), part)
 	}
 	return finding.Fingerprint(scanner, rule, path, hex.EncodeToString(mac.Sum(nil)))
@@ -56,17 +59,33 @@ func (s *scan) add(c change, f report.Finding) {
 		s.secrets[f.Secret] = true
 		s.secrets[printable(f.Secret)] = true
 	}
-	if strings.Contains(f.Line, allowMark) {
-		s.allowed[key] = true
-		return
+	if why, marked := justification(f.Line); marked {
+		h.allowed = &why
 	}
 	if old, ok := s.hits[key]; !ok || h.before(old) {
 		s.hits[key] = h
 	}
 }
 
-// before orders hits of one secret: the oldest commit first, the working tree last, then by line.
+// justification is what stands behind an allowMark and two hyphens, to the end of the line or of the comment.
+func justification(line string) (why string, marked bool) {
+	_, rest, marked := strings.Cut(line, allowMark)
+	rest, found := strings.CutPrefix(strings.TrimLeft(rest, " \t"), "--")
+	if !found || strings.HasPrefix(rest, ">") { // the end of an HTML comment
+		return "", marked
+	}
+	for _, end := range []string{"\n", "*/", "-->"} {
+		rest, _, _ = strings.Cut(rest, end)
+	}
+	return strings.TrimSpace(rest), marked
+}
+
+// before orders hits of one secret: those that no mark allows first, as one of them is enough; then the oldest commit
+// first, the working tree last, then by line.
 func (h hit) before(other hit) bool {
+	if (h.allowed == nil) != (other.allowed == nil) {
+		return h.allowed == nil
+	}
 	if a, b := h.age(), other.age(); a != b {
 		return a > b
 	}
@@ -102,6 +121,9 @@ func (s *scan) findings(ctx context.Context) []finding.Finding {
 		}
 		f.Help = "1. " + r.revoke + "\n2. " + remedy
 		f.HelpURI = r.url
+		if h.allowed != nil {
+			f.Suppression = &finding.Suppression{By: allowMark, InSource: true, Justification: s.redact(printable(*h.allowed))}
+		}
 		list = append(list, f)
 	}
 	finding.Sort(list)

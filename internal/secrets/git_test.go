@@ -12,6 +12,7 @@ import (
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/finding"
 	"github.com/org/idp/internal/gitrepo"
+	"github.com/org/idp/internal/triage"
 )
 
 // token gives a GitHub token that no one has, in pieces, so that none is in this file.
@@ -119,7 +120,7 @@ func inputs(t *testing.T, repo *gitrepo.Repo, history string) Inputs {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Inputs{History: history, Repo: repo, Threshold: low}
+	return Inputs{History: history, Repo: repo, Triage: triage.Desk{Rules: finding.Rules{FailOn: low}}}
 }
 
 func noValues(t *testing.T, out Outputs, err error, values []string) {

@@ -35,7 +35,6 @@ type scan struct {
 	mu       sync.Mutex
 	hits     map[string]hit      // by fingerprint
 	secrets  map[string]bool     // values found, to keep them out of names
-	allowed  map[string]bool     // fingerprints marked with allowMark
 	binaries map[string]bool     // paths
 	left     []string            // what else was left out on purpose
 	gaps     map[string]struct{} // what could not be scanned
@@ -46,7 +45,7 @@ func newScan(repo *gitrepo.Repo, r rules, progress action.Progress) *scan {
 		progress = func(string) {}
 	}
 	return &scan{repo: repo, rules: r, progress: progress, paths: map[string]bool{}, hits: map[string]hit{},
-		secrets: map[string]bool{}, allowed: map[string]bool{}, binaries: map[string]bool{}, gaps: map[string]struct{}{}}
+		secrets: map[string]bool{}, binaries: map[string]bool{}, gaps: map[string]struct{}{}}
 }
 
 // run scans everything and says what could not be seen; nil means that nothing was missed.
@@ -237,9 +236,6 @@ func (s *scan) coverage() record.Coverage {
 	}
 	if n := len(s.binaries); n > 0 {
 		c.Left = append(c.Left, "the content of "+finding.Plural(n, "binary file"))
-	}
-	if n := len(s.allowed); n > 0 {
-		c.Left = append(c.Left, finding.Plural(n, "finding")+" marked "+allowMark)
 	}
 	slices.Sort(s.left)
 	for _, what := range slices.Compact(s.left) {

@@ -31,6 +31,7 @@ import (
 	"github.com/org/idp/internal/finding"
 	"github.com/org/idp/internal/gitrepo"
 	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/triage"
 )
 
 // Version is that of the gitleaks module whose rules are built in.
@@ -54,8 +55,8 @@ type Inputs struct {
 
 	// The app fills in the rest.
 
-	Repo      *gitrepo.Repo
-	Threshold finding.Threshold
+	Repo   *gitrepo.Repo
+	Triage triage.Desk // decides which findings count
 }
 
 // Declare declares what users may set.
@@ -78,7 +79,7 @@ type Outputs = action.Result[record.Scan]
 func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	out := Outputs{Tool: record.Tool{Name: scanner, Version: Version}}
 	out.Evidence = record.Scan{Coverage: record.Coverage{Unit: "commits"}, New: finding.Counts{}, Known: finding.Counts{},
-		FailOn: in.Threshold.String(), Commit: in.Repo.Commit}
+		FailOn: in.Triage.Rules.FailOn.String(), Commit: in.Repo.Commit}
 	if in.History != "" && in.History != HistoryChange && in.History != HistoryAll {
 		return out, fault.BadInputf("input history: %q is not one of %s, %s", in.History, HistoryChange, HistoryAll)
 	}
@@ -88,36 +89,46 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	}
 	s := newScan(in.Repo, rules, deps.Progress)
 	gap := s.run(ctx, in.History)
-	out.Findings = s.findings(ctx)
 	out.Evidence.Coverage = s.coverage()
-	out.Evidence.New, out.Evidence.Known = finding.Count(out.Findings)
-	gate := finding.Gate(out.Findings, in.Threshold, "secret")
+	settled, gate := in.Triage.Settle(ctx, triage.Scan{Findings: s.findings(ctx), Scanners: []string{scanner}, Noun: "secret",
+		Complete: gap == nil, Whole: in.whole(ctx), Anywhere: true})
+	out.Findings = settled.Findings
+	settled.Evidence(&out.Evidence)
 	if gap != nil {
 		return out, withFindings(gap, out.Findings)
 	}
-	out.Summary = summary(out.Evidence.Coverage, out.Findings)
-	return out, advise(gate)
+	c := out.Evidence.Coverage
+	out.Summary = fmt.Sprintf("%s, %s, working tree · %s", finding.Plural(c.Scanned, "commit"), finding.Plural(c.Files, "file"), settled.Summary("secret"))
+	return out, advise(gate, in.Triage)
 }
 
-func summary(c record.Coverage, findings []finding.Finding) string {
-	found := "none"
-	if len(findings) > 0 {
-		found = finding.Plural(len(findings), "new secret")
+// whole tells whether the whole history was asked for, or is, because HEAD left no other branch.
+func (in Inputs) whole(ctx context.Context) bool {
+	if in.History == HistoryAll {
+		return true
 	}
-	return fmt.Sprintf("%s, %s, working tree · %s", finding.Plural(c.Scanned, "commit"), finding.Plural(c.Files, "file"), found)
+	base, err := in.Repo.MergeBase(ctx)
+	return err == nil && base == ""
 }
 
 // withFindings shows what an incomplete scan did find: it needs acting on whatever else is there.
-func withFindings(gap *fault.Error, findings []finding.Finding) error {
+func withFindings(gap *fault.Error, all []finding.Finding) error {
+	var findings []finding.Finding
+	for _, f := range all {
+		if f.Suppression == nil && f.Scanner == scanner {
+			findings = append(findings, f)
+		}
+	}
 	if len(findings) > 0 {
 		gap = gap.WithDetail("", "It did find "+finding.Plural(len(findings), "secret")+":").WithDetail(finding.Describe(findings, 10)...)
 	}
 	return gap
 }
 
-func advise(err error) error {
-	if e, ok := err.(*fault.Error); ok && e.Kind == fault.Failed {
-		return e.WithNext("False alarm? End the line with " + allowMark + ", or add an allowlist to " + configFile + ".")
+// advise names the mark where no waiver would count.
+func advise(err error, desk triage.Desk) error {
+	if e, ok := err.(*fault.Error); ok && e.Kind == fault.Failed && desk.Waivers.MaxDays == 0 && desk.Rules.Suppressions != finding.Refuse {
+		return e.WithNext("False alarm? End the line with " + allowMark + " -- and the reason, or add an allowlist to " + configFile + ".")
 	}
 	return err
 }

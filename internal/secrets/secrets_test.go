@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/finding"
 )
@@ -237,12 +239,28 @@ func TestAllowMarkIsHonouredAndCounted(t *testing.T) {
 	t.Parallel()
 	tok := token("allow")
 	r := newRepo(t)
-	r.commit("a.txt", "T="+tok+" # gitleaks:"+"allow\n")
+	r.commit("a.txt", "T="+tok+" # gitleaks:"+"allow -- a fixture of the vendor, "+tok+"\n")
 	out, err := r.scan(HistoryChange, tok)
-	passed(t, out, err)
-	if left := strings.Join(out.Evidence.Coverage.Left, "\n"); !strings.Contains(left, "1 finding marked gitleaks:allow") {
-		t.Errorf("left out: %q", left)
+	if err != nil || !strings.HasSuffix(out.Summary, "none, 1 suppressed") {
+		t.Fatal(out.Summary, err)
 	}
+	want := finding.Suppression{By: "gitleaks:allow", InSource: true, Justification: "a fixture of the vendor, [secret]"}
+	if len(out.Findings) != 1 || *out.Findings[0].Suppression != want {
+		t.Errorf("findings: %+v", out.Findings)
+	}
+	if diff := cmp.Diff(map[string]int{"critical": 1}, out.Evidence.Suppressed); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// One place without the mark is enough.
+func TestAllowMarkIsForItsOwnLine(t *testing.T) {
+	t.Parallel()
+	tok := token("allow")
+	r := newRepo(t)
+	r.commit("a.txt", "T="+tok+" # gitleaks:"+"allow\nU="+tok+"\n")
+	out, err := r.scan(HistoryChange, tok)
+	found(t, out, err, "github-pat a.txt:2")
 }
 
 func TestFilesAreNamedFromTheService(t *testing.T) {
@@ -263,12 +281,12 @@ func TestThresholds(t *testing.T) {
 	r := newRepo(t)
 	r.commit("a.txt", tok+"\n")
 	in := inputs(t, r.open(), HistoryChange)
-	in.Threshold, _ = finding.ParseThreshold(finding.None)
+	in.Triage.Rules.FailOn, _ = finding.ParseThreshold(finding.None)
 	out, err := Run(t.Context(), in, Deps{})
 	if err != nil || out.Evidence.New["critical"] != 1 {
 		t.Errorf("error %v, evidence %+v", err, out.Evidence)
 	}
-	in.Threshold = finding.Threshold{}
+	in.Triage.Rules.FailOn = finding.Threshold{}
 	if _, err = Run(t.Context(), in, Deps{}); err == nil {
 		t.Error("a gate without a threshold passed")
 	}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/org/idp/internal/attest"
 	"github.com/org/idp/internal/finding"
+	"github.com/org/idp/internal/policy"
+	"github.com/org/idp/internal/record"
 )
 
 func (c *court) signature() (string, error) {
@@ -87,7 +89,7 @@ func (c *court) origin(p attest.Provenance) error {
 
 // scan takes the newest result of the stage, so that a later scan of the same image that failed is not outvoted by an
 // earlier one that passed. Of two at the same second both have to pass.
-func (c *court) scan(stage, failOn string) (string, error) {
+func (c *court) scan(stage string, gate policy.Gate) (string, error) {
 	results, err := c.results(stage)
 	if err != nil {
 		return "", err
@@ -97,7 +99,7 @@ func (c *court) scan(stage, failOn string) (string, error) {
 		if !r.Scan.FinishedOn.Equal(newest.Scan.FinishedOn) {
 			continue
 		}
-		if err := c.judge(r, stage, failOn); err != nil {
+		if err := c.judge(r, stage, gate); err != nil {
 			return "", err
 		}
 	}
@@ -136,8 +138,8 @@ func (c *court) results(stage string) ([]attest.TestResult, error) {
 	return results, nil
 }
 
-// judge holds one result against today's threshold, also when it passed under the threshold of its own day.
-func (c *court) judge(r attest.TestResult, stage, failOn string) error {
+// judge holds one result against today's gate, also when it passed under the gate of its own day.
+func (c *court) judge(r attest.TestResult, stage string, gate policy.Gate) error {
 	if r.Result != attest.ResultPassed || !slices.Contains(r.PassedTests, stage) || len(r.FailedTests) > 0 {
 		return fmt.Errorf("the scan did not pass, its result is %q", r.Result)
 	}
@@ -145,23 +147,65 @@ func (c *court) judge(r attest.TestResult, stage, failOn string) error {
 	if scan.Coverage.Expected != scan.Coverage.Scanned {
 		return fmt.Errorf("the scan covered %d of %d %s", scan.Coverage.Scanned, scan.Coverage.Expected, scan.Coverage.Unit)
 	}
-	today, err := finding.ParseThreshold(failOn)
+	today, err := gate.Rules(stage, "")
 	if err != nil {
 		return fmt.Errorf("the policy sets no threshold: %w", err)
 	}
-	then, err := finding.ParseThreshold(scan.FailOn)
+	then, err := rulesOf(scan.Scan)
 	if err != nil {
 		return fmt.Errorf("the scan's threshold: %w", err)
 	}
-	for _, s := range []finding.Severity{finding.Low, finding.Medium, finding.High, finding.Critical} {
-		if today.Reaches(s) && !then.Reaches(s) {
-			return fmt.Errorf("it was scanned with fail-on %s, the policy asks for %s", scan.FailOn, failOn)
-		}
+	suppressed := finding.Counts(scan.Suppressed).Total()
+	if scan.Gate == nil && today.Suppressions != "" && today.Suppressions != finding.Allow {
+		return fmt.Errorf("it does not say what was suppressed, and the policy says %s", today.Suppressions)
+	}
+	if err := then.Weaker(today, finding.Counts(scan.Known).Total(), suppressed); err != nil {
+		return err
+	}
+	if err := c.waived(scan); err != nil {
+		return err
+	}
+	if today.MinConfidence != "" || len(today.CWE) > 0 {
+		return nil // severity alone does not tell which findings count; the scan's own gate was at least as strict
 	}
 	for severity, n := range scan.New {
-		if n > 0 && today.Reaches(finding.Severity(severity)) {
+		if n > 0 && today.FailOn.Reaches(finding.Severity(severity)) {
 			return fmt.Errorf("the scan has %s", finding.Plural(n, "new "+severity+" finding"))
 		}
+	}
+	return nil
+}
+
+// rulesOf are the rules that a scan says it was held to. Evidence of before there were more than a threshold has no gate.
+func rulesOf(scan record.Scan) (finding.Rules, error) {
+	gate := policy.Gate{FailOn: scan.FailOn}
+	if g := scan.Gate; g != nil {
+		gate.MinConfidence, gate.CWE, gate.NewOnly, gate.Suppressions = g.MinConfidence, g.CWE, &g.NewOnly, g.Suppressions
+	}
+	return gate.Rules("it", "")
+}
+
+// waived refuses what was let pass until a day that has come, or under looser rules than today's.
+func (c *court) waived(scan *attest.Scan) error {
+	if scan.Gate == nil || scan.Gate.Waivers == nil || scan.Gate.Waivers.Count == 0 {
+		return nil
+	}
+	w, rules := scan.Gate.Waivers, c.in.Rules.Waivers.Rules()
+	n := finding.Plural(w.Count, "finding")
+	earliest, err1 := time.Parse(time.DateOnly, w.Earliest)
+	latest, err2 := time.Parse(time.DateOnly, w.Latest)
+	const day = 24 * time.Hour
+	switch {
+	case rules.MaxDays == 0:
+		return fmt.Errorf("%s passed by a waiver, and the policy allows none", n)
+	case err1 != nil || err2 != nil:
+		return fmt.Errorf("%s passed by a waiver, and it does not say until when", n)
+	case c.now.UTC().Truncate(day).After(earliest):
+		return fmt.Errorf("%s passed by a waiver, one of which ran out on %s", n, w.Earliest)
+	case latest.Sub(scan.FinishedOn.UTC().Truncate(day)) > time.Duration(rules.MaxDays)*day:
+		return fmt.Errorf("%s passed by a waiver, one of which runs until %s; the policy allows %d days", n, w.Latest, rules.MaxDays)
+	case rules.NeedReason && !w.NeedReason:
+		return fmt.Errorf("%s passed by a waiver that needed no reason, and the policy asks for one", n)
 	}
 	return nil
 }

@@ -79,9 +79,9 @@ func (c *court) required(name string) (string, error) {
 	case "sbom":
 		return c.sbom()
 	case record.StageSAST:
-		return c.scan(name, c.in.Rules.SAST.FailOn)
+		return c.scan(name, c.in.Rules.SAST)
 	case record.StageSecrets:
-		return c.scan(name, c.in.Rules.Secrets.FailOn)
+		return c.scan(name, c.in.Rules.Secrets)
 	}
 	return "", fmt.Errorf("the policy requires evidence that this program does not know")
 }

@@ -1,0 +1,297 @@
+package sarif
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/finding"
+	"github.com/org/idp/internal/record"
+)
+
+// reader turns runs into findings.
+type reader struct {
+	places
+	log     *Log
+	src     *finding.Sources
+	commit  string
+	outside int
+	other   map[string]int // results that are no findings, by why
+}
+
+func newReader(src Source, log *Log) *reader {
+	return &reader{places: newPlaces(src), log: log, src: finding.NewSources(src.Dir), commit: src.Commit, other: map[string]int{}}
+}
+
+func (r *reader) read(name string, data []byte) error {
+	doc, err := parse(name, data)
+	if err != nil {
+		return err
+	}
+	for _, run := range doc.Runs {
+		tool := run.Tool.Driver
+		for _, p := range run.Provenance {
+			if p.RevisionID != "" && r.commit != "" && p.RevisionID != r.commit {
+				return fault.Undeterminedf("%s of %s is about commit %.12s, not about %.12s", name, tool.Name, p.RevisionID, r.commit).
+					WithNext("Run the scanner on the commit that is checked out here.")
+			}
+		}
+		if gaps := run.gaps(name); len(gaps) > 0 {
+			r.log.Gaps = append(r.log.Gaps, gaps...)
+			r.log.broken++
+		}
+		version := tool.SemanticVersion
+		if version == "" {
+			version = tool.Version
+		}
+		r.log.Runs = append(r.log.Runs, record.Import{Tool: tool.Name, Version: version, File: name, Results: len(*run.Results)})
+		for _, res := range *run.Results {
+			if err := r.add(run, res); err != nil {
+				return fault.Undeterminedf("%s of %s: %w", name, tool.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// gaps are what the scanner says it did not see.
+func (r run) gaps(name string) []string {
+	var gaps []string
+	for _, inv := range r.Invocations {
+		if inv.Successful != nil && !*inv.Successful {
+			gaps = append(gaps, fmt.Sprintf("%s did not come to its end, says %s", r.Tool.Driver.Name, name))
+		}
+		for _, n := range slices.Concat(inv.Execution, inv.Config) {
+			if n.Level == "error" {
+				gaps = append(gaps, fmt.Sprintf("%s, in %s: %s", r.Tool.Driver.Name, name, firstLine(n.Message.Text, 200)))
+			}
+		}
+	}
+	return gaps
+}
+
+// notFindings are results that say that something is in order or gone.
+var notFindings = map[string]string{"pass": "passed", "informational": "informational", "notApplicable": "not applicable"}
+
+func (r *reader) add(of run, res result) error {
+	if why := notFindings[res.Kind]; why != "" {
+		r.other[why]++
+		return nil
+	}
+	if res.State == "absent" {
+		r.other["absent since an earlier run"]++
+		return nil
+	}
+	about, id, err := of.rule(res)
+	if err != nil {
+		return err
+	}
+	if about == nil {
+		about = &rule{}
+	}
+	severity, err := severityOf(res, about)
+	if err != nil {
+		return fmt.Errorf("%s: %w", id, err)
+	}
+	f := finding.Finding{Scanner: of.Tool.Driver.Name, Rule: id, Title: titleOf(res, about), Help: helpOf(about), HelpURI: about.HelpURI,
+		Severity: severity, Confidence: confidences[about.Properties.Precision], CWE: weaknesses(res, about)}
+	inside, err := r.place(&f, of, res)
+	if err != nil {
+		return err
+	}
+	if !inside {
+		r.outside++
+		return nil
+	}
+	f.Suppression = suppressed(res.Suppressions, of.Tool.Driver.Name)
+	context := r.src.Place(&f, secret(res, about, f.CWE))
+	if partial := partialOf(res.Partial); partial != "" {
+		context = "partial " + partial
+	}
+	if context == "" {
+		context = "title " + f.Title
+	}
+	f.Fingerprint = finding.Fingerprint(f.Scanner, f.Rule, f.File, context)
+	r.log.Findings = append(r.log.Findings, f)
+	return nil
+}
+
+// finish makes the fingerprints unique, and says what was left out.
+func (r *reader) finish() {
+	finding.Number(r.log.Findings)
+	if r.outside > 0 {
+		r.log.Left = append(r.log.Left, finding.Plural(r.outside, "imported result")+" about files outside of the service folder")
+	}
+	for _, why := range slices.Sorted(maps.Keys(r.other)) {
+		r.log.Left = append(r.log.Left, finding.Plural(r.other[why], "imported result")+" that say "+why)
+	}
+}
+
+// severityOf takes the score of a vulnerability, by GitHub's ranges, before the level.
+func severityOf(res result, about *rule) (finding.Severity, error) {
+	for _, p := range []properties{res.Properties, about.Properties} {
+		score, set, err := p.score()
+		if err != nil {
+			return "", err
+		}
+		switch {
+		case !set:
+			continue
+		case score >= 9:
+			return finding.Critical, nil
+		case score >= 7:
+			return finding.High, nil
+		case score >= 4:
+			return finding.Medium, nil
+		}
+		return finding.Low, nil
+	}
+	level := "warning" // SARIF's default
+	if about.Config.Level != nil {
+		level = *about.Config.Level
+	}
+	if res.Level != nil {
+		level = *res.Level
+	}
+	switch level {
+	case "error":
+		return finding.High, nil
+	case "warning":
+		return finding.Medium, nil
+	case "note", "none":
+		return finding.Low, nil
+	}
+	return "", fmt.Errorf("level %.20q is not one of SARIF's", level)
+}
+
+func (p properties) score() (score float64, set bool, err error) {
+	switch v := p.Severity.(type) {
+	case nil:
+		return 0, false, nil
+	case float64:
+		score = v
+	case string:
+		if score, err = strconv.ParseFloat(strings.TrimSpace(v), 64); err != nil {
+			return 0, false, fmt.Errorf("security-severity %.20q is not a number", v)
+		}
+	default:
+		return 0, false, fmt.Errorf("security-severity is not a number")
+	}
+	if !(score >= 0 && score <= 10) {
+		return 0, false, fmt.Errorf("security-severity %v is not from 0 to 10", score)
+	}
+	return score, true, nil
+}
+
+// confidences by GitHub's property "precision".
+var confidences = map[string]string{"very-high": "high", "high": "high", "medium": "medium", "low": "low"}
+
+var (
+	placeholder = regexp.MustCompile(`\{(\d+)\}`)
+	link        = regexp.MustCompile(`\[([^\]]*)\]\(\d+\)`) // CodeQL's links to related locations
+)
+
+func titleOf(res result, about *rule) string {
+	text := res.Message.Text
+	if text == "" {
+		text = about.Messages[res.Message.ID].Text
+	}
+	if text == "" {
+		text = about.Short.Text
+	}
+	text = placeholder.ReplaceAllStringFunc(text, func(s string) string {
+		if n, err := strconv.Atoi(s[1 : len(s)-1]); err == nil && n < len(res.Message.Arguments) {
+			return res.Message.Arguments[n]
+		}
+		return s
+	})
+	if text = firstLine(link.ReplaceAllString(text, "$1"), 300); text == "" {
+		return "Found by rule " + res.RuleID
+	}
+	return text
+}
+
+func helpOf(about *rule) string {
+	for _, text := range []string{about.Full.Text, about.Short.Text} {
+		if text = firstLine(text, 300); text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+func firstLine(s string, most int) string {
+	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
+	runes := []rune(strings.Join(strings.Fields(strings.ToValidUTF8(s, "?")), " "))
+	if len(runes) > most {
+		return string(runes[:most]) + "…"
+	}
+	return string(runes)
+}
+
+var cwe = regexp.MustCompile(`(?i)^(?:external/cwe/)?cwe-0*([1-9][0-9]*)\b`)
+
+// weaknesses are CWE-NUMBER, from tags as CodeQL, Semgrep and Trivy write them, and from taxonomies.
+func weaknesses(res result, about *rule) []string {
+	var list []string
+	for _, tag := range slices.Concat(about.Properties.Tags, res.Properties.Tags) {
+		if m := cwe.FindStringSubmatch(tag); m != nil {
+			list = append(list, "CWE-"+m[1])
+		}
+	}
+	taxa := res.Taxa
+	for _, r := range about.Relationships {
+		taxa = append(taxa, r.Target)
+	}
+	for _, t := range taxa {
+		if t.Component != nil && strings.EqualFold(t.Component.Name, "CWE") {
+			list = append(list, "CWE-"+strings.TrimLeft(strings.TrimPrefix(strings.ToUpper(t.ID), "CWE-"), "0"))
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// partialOf is the scanner's own context, without the number that tells equal lines apart: that is counted here.
+func partialOf(partial map[string]string) string {
+	if hash := partial["primaryLocationLineHash"]; hash != "" {
+		hash, _, _ = strings.Cut(hash, ":")
+		return hash
+	}
+	var parts []string
+	for _, key := range slices.Sorted(maps.Keys(partial)) {
+		parts = append(parts, key+"="+partial[key])
+	}
+	return strings.Join(parts, " ")
+}
+
+// suppressed is nil unless every suppression was accepted: SARIF lets one that is under review or rejected outweigh others.
+func suppressed(list []suppression, tool string) *finding.Suppression {
+	if len(list) == 0 {
+		return nil
+	}
+	s := finding.Suppression{By: tool}
+	for _, one := range list {
+		if one.Status != "" && one.Status != "accepted" {
+			return nil
+		}
+		s.InSource = s.InSource || one.Kind == "inSource"
+		if s.Justification == "" {
+			s.Justification = firstLine(one.Justification, 300)
+		}
+	}
+	return &s
+}
+
+// secret tells whether the code at the place may hold one.
+func secret(res result, about *rule, cwes []string) bool {
+	return slices.ContainsFunc(cwes, func(c string) bool {
+		return slices.Contains([]string{"CWE-798", "CWE-259", "CWE-321", "CWE-312", "CWE-522"}, c)
+	}) || slices.ContainsFunc(slices.Concat(about.Properties.Tags, res.Properties.Tags), func(t string) bool {
+		return strings.Contains(strings.ToLower(t), "secret")
+	})
+}

@@ -1,0 +1,248 @@
+// Package triage decides which findings of a scan count at its gate: not those that were there before the change or are
+// in the baseline, where the policy counts new ones only, nor those that the team lets pass. It is what sast, secrets and
+// gate do with what they found, whichever scanner found it.
+package triage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/finding"
+	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/waiver"
+)
+
+// Desk has what findings are held against. The zero value decides nothing: it has no threshold.
+type Desk struct {
+	Rules         finding.Rules
+	Waivers       waiver.Rules
+	File          *waiver.File      // nil: the service has none
+	Baseline      *finding.Baseline // nil: none
+	BaselineShown string            // its name and digest, for the evidence
+	Now           time.Time         // the day that waivers run out on
+
+	// Before finds out what was there before the change, given what is there now. It is asked only when something would fail, so that a clean
+	// change costs nothing more; nil, and an answer of nil, mean that there is nothing to compare with.
+	Before func(context.Context, []finding.Finding) (*Before, error)
+	// Compares are the scanners that it can tell of. What others found is compared with the baseline only.
+	Compares []string
+}
+
+// Before is what was there before the change.
+type Before struct {
+	Commit   string
+	Findings []finding.Finding
+	Renamed  map[string]string // see finding.Matcher
+	Waivers  *waiver.File
+}
+
+// Scan is what a scanner hands over.
+type Scan struct {
+	Findings []finding.Finding
+	Scanners []string // whose findings they may be, also when there are none
+	Noun     string   // what one is called: finding, secret
+	Complete bool     // all that had to be seen was seen
+	Whole    bool     // that was everything there is, so what is not among the findings is not there
+	Anywhere bool     // see finding.Matcher
+}
+
+// Settled is the decision.
+type Settled struct {
+	Findings []finding.Finding
+	Rules    finding.Rules
+	Gate     record.Gate
+	Stale    int // entries of the baseline that match nothing any more
+	// Comparable: there is a way to find out what was there before the change. Compared: it was gone.
+	Comparable, Compared bool
+	Waived               int
+}
+
+// Settle marks the findings and gives the gate's answer: nil, Failed, or undetermined when it cannot be told what was
+// there before.
+func (d Desk) Settle(ctx context.Context, s Scan) (Settled, error) {
+	out := Settled{Findings: s.Findings, Rules: d.Rules, Gate: d.gate(), Comparable: d.Before != nil}
+	d.suppress(out.Findings)
+	d.baseline(s, &out)
+	waived := d.File.Apply(waiver.Scan{Findings: out.Findings, Scanners: s.Scanners, Whole: s.Complete && s.Whole}, d.Waivers, d.Now)
+	out.Findings = append(out.Findings, waived.Problems...)
+	out.Waived = waived.Count
+	if waived.Count > 0 {
+		out.Gate.Waivers = &record.Waived{Count: waived.Count, Earliest: waived.Earliest, Latest: waived.Latest, NeedReason: d.Waivers.NeedReason}
+	}
+	err := d.compare(ctx, s, &out)
+	finding.Sort(out.Findings)
+	if err == nil {
+		err = d.Rules.Gate(out.Findings, s.noun())
+	}
+	return out, d.advise(err, out.Findings)
+}
+
+func (s Scan) noun() string {
+	if s.Noun == "" {
+		return "finding"
+	}
+	return s.Noun
+}
+
+// suppress takes away the suppressions that the policy does not accept, and says so.
+func (d Desk) suppress(findings []finding.Finding) {
+	for i := range findings {
+		f := &findings[i]
+		if f.Suppression == nil || d.Rules.Accepts(f.Suppression) {
+			continue
+		}
+		why := "the policy accepts none"
+		if d.Rules.Suppressions == finding.NeedJustification {
+			why = "the policy asks for a justification; write -- and the reason after it"
+		}
+		f.Help = strings.TrimSpace(fmt.Sprintf("Its %s does not count: %s.\n%s", f.Suppression.By, why, f.Help))
+		f.Suppression = nil
+	}
+}
+
+// baseline marks what the team has decided to live with.
+func (d Desk) baseline(s Scan, out *Settled) {
+	if d.Baseline == nil || !d.Rules.NewOnly {
+		return
+	}
+	again := finding.Matcher{Anywhere: s.Anywhere}.MarkKnown(out.Findings, d.Baseline.Of(s.Scanners...))
+	out.Gate.Baseline = d.BaselineShown
+	if !s.Complete || !s.Whole {
+		return
+	}
+	for _, is := range again {
+		if !is {
+			out.Stale++
+		}
+	}
+}
+
+// compare marks what was there before the change, where something would fail otherwise.
+func (d Desk) compare(ctx context.Context, s Scan, out *Settled) error {
+	failing := slices.DeleteFunc(d.Rules.Failing(out.Findings), func(f finding.Finding) bool {
+		return f.Scanner != waiver.Scanner && !slices.Contains(d.Compares, f.Scanner)
+	})
+	if !d.Rules.NewOnly || d.Before == nil || len(failing) == 0 || !s.Complete {
+		return nil
+	}
+	before, err := d.Before(ctx, out.Findings)
+	if err != nil {
+		return d.unknown(ctx, err, failing, s)
+	}
+	if before == nil {
+		return nil
+	}
+	old := slices.Clone(before.Findings)
+	d.suppress(old)
+	old = slices.DeleteFunc(old, func(f finding.Finding) bool { return f.Suppression != nil })
+	finding.Matcher{Renamed: before.Renamed, Anywhere: s.Anywhere}.MarkKnown(out.Findings, old)
+	for i, f := range out.Findings {
+		if f.Scanner == waiver.Scanner {
+			waiver.MarkKnown(out.Findings[i:i+1], before.Waivers)
+		}
+	}
+	out.Compared, out.Gate.Base = true, before.Commit
+	return nil
+}
+
+// unknown is a comparison that could not be made. All as new would blame the change for what it did not do, and all as
+// known would be a gate that fails open; so it is neither.
+func (d Desk) unknown(ctx context.Context, err error, failing []finding.Finding, s Scan) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	f := fault.Undeterminedf("whether the change brought %s cannot be told: %w", finding.Plural(len(failing), s.noun()), err)
+	var cause *fault.Error
+	if errors.As(err, &cause) {
+		f = f.WithDetail(cause.Detail...)
+		if cause.Kind == fault.BadInput {
+			f.Kind = fault.BadInput
+		}
+	}
+	f = f.WithDetail("", "Found:").WithDetail(finding.Describe(failing, 10)...)
+	if cause != nil {
+		f = f.WithNext(cause.Next...)
+	}
+	return f.WithNext("Or fix what was found; or compare with another commit: --baseline REF; or record what is there: idp baseline")
+}
+
+// advise says how to let a false alarm pass.
+func (d Desk) advise(err error, findings []finding.Finding) error {
+	var f *fault.Error
+	hits := slices.DeleteFunc(d.Rules.Failing(findings), func(f finding.Finding) bool { return f.Scanner == waiver.Scanner })
+	if !errors.As(err, &f) || f.Kind != fault.Failed || d.Waivers.MaxDays == 0 || len(hits) == 0 {
+		return err
+	}
+	line := fmt.Sprintf("False alarm? idp waive %s --reason \"…\" --expires %dd", finding.Short(hits[0].Fingerprint, findings), min(30, d.Waivers.MaxDays))
+	if len(hits) > 1 {
+		line += fmt.Sprintf("  (%s %s; the others by the number in brackets)", hits[0].Rule, hits[0].Place())
+	}
+	return f.WithNext(line)
+}
+
+func (d Desk) gate() record.Gate {
+	g := record.Gate{MinConfidence: d.Rules.MinConfidence, NewOnly: d.Rules.NewOnly, Suppressions: d.Rules.Suppressions}
+	for name := range maps.Keys(d.Rules.CWE) {
+		if g.CWE == nil {
+			g.CWE = map[string]string{}
+		}
+		g.CWE[name] = d.Rules.CWE[name].String()
+	}
+	return g
+}
+
+// Evidence puts the decision into a scan's evidence.
+func (s Settled) Evidence(e *record.Scan) {
+	e.New, e.Known = finding.Count(s.Findings)
+	e.Suppressed = finding.CountSuppressed(s.Findings)
+	e.FailOn = s.Rules.FailOn.String()
+	imports := []record.Import(nil)
+	if e.Gate != nil {
+		imports = e.Gate.Imports
+	}
+	gate := s.Gate
+	gate.Imports = imports
+	e.Gate = &gate
+}
+
+// Summary counts, such as "0 new, 3 known"; with a noun, such as "secret", it is "none" or "1 new secret". Where what is
+// below the threshold was not compared with what was there before, it is not called new.
+func (s Settled) Summary(noun string) string {
+	fresh, known := finding.Count(s.Findings)
+	failing := len(s.Rules.Failing(s.Findings))
+	suppressed := finding.CountSuppressed(s.Findings).Total() - s.Waived
+	news, below := fresh.Total(), 0
+	if s.Rules.NewOnly && s.Comparable && !s.Compared {
+		news, below = failing, fresh.Total()-failing
+	}
+	var parts []string
+	switch {
+	case noun == "":
+		parts = []string{fmt.Sprintf("%d new, %d known", news, known.Total())}
+	case news > 0:
+		parts = []string{finding.Plural(news, "new "+noun)}
+	default:
+		parts = []string{"none"}
+	}
+	if noun != "" && known.Total() > 0 {
+		parts = append(parts, fmt.Sprintf("%d known", known.Total()))
+	}
+	for _, c := range []struct {
+		n    int
+		what string
+	}{{below, "below the threshold"}, {s.Waived, "waived"}, {suppressed, "suppressed"}} {
+		if c.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.what))
+		}
+	}
+	if s.Stale > 0 {
+		parts = append(parts, fmt.Sprintf("%d gone from the baseline (idp baseline --prune)", s.Stale))
+	}
+	return strings.Join(parts, ", ")
+}
