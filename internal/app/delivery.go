@@ -50,6 +50,7 @@ type delivery struct {
 	policy     *policy.Policy
 	rules      policy.Rules // of the environment
 	recordPath string
+	earlier    *record.Record // that an earlier step left there; nil for none
 	begun      time.Time
 	files      []report.File     // written for people
 	live       string            // URL of the service that stays running; empty where none does

@@ -75,8 +75,26 @@ func newDelivery(w World, opts options) *delivery {
 	return d
 }
 
+// readEarlier reads the record that an earlier step left. A file that is none is not written over, whatever comes of this
+// step: it may be someone's, and named by mistake.
+func (d *delivery) readEarlier() error {
+	earlier, err := record.Read(d.recordPath)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		d.recordPath = d.out("refused.json")
+		return fault.BadInputf("%w", err).WithNext("Remove it, or name another: --record FILE")
+	}
+	d.earlier = earlier
+	return nil
+}
+
 // open reads everything that the work stands on: the service's file, the repository, the policy and an earlier record.
 func (d *delivery) open(ctx context.Context, a Action, task work) error {
+	if err := d.readEarlier(); err != nil {
+		return err
+	}
 	if info, err := os.Stat(d.dir()); err != nil || !info.IsDir() {
 		return fault.BadInputf("there is no service folder %s", d.dir()).WithNext("Give the folder of idp.yaml: --service FOLDER")
 	}
@@ -195,21 +213,13 @@ func (d *delivery) describe(ctx context.Context, a Action) error {
 		}
 	}
 	d.rec = record.New(record.Service{Name: d.svc.Name, Owner: d.svc.Owner, Tier: d.svc.Tier}, source, run, d.opts.Environment)
-	if a.Name == registry[0].Name {
+	earlier := d.earlier
+	if a.Name == registry[0].Name || earlier == nil || !d.continues(earlier) {
 		return nil
 	}
-	earlier, err := record.Read(d.recordPath)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fault.BadInputf("%w", err).WithNext("Remove it, or name another: --record FILE")
-	}
-	if d.continues(earlier) {
-		earlier.Environment, earlier.Plan = d.opts.Environment, false
-		earlier.Drop(stageInputs, stageStop, stageEnd) // what kept an earlier step from its end is over
-		d.rec = earlier
-	}
+	earlier.Environment, earlier.Plan = d.opts.Environment, false
+	earlier.Drop(stageInputs, stageStop, stageEnd) // what kept an earlier step from its end is over
+	d.rec = earlier
 	return nil
 }
 
