@@ -165,10 +165,21 @@ const (
 	verdict        = "verdict"
 )
 
+// onTagsOnly tells whether nothing but a pushed tag starts the workflow. A tag is there already when it does, so its checks
+// cannot be required of anything.
+func (w workflow) onTagsOnly() bool {
+	var on map[string]map[string]any
+	if err := w.On.Decode(&on); err != nil {
+		return false
+	}
+	push := on["push"]
+	return len(on) == 1 && len(push) == 1 && push["tags"] != nil
+}
+
 // verdictProblems are those of the job that says yes or no for all the others. A workflow with one job needs none, and
 // neither does one whose only job calls a workflow that has its own.
 func verdictProblems(w workflow) []string {
-	if len(w.Jobs) == 1 {
+	if len(w.Jobs) == 1 || w.onTagsOnly() {
 		return nil
 	}
 	v, ok := w.Jobs[verdict]
@@ -235,6 +246,7 @@ func TestRulesRefuse(t *testing.T) {
 		"shell":        {"on: push\npermissions: {}\njobs: {a: {steps: [{run: 'a | b'}]}}", "a part of a pipe"},
 		"input":        {"on: push\npermissions: {}\njobs: {a: {steps: [{uses: org/idp/sast@v1, with: {fail-onn: high}}]}}", "the input fail-onn"},
 		"action":       {"on: push\npermissions: {}\njobs: {a: {steps: [{uses: org/idp/sats@v1}]}}", "org/idp/sats@v1, which is not there"},
+		"tags too":     {strings.Replace(two, "push", "{push: {tags: [v1], branches: [main]}}", 1) + "  b: {steps: []}", "no verdict"},
 		"no verdict":   {two + "  b: {steps: []}", "no verdict"},
 		"not always":   {two + "  verdict: {needs: a, steps: " + results + "}", "does not always run"},
 		"not success":  {two + "  verdict: {if: success(), needs: a, steps: " + results + "}", "does not always run"},
