@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -63,6 +64,13 @@ func (r Registry) open(ctx context.Context, ref, scope string) (*session, error)
 		return nil, err
 	}
 	return &session{digest: digest, client: &http.Client{Transport: authed}, puller: puller, options: options}, nil
+}
+
+// retry is safe: reading changes nothing, and attaching adds only what is not there yet. go-containerregistry's own retries
+// sleep through a cancelled context, so they are off.
+func (r Registry) retry(ctx context.Context, what, ref string, op func(context.Context) error) error {
+	host, _, _ := strings.Cut(ref, "/")
+	return oci.Retry(ctx, r.Wait, what+" "+ref, host, op)
 }
 
 // Read gives all sigstore bundles that the registry lists for ref, which is IMAGE@DIGEST. A listed referrer that cannot

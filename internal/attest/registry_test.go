@@ -192,11 +192,11 @@ func TestReadWhenTheRegistryFails(t *testing.T) {
 		change func(http.ResponseWriter, *http.Request) bool
 		want   string
 	}{
-		"list 500":           {answer("/referrers/", 500), "answers 500"},
-		"list 403":           {answer("/referrers/", 403), "answers 403"},
-		"blob 404":           {answer("/blobs/", 404), "answers 404"},
-		"blob 503":           {answer("/blobs/", 503), "answers 503"},
-		"ping 503":           {answer("/v2/", 503), "answers 503"},
+		"list 500":           {answer("/referrers/", 500), ": 500 "},
+		"list 403":           {answer("/referrers/", 403), ": 403 "},
+		"blob 404":           {answer("/blobs/", 404), ": 404 "},
+		"blob 503":           {answer("/blobs/", 503), ": 503 "},
+		"ping 503":           {answer("/v2/", 503), ": 503 "},
 		"list cut off":       {cut("/referrers/"), "unexpected EOF"},
 		"blob cut off":       {cut("/blobs/"), "unexpected EOF"},
 		"list of no type":    {page("text/html", "", "<html>"), "came as"},
@@ -205,7 +205,7 @@ func TestReadWhenTheRegistryFails(t *testing.T) {
 		"next page far away": {page(index, `<https://elsewhere.example/v2/>; rel="next"`, `{"schemaVersion":2}`), "another host"},
 		"pages without end":  {page(index, `</v2/acme/checkout/referrers/x>; rel="next"`, `{"schemaVersion":2,"manifests":[]}`), "empty page"},
 		"listed, not there": {page(index, "", `{"schemaVersion":2,"manifests":[{"digest":"`+digestA+`","size":1,"mediaType":"application/vnd.oci.image.manifest.v1+json"}]}`),
-			"answers 404"},
+			": 404 "},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -286,7 +286,7 @@ func TestRegistryThatIsNotThere(t *testing.T) {
 	}
 	a := newRegistry(t, true)
 	_, err := client.Read(t.Context(), strings.Replace(a.ref, a.digest, digestA, 1))
-	wantError(t, err, "answers 404")
+	wantError(t, err, ": 404 ")
 	if fault.KindOf(err) != fault.Undetermined {
 		t.Errorf("an image that is not there gives kind %v", fault.KindOf(err))
 	}

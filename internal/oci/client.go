@@ -15,12 +15,6 @@ import (
 	"github.com/org/idp/internal/fault"
 )
 
-// budget is how long one push or pull may take with all its attempts.
-const budget = 10 * time.Minute
-
-// pauses lie between the attempts of one operation, for a registry that restarts or sheds load.
-var pauses = [...]time.Duration{250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second}
-
 // Client talks to registries. Its zero value is ready.
 type Client struct {
 	// Keychain gives the credentials; nil takes those of docker, podman and their helpers.
@@ -39,39 +33,8 @@ func (c Client) options(ctx context.Context) []remote.Option {
 		remote.WithRetryBackoff(remote.Backoff{Steps: 1}), remote.WithRetryStatusCodes()}
 }
 
-// retry calls op until it succeeds, fails for good, or the attempts or the budget are used up; what says what is
-// attempted, such as "push to". The context given to op ends with the budget.
 func (c Client) retry(ctx context.Context, what, host string, op func(context.Context) error) error {
-	limited, cancel := context.WithTimeoutCause(ctx, budget, errBudget)
-	defer cancel()
-	for attempt := 0; ; attempt++ {
-		err := op(limited)
-		switch {
-		case err == nil:
-			return nil
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case limited.Err() != nil:
-			return classify(errBudget, what, host)
-		case attempt == len(pauses) || !temporary(err):
-			return classify(err, what, host)
-		}
-		_ = c.wait(limited, pauses[attempt]) // when that is cut short, the next attempt fails at once and says why
-	}
-}
-
-func (c Client) wait(ctx context.Context, d time.Duration) error {
-	if c.Wait != nil {
-		return c.Wait(ctx, d)
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
+	return Retry(ctx, c.Wait, what+" registry "+host, host, op)
 }
 
 // repository reads HOST/REPOSITORY. A text with credentials in it is not shown again.

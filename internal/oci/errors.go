@@ -55,14 +55,15 @@ func classify(err error, what, host string) error {
 	}
 	var status *transport.Error
 	if !errors.As(err, &status) {
-		e := fault.Undeterminedf("cannot %s registry %s: %s", what, host, bare(err))
+		e := fault.Undeterminedf("cannot %s: %s", what, bare(err))
 		e.Err = err
-		if errors.Is(err, errPlain) {
+		var request *url.Error
+		if errors.Is(err, errPlain) || !errors.As(err, &request) && !temporary(err) && !errors.Is(err, errBudget) {
 			return e
 		}
 		return e.WithNext("Check that " + host + " is up and can be reached from here, then run this again.")
 	}
-	e := fault.Undeterminedf("cannot %s registry %s: %s", what, host, answer(status))
+	e := fault.Undeterminedf("cannot %s: %s", what, answer(status))
 	e.Err = err
 	switch status.StatusCode {
 	case http.StatusUnauthorized, http.StatusForbidden:

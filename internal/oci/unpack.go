@@ -25,7 +25,7 @@ func (c Client) Unpack(ctx context.Context, img v1.Image, dir string) error {
 	}
 	layers, err := img.Layers()
 	if err != nil {
-		return classify(err, "read layers from", host)
+		return classify(err, "read layers from registry "+host, host)
 	}
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
 		return fault.BadInputf("folder %s is not empty", dir)
