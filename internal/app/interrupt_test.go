@@ -402,8 +402,8 @@ func TestKilled(t *testing.T) {
 			check(t, r.cmd.Process.Kill())
 			r.end(promptly, -1)
 			m.wantProcesses(tc.left)
-			if rec := m.record(); slices.Contains(outcomes(rec), "smoke passed") {
-				t.Errorf("stages %v", outcomes(rec))
+			if rec := m.record(); rec.Outcome != record.Error || slices.Contains(outcomes(rec), "smoke passed") {
+				t.Errorf("the record is %s, its stages %v", rec.Outcome, outcomes(rec))
 			}
 			m.healed(tc.running)
 		})

@@ -2,7 +2,12 @@ package app_test
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
@@ -19,7 +24,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/santhosh-tekuri/jsonschema/v6"
-	"github.com/sigstore/cosign/v2/pkg/cosign"
+	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
 
 	"github.com/org/idp/internal/record"
 )
@@ -160,7 +165,12 @@ func (r *run) output() string {
 // start calls idp in the machine's folder.
 func (m *machine) start(args ...string) *run {
 	m.t.Helper()
-	r := &run{m: m, cmd: exec.Command(program, args...), ended: make(chan struct{})}
+	return m.startAs(program, args...)
+}
+
+func (m *machine) startAs(name string, args ...string) *run {
+	m.t.Helper()
+	r := &run{m: m, cmd: exec.Command(name, args...), ended: make(chan struct{})}
 	r.cmd.Dir, r.cmd.Env, r.cmd.Stdout, r.cmd.Stderr = m.dir, m.env, r, r
 	check(m.t, r.cmd.Start())
 	go func() { defer close(r.ended); _ = r.cmd.Wait() }() // how it ended is in its ProcessState
@@ -336,16 +346,34 @@ func (s *registryServer) tags(t *testing.T) []string {
 	return list.Tags
 }
 
-// cosignKey makes a key pair as cosign does, once for all tests, and gives the file of the private half and its password.
+const keyPassword = "correct horse battery staple"
+
+// cosignKey writes the pair that stands in for a team's own, cosign.key and cosign.pub, and gives the private half.
 func cosignKey(m *machine) (file, password string) {
 	m.t.Helper()
-	password = "correct horse battery staple"
 	pair, err := makeKeyPair()
 	check(m.t, err)
-	m.write(".", map[string]string{"cosign.key": string(pair.PrivateBytes), "cosign.pub": string(pair.PublicBytes)})
-	return m.path("cosign.key"), password
+	m.write(".", map[string]string{"cosign.key": pair[0], "cosign.pub": pair[1]})
+	return m.path("cosign.key"), keyPassword
 }
 
-var makeKeyPair = sync.OnceValues(func() (*cosign.KeysBytes, error) {
-	return cosign.GenerateKeyPair(func(bool) ([]byte, error) { return []byte("correct horse battery staple"), nil })
+// makeKeyPair makes a key in the form of cosign's, but with the weakest derivation that is accepted: cosign's own takes
+// longer than all else that sign does.
+var makeKeyPair = sync.OnceValues(func() (pair [2]string, err error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return pair, err
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return pair, err
+	}
+	public, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	if err != nil {
+		return pair, err
+	}
+	sealed, err := encrypted.EncryptWithCustomKDFParameters(private, []byte(keyPassword), encrypted.Legacy)
+	pair[0] = string(pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED SIGSTORE PRIVATE KEY", Bytes: sealed}))
+	pair[1] = string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}))
+	return pair, err
 })

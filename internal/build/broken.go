@@ -19,7 +19,7 @@ var (
 	fetching = regexp.MustCompile(`dial tcp|no such host|connection refused|i/o timeout|TLS handshake|proxyconnect|disabled by GOPROXY|Client\.Timeout|` +
 		`server misbehaving|network is unreachable|: EOF$|reading https?://\S+: |git (?:ls-remote|fetch|init)`)
 	// machine is what go says when its own folders are not there or full.
-	machine = regexp.MustCompile(`cache is required|creating work dir|neither GOMODCACHE nor GOPATH is set|GOCACHE|GOPATH|no space left on device|` +
+	machine = regexp.MustCompile(`cache is required|creating work dir|neither GOMODCACHE nor GOPATH is set|GOCACHE|GOPATH|no space left on device|file too large|` +
 		`disk quota exceeded|read-only file system|cannot allocate memory|too many open files`)
 	versioned = regexp.MustCompile(`(?:^|\s)([^\s@]+)@(v[^\s:]+): (.*)$`)
 	userinfo  = regexp.MustCompile(`://[^/\s"@]+@`)

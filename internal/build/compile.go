@@ -37,8 +37,13 @@ var flags = []string{"-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid="}
 // compile builds the program into the folder to.
 func compile(ctx context.Context, in Inputs, deps Deps, to string) (program, error) {
 	var p program
-	g := toolchain{dir: in.Dir, env: environ(deps.Environ, "CGO_ENABLED=0", "GOOS="+in.os(), "GOARCH="+in.arch(),
-		"GIT_TERMINAL_PROMPT=0", "LC_ALL=C")}
+	env, remove, err := proc.GoTemp(environ(deps.Environ, "CGO_ENABLED=0", "GOOS="+in.os(), "GOARCH="+in.arch(),
+		"GIT_TERMINAL_PROMPT=0", "LC_ALL=C"))
+	if err != nil {
+		return p, err
+	}
+	defer remove()
+	g := toolchain{dir: in.Dir, env: env}
 	deps.Progress("reading the module")
 	governing, mode, err := g.module(ctx, in, &p)
 	if err != nil {

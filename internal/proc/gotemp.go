@@ -1,9 +1,10 @@
 package proc
 
 import (
-	"fmt"
 	"os"
 	"strings"
+
+	"github.com/org/idp/internal/fault"
 )
 
 // GoTemp gives the go command, which runs in env, a temporary folder of its own that remove takes away. Go does that itself
@@ -17,7 +18,8 @@ func GoTemp(env []string) (with []string, remove func(), err error) {
 	}
 	dir, err := os.MkdirTemp(parent, "idp-go-*")
 	if err != nil {
-		return env, func() {}, fmt.Errorf("no temporary folder for go: %w", err)
+		return env, func() {}, fault.Undeterminedf("go cannot work on this machine: no temporary folder: %w", err).
+			WithNext("Give it one that it can write, with room in it, in TMPDIR or GOTMPDIR.")
 	}
 	return append(env, "GOTMPDIR="+dir), func() { _ = os.RemoveAll(dir) }, nil
 }
