@@ -77,7 +77,7 @@ func newWorld(t *testing.T, referrers bool) *world {
 	check(t, err)
 	w.digest = h.String()
 	sbom := filepath.Join(dir, "sbom.cdx.json")
-	check(t, os.WriteFile(sbom, []byte(`{"bomFormat":"CycloneDX","specVersion":"1.6"}`), 0o600))
+	check(t, os.WriteFile(sbom, bomOf(w.digest), 0o600))
 	w.key, err = attest.GenerateKey()
 	check(t, err)
 
@@ -92,6 +92,11 @@ func newWorld(t *testing.T, referrers bool) *world {
 	noWait := func(context.Context, time.Duration) error { return nil }
 	w.deps = sign.Deps{Images: oci.Client{Wait: noWait}, Evidence: attest.Registry{Wait: noWait}, Signer: w.key}
 	return w
+}
+
+func bomOf(digest string) []byte {
+	return []byte(`{"bomFormat":"CycloneDX","specVersion":"1.6","metadata":{"component":{"hashes":[{"alg":"SHA-256","content":"` +
+		strings.TrimPrefix(digest, "sha256:") + `"}]}}}`)
 }
 
 func scanned(failOn string) record.Scan {
@@ -198,7 +203,7 @@ func TestSigns(t *testing.T) {
 func TestStatements(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, true)
-	w.inputs.Record.Run = record.Run{ID: "7", Attempt: 2, URL: "https://github.com/acme/checkout/actions/runs/7"}
+	w.inputs.Record.Run = record.Run{ID: "7", Attempt: 2, URL: "https://github.com/acme/checkout/actions/runs/7/attempts/2"} // as the runner describes it
 	_, err := w.run()
 	check(t, err)
 	got := map[string]any{}
@@ -210,6 +215,9 @@ func TestStatements(t *testing.T) {
 		}
 		var predicate map[string]any
 		check(t, json.Unmarshal(s.Predicate, &predicate))
+		if key == attest.PredicateSBOM {
+			delete(predicate, "metadata") // the image is a random one
+		}
 		if scan, ok := predicate["idpScan"].(map[string]any); ok {
 			key = scan["stage"].(string)
 		}
@@ -286,7 +294,13 @@ func TestNothingIsPushed(t *testing.T) {
 		"no record":       {func(w *world) { w.inputs.Record = nil }, fault.BadInput, "no delivery record"},
 		"no SBOM":         {func(w *world) { w.inputs.SBOM += ".gone" }, fault.Undetermined, "no such file"},
 		"SBOM of no form": {func(w *world) { check(w.t, os.WriteFile(w.inputs.SBOM, []byte("{}"), 0o600)) }, fault.Undetermined, "is not CycloneDX"},
-		"no layout":       {func(w *world) { w.inputs.Layout += "-gone" }, fault.BadInput, "not an OCI image layout"},
+		"SBOM of another image": {func(w *world) {
+			check(w.t, os.WriteFile(w.inputs.SBOM, bomOf("sha256:"+strings.Repeat("d", 64)), 0o600))
+		}, fault.Undetermined, "is not of the image that was built"},
+		"SBOM of no image": {func(w *world) {
+			check(w.t, os.WriteFile(w.inputs.SBOM, []byte(`{"bomFormat":"CycloneDX"}`), 0o600))
+		}, fault.Undetermined, "is not of the image that was built"},
+		"no layout": {func(w *world) { w.inputs.Layout += "-gone" }, fault.BadInput, "not an OCI image layout"},
 		"no time of build": {func(w *world) {
 			s, _ := w.inputs.Record.Stage("build")
 			s.StartedAt = time.Time{}
@@ -313,7 +327,9 @@ func TestNothingIsPushed(t *testing.T) {
 func TestOtherImageInTheLayout(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, true)
-	w.stage(record.StageBuild, record.Passed, record.Build{Digest: "sha256:" + strings.Repeat("d", 64)})
+	other := "sha256:" + strings.Repeat("d", 64)
+	w.stage(record.StageBuild, record.Passed, record.Build{Digest: other})
+	check(t, os.WriteFile(w.inputs.SBOM, bomOf(other), 0o600))
 	_, err := w.run()
 	if err == nil || fault.KindOf(err) != fault.Undetermined || !strings.Contains(err.Error(), "was built; nothing was pushed") {
 		t.Errorf("gives %v", err)

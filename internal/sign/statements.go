@@ -20,7 +20,7 @@ const builderID = "https://github.com/org/idp"
 // statementsOf gives the signature, the provenance, the SBOM and the scans, in that order. All they say comes from the record,
 // so a second run on the same record says the same.
 func statementsOf(in Inputs, build record.Build) ([]attest.Statement, error) {
-	sbom, err := readSBOM(in.SBOM)
+	sbom, err := readSBOM(in.SBOM, build.Digest)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,8 @@ func statementsOf(in Inputs, build record.Build) ([]attest.Statement, error) {
 	return list, err
 }
 
-func readSBOM(path string) (json.RawMessage, error) {
+// readSBOM gives the document as it is, if it is that of the image: another build may have written it since.
+func readSBOM(path, digest string) (json.RawMessage, error) {
 	if path == "" {
 		return nil, fault.BadInputf("no SBOM is given").WithNext("Build first: idp build writes it.")
 	}
@@ -64,6 +65,13 @@ func readSBOM(path string) (json.RawMessage, error) {
 	}
 	var form struct {
 		BomFormat string `json:"bomFormat"`
+		Metadata  struct {
+			Component struct {
+				Hashes []struct {
+					Alg, Content string
+				} `json:"hashes"`
+			} `json:"component"`
+		} `json:"metadata"`
 	}
 	if err := json.Unmarshal(data, &form); err != nil {
 		return nil, fmt.Errorf("SBOM %s: %w", path, err)
@@ -71,7 +79,13 @@ func readSBOM(path string) (json.RawMessage, error) {
 	if form.BomFormat != "CycloneDX" {
 		return nil, fmt.Errorf("SBOM %s is not CycloneDX", path)
 	}
-	return data, nil
+	for _, h := range form.Metadata.Component.Hashes {
+		if h.Alg == "SHA-256" && "sha256:"+h.Content == digest {
+			return data, nil
+		}
+	}
+	return nil, fault.Undeterminedf("SBOM %s is not of the image that was built, %s; nothing was pushed", path, digest).
+		WithNext("Build again: the SBOM changed after the build.")
 }
 
 func provenanceOf(in Inputs, build record.Build) (attest.Provenance, error) {
@@ -134,7 +148,7 @@ func versions(in Inputs, build record.Build) map[string]string {
 // invocation tells runs apart: the run on the runner, or the delivery elsewhere.
 func invocation(r *record.Record) string {
 	if r.Run.URL != "" {
-		return fmt.Sprintf("%s/attempts/%d", r.Run.URL, max(r.Run.Attempt, 1))
+		return r.Run.URL // of the attempt
 	}
 	return r.ID
 }
