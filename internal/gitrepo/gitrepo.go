@@ -199,7 +199,8 @@ func (r *Repo) MergeBase(ctx context.Context) (string, error) {
 		return "", nil
 	}
 	if err != nil {
-		return "", fault.Undeterminedf("git cannot find where HEAD left %s: %w", branch, err)
+		return "", fault.Undeterminedf("git cannot find where HEAD left %s: %w", branch, err).
+			WithNext("Fetch that branch: git fetch origin", "In a workflow: actions/checkout with fetch-depth: 0")
 	}
 	if base == r.Commit {
 		return "", nil

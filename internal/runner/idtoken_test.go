@@ -72,7 +72,7 @@ func TestIDToken(t *testing.T) {
 		"no answer":          {[]http.HandlerFunc{hangUp}, 4, "no connection"},
 		"forbidden":          {[]http.HandlerFunc{status(403), good}, 1, "answers 403 Forbidden"},
 		"not found":          {[]http.HandlerFunc{status(404), good}, 1, "answers 404"},
-		"elsewhere":          {[]http.HandlerFunc{func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", 302) }}, 1, "answers 302"},
+		"elsewhere":          {[]http.HandlerFunc{func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusFound) }}, 1, "answers 302"},
 		"empty":              {[]http.HandlerFunc{body(`{"value": ""}`), good}, 1, "the answer holds none"},
 		"another form":       {[]http.HandlerFunc{body(`{"token": "` + idToken + `"}`)}, 1, "the answer holds none"},
 		"not JSON":           {[]http.HandlerFunc{body(idToken)}, 4, "the answer holds none"},
