@@ -40,6 +40,13 @@ func NewBaseline(findings []Finding) Baseline {
 	for _, f := range findings {
 		b.Findings = append(b.Findings, Entry{f.File, f.Rule, f.Scanner, f.Scope, f.Fingerprint})
 	}
+	return b.Sorted()
+}
+
+// Sorted puts the entries into their order, each once.
+func (b Baseline) Sorted() Baseline {
+	b.Schema = baselineSchema
+	b.Findings = slices.Clone(b.Findings)
 	slices.SortFunc(b.Findings, func(x, y Entry) int {
 		return cmp.Or(cmp.Compare(x.Path, y.Path), cmp.Compare(x.Rule, y.Rule), cmp.Compare(x.Scanner, y.Scanner), cmp.Compare(x.Fingerprint, y.Fingerprint))
 	})

@@ -38,8 +38,9 @@ var passes = []pass{
 	func(m Matcher, now, old *Finding) bool {
 		return m.renamed(now, old) && sameCode(now, old) && sameScope(now, old)
 	},
+	func(m Matcher, now, old *Finding) bool { return sameCode(now, old) && moved(now, old) },
 	func(m Matcher, now, old *Finding) bool { return m.renamed(now, old) && sameCode(now, old) },
-	func(m Matcher, now, old *Finding) bool { return sameCode(now, old) && (m.Anywhere || moved(now, old)) },
+	func(m Matcher, now, old *Finding) bool { return m.Anywhere && sameCode(now, old) },
 	func(m Matcher, now, old *Finding) bool {
 		return (sameFile(now, old) || m.renamed(now, old) || sameFolder(now, old)) && sameShape(now, old)
 	},

@@ -58,7 +58,10 @@ func (f *File) Apply(s Scan, rules Rules, now time.Time) Applied {
 					continue
 				}
 				used[i]++
-				if hit.Suppression == nil && w.wrong(rules, now) == "" {
+				wrong := w.wrong(rules, now)
+				if wrong != "" {
+					hit.Help = strings.TrimSpace(w.problem(wrong, rules).Title + ".\n" + hit.Help)
+				} else if hit.Suppression == nil {
 					hit.Suppression = &finding.Suppression{By: "waiver", Justification: w.Reason, Owner: w.Owner, Expires: w.Expires}
 					out.count(w)
 				}
