@@ -40,6 +40,8 @@ func commandOf(name string) (command, bool) {
 var commands = []command{
 	{"validate", "[--service FOLDER] [--policy FILE]", "Checks idp.yaml and the policy, and says all that is wrong at once.", validate, false},
 	{"schema", "service|policy|record", "Prints the JSON Schema of idp.yaml, of a policy or of the delivery record.", printSchema, true},
+	{"waive", "FINGERPRINT --reason TEXT [--expires 30d] [--owner NAME]", "Lets a finding of the last scan pass until a day, in idp-waivers.yaml.", waive, false},
+	{"baseline", "[--service FOLDER] [--import PATTERN] [--prune]", "Writes down what is found now, in idp-baseline.json, for gates that count new findings only.", baseline, false},
 	{"stop", "[--out FOLDER]", "Stops every service that runs on the local target below the output folder.", stopLocal, false},
 	{"version", "", "Prints the version of idp and of the tools inside it.", printVersion, true},
 	{"post", "ACTION", "", post, false},
