@@ -15,6 +15,7 @@ import (
 	"github.com/org/idp/internal/deploy"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/local"
+	"github.com/org/idp/internal/manifest"
 	"github.com/org/idp/internal/policy"
 	"github.com/org/idp/internal/schema"
 	"github.com/org/idp/internal/service"
@@ -75,12 +76,22 @@ func validate(_ context.Context, w World, args []string) error {
 	}
 	environments := []string{common.Environment}
 	if common.Environment == "" {
-		environments = append(sortedKeys(svc.Environments), targetLocal)
-	}
-	for _, e := range environments {
-		if err := validIn(svc, pol, e); err != nil {
+		environments = sortedKeys(svc.Environments)
+		// The local target works without being named, unless the policy leaves no room for it.
+		rules, err := pol.For(targetLocal)
+		if err != nil {
 			return err
 		}
+		if !slices.Contains(environments, targetLocal) && (len(environments) == 0 || len(rules.Missing()) == 0) {
+			environments = append(environments, targetLocal)
+		}
+	}
+	var problems []error
+	for _, e := range environments {
+		problems = append(problems, validIn(svc, pol, e))
+	}
+	if err := joinProblems(problems...); err != nil {
+		return err
 	}
 	_, err := fmt.Fprintf(w.Stdout, "%s is valid: %s, owned by %s, to %s\n", filepath.Join(common.Service, service.File), svc.Name, svc.Owner,
 		strings.Join(environments, ", "))
@@ -97,7 +108,13 @@ func validIn(svc *service.Service, pol *policy.Policy, environment string) error
 	if err != nil {
 		return err
 	}
-	_, err = rules.Size(resolved.Size)
+	if missing := rules.Missing(); len(missing) > 0 {
+		return undeliverable(pol, missing, environment)
+	}
+	if resolved.Deploy.Manifests != "" || resolved.Deploy.Kustomize != "" {
+		return nil // the team's own
+	}
+	_, err = manifest.Render(resolved, manifest.Options{Environment: environment, Sizes: rules.Sizes})
 	return err
 }
 
@@ -117,7 +134,10 @@ func printSchema(_ context.Context, w World, args []string) error {
 // shownTools are the modules whose versions decide what idp finds and what it signs.
 var shownTools = []string{"github.com/securego/gosec/v2", "github.com/zricethezav/gitleaks/v8", "github.com/sigstore/cosign/v2"}
 
-func printVersion(_ context.Context, w World, _ []string) error {
+func printVersion(_ context.Context, w World, args []string) error {
+	if _, err := parseFlags(&action.Set{}, "version", args); err != nil {
+		return err
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return fault.Undeterminedf("this program was built without module information")

@@ -103,8 +103,7 @@ func (p *pathWork) check(ctx context.Context, d *delivery) error {
 		return nil
 	}
 	if missing := d.rules.Missing(); len(missing) > 0 {
-		return fault.BadInputf("policy %s does not say %s, so nothing can be delivered to %s", d.policy.Name, strings.Join(missing, ", "), d.rec.Environment).
-			WithNext("docs/policy.md says what each of them means")
+		return undeliverable(d.policy, missing, d.rec.Environment)
 	}
 	if err := p.complete(); err != nil {
 		return err
@@ -124,6 +123,12 @@ func (p *pathWork) check(ctx context.Context, d *delivery) error {
 	}
 	p.ranBefore, err = p.running(d)
 	return err
+}
+
+// undeliverable is a policy that does not say what a decision needs.
+func undeliverable(pol *policy.Policy, missing []string, environment string) error {
+	return fault.BadInputf("policy %s does not say %s, so nothing can be delivered to %s", pol.Name, strings.Join(missing, ", "), environment).
+		WithNext("docs/policy.md says what each of them means")
 }
 
 // complete names every input that only the local target can do without.
