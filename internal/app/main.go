@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -35,6 +36,9 @@ type World struct {
 // errInterrupted is the cause of a context that a signal cancelled.
 type errInterrupted struct{ signal os.Signal }
 
+// errAlone is the cause of a context whose step has ended: see lifeline.
+var errAlone = fmt.Errorf("interrupted (the runner ended the step): %w", context.Canceled)
+
 func (e errInterrupted) Error() string {
 	name := "SIGINT"
 	switch e.signal {
@@ -52,6 +56,7 @@ func (e errInterrupted) Unwrap() error { return context.Canceled }
 func Main(args []string) int {
 	ctx, stop := withSignals(context.Background())
 	defer stop()
+	ctx = withLifeline(ctx)
 	program, err := os.Executable()
 	if err != nil {
 		program = os.Args[0]
@@ -82,6 +87,26 @@ func withSignals(parent context.Context) (context.Context, func()) {
 		}
 	}()
 	return ctx, func() { signal.Stop(signals); cancel(nil) }
+}
+
+// withLifeline cancels the context when the node part of the action is gone, which holds the other end of a pipe. Only idp
+// itself is to see the variable and the pipe, not what it starts.
+func withLifeline(parent context.Context) context.Context {
+	fd, err := strconv.Atoi(os.Getenv("IDP_LIFELINE"))
+	if err != nil {
+		return parent
+	}
+	_ = os.Unsetenv("IDP_LIFELINE")
+	file := lifeline(fd)
+	if file == nil {
+		return parent
+	}
+	ctx, cancel := context.WithCancelCause(parent)
+	go func() {
+		_, _ = file.Read(make([]byte, 1))
+		cancel(errAlone)
+	}()
+	return ctx
 }
 
 // Run runs one command and gives its exit code.

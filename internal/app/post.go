@@ -119,21 +119,21 @@ func tidy(ctx context.Context, w World, r *runner.Runner) (done []string, back d
 	deps := deploy.Deps{Now: w.Now}
 	if r.State(stateFinished) == "" {
 		if back, err = deploy.Recover(ctx, in, deps, r.State(stateBefore)); err != nil {
-			return nil, back, fmt.Errorf("what was live before cannot be put back: %w", err)
+			err = fmt.Errorf("what was live before cannot be put back: %w", err)
 		}
 		if back.Summary != "" {
 			done = append(done, back.Summary)
 		}
 	}
 	if r.State(stateStop) != "true" {
-		return done, back, nil
+		return done, back, err
 	}
-	stopped, err := deploy.Stop(ctx, in, deps)
+	stopped, stopErr := deploy.Stop(ctx, in, deps)
 	for _, name := range stopped {
 		done = append(done, "stopped "+name)
 	}
-	if err != nil {
-		err = fmt.Errorf("what the step started cannot be stopped: %w", err)
+	if stopErr != nil {
+		err = errors.Join(err, fmt.Errorf("what the step started cannot be stopped: %w", stopErr))
 	}
 	return done, back, err
 }

@@ -4,6 +4,9 @@ package app_test
 
 import (
 	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -164,5 +167,34 @@ func (m *machine) wantProcessesOf(releases int) {
 	}
 	if supervisors != releases {
 		m.t.Errorf("%d releases run, want %d", supervisors, releases)
+	}
+}
+
+// A runner may kill the node part of an action and leave the program: it must not go on delivering alone.
+func TestProgramEndsWithItsNodePart(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	shim, err := os.ReadFile(filepath.Join("..", "shim", "idp.js"))
+	check(t, err)
+	m.write("dist", map[string]string{"idp.js": string(shim), "path.js": "require('./idp.js').main('path');\n"})
+	check(t, os.Symlink(program, m.path("dist", "idp-linux-"+runtime.GOARCH)))
+	_, inside := hangingSmoke(m)
+	m.inRun()
+	for name, value := range map[string]string{"SERVICE": "svc", "TARGET": "local", "OUT": "out"} {
+		m.setenv("INPUT_"+name, value)
+	}
+	r := &run{m: m, cmd: exec.Command("node", m.path("dist", "path.js")), ended: make(chan struct{})}
+	r.cmd.Dir, r.cmd.Env, r.cmd.Stdout, r.cmd.Stderr = m.dir, m.env, r, r
+	check(t, r.cmd.Start())
+	go func() { defer close(r.ended); _ = r.cmd.Wait() }() // ends only when the program has closed its output, too
+	inside(r)
+	check(t, r.cmd.Process.Kill())
+	text := r.end(promptly, -1)
+	if !strings.Contains(text, "interrupted (the runner ended the step)") {
+		t.Errorf("said\n%s", text)
+	}
+	m.wantProcesses(0)
+	if rec := m.record(); rec.Outcome != record.Error {
+		t.Errorf("outcome %s of %v", rec.Outcome, outcomes(rec))
 	}
 }

@@ -49,22 +49,31 @@ function runnable(file) {
   }
 }
 
-// run runs the program with this process's environment and streams, and ends as it ended.
+// run runs the program with this process's environment and streams, and ends as it ended. The program reads the end of a
+// pipe, so that it does not go on alone when this process is killed. Windows has no way to hand over one.
 function run(file, args) {
+  const stdio = ['inherit', 'inherit', 'inherit'];
+  const env = { ...process.env };
+  if (process.platform !== 'win32') {
+    env.IDP_LIFELINE = String(stdio.push('pipe') - 1);
+  }
   let child;
+  // Before the program is started: a signal in between would end this process alone. Windows sends Ctrl+C to the program
+  // itself, and kill would end it without a chance to clean up.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.on(signal, () => process.platform === 'win32' || child?.kill(signal));
+  }
   try {
     runnable(file);
-    child = spawn(file, args, { stdio: 'inherit' });
+    child = spawn(file, args, { stdio, env });
   } catch (err) {
     fail(`${file} cannot be run: ${err.message}`);
     return;
   }
   child.on('error', (err) => fail(`${file} cannot be run: ${err.message}`));
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-    // Windows sends Ctrl+C to the program itself, and kill would end it without a chance to clean up.
-    process.on(signal, () => process.platform === 'win32' || child.kill(signal));
-  }
+  child.stdio[3]?.on('error', () => {}); // it carries nothing
   child.on('exit', (code, signal) => {
+    child.stdio[3]?.destroy();
     process.exitCode = signal ? 128 + os.constants.signals[signal] : code;
   });
 }

@@ -116,7 +116,7 @@ func TestExitCodes(t *testing.T) {
 func TestSignalsReachTheProgramWhichDecides(t *testing.T) {
 	t.Parallel()
 	for name, signal := range map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP} {
-		dir := tree(t, "#!/bin/sh\ntrap 'echo cleaned up after "+name+"; exit 7' "+name+"\necho ready\nwhile :; do sleep 0.05; done\n")
+		dir := tree(t, "#!/bin/sh\ntrap 'echo cleaned up after "+name+"; exit 7' "+name+"\necho ready\nfor i in $(seq 1200); do sleep 0.05; done\n")
 		cmd := exec.Command("node", filepath.Join(dir, "deploy.js"))
 		pipe, err := cmd.StdoutPipe()
 		if err != nil {
@@ -142,6 +142,31 @@ func TestSignalsReachTheProgramWhichDecides(t *testing.T) {
 			t.Errorf("%s: exit code %d, then %q", name, code, rest)
 		}
 	}
+}
+
+// A runner that has lost its patience kills the shim alone.
+func TestTheProgramLearnsOfTheShimsEnd(t *testing.T) {
+	t.Parallel()
+	dir := tree(t, "#!/bin/sh\necho ready\nread -r nothing <&$IDP_LIFELINE\necho alone\n")
+	cmd := exec.Command("node", filepath.Join(dir, "deploy.js"))
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	out := bufio.NewReader(pipe)
+	if line, err := out.ReadString('\n'); line != "ready\n" {
+		t.Fatalf("first line %q, %v", line, err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if rest, err := io.ReadAll(out); string(rest) != "alone\n" {
+		t.Errorf("then %q, %v", rest, err)
+	}
+	_ = cmd.Wait()
 }
 
 func TestLostExecutableBitIsSetAgain(t *testing.T) {
