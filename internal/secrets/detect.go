@@ -21,8 +21,8 @@ const (
 
 // scanChange finds what a change brought in. A gap is noted; the error is one after which git cannot be asked any more.
 func (s *scan) scanChange(ctx context.Context, git *objects, c change) error {
-	if len(c.parents) == 1 && c.parents[0] == c.blob && !c.newPath {
-		return nil // only its mode changed
+	if c.same() {
+		return nil
 	}
 	content, size, err := s.read(git, c)
 	switch {
@@ -45,7 +45,7 @@ func (s *scan) scanChange(ctx context.Context, git *objects, c change) error {
 	if err != nil || parents == nil {
 		return err
 	}
-	return s.scanText(ctx, c, newDocument(text), parents)
+	return s.scanText(ctx, c, text, parents)
 }
 
 func (s *scan) read(git *objects, c change) ([]byte, int64, error) {
@@ -64,13 +64,13 @@ func (s *scan) nameOnly(ctx context.Context, c change, text bool, size int64) er
 	s.mu.Lock()
 	s.binaries[c.path] = true
 	s.mu.Unlock()
-	return s.scanText(ctx, c, newDocument(nil), []document{})
+	return s.scanText(ctx, c, nil, [][]byte{})
 }
 
 // parents reads what was there before; nil where it cannot be read, which is a gap. What was binary or too large then holds
 // no line that could be compared, so all lines count as added.
-func (s *scan) parents(git *objects, c change) ([]document, error) {
-	docs := []document{}
+func (s *scan) parents(git *objects, c change) ([][]byte, error) {
+	texts := [][]byte{}
 	for _, id := range c.parents {
 		content, size, err := git.blob(id)
 		if errors.Is(err, errMissing) {
@@ -81,37 +81,56 @@ func (s *scan) parents(git *objects, c change) ([]document, error) {
 			return nil, err
 		}
 		if text, ok := asText(content); ok && size <= MaxFileSize {
-			docs = append(docs, newDocument(text))
+			texts = append(texts, text)
 		}
 	}
-	return docs, nil
+	return texts, nil
 }
 
-// scanText scans the added lines of a text, and at least the name of the file.
-func (s *scan) scanText(ctx context.Context, c change, now document, parents []document) error {
-	added := addedLines(now, parents)
-	pieces := piecesOf(now, added)
+// scanText scans the added lines of a text, and at least the name of the file. Nearly all of them end at the sieve.
+func (s *scan) scanText(ctx context.Context, c change, text []byte, parents [][]byte) error {
+	file := c.file
+	if file == nil {
+		file = s.rules.about(c.path)
+	}
+	filter := s.sieves.Get().(*sieve)
+	defer s.sieves.Put(filter)
+	now := compare(text, parents)
+	pieces := piecesOf(now.document, now.added)
 	if len(pieces) == 0 && c.newPath {
 		pieces = []piece{{}}
 	}
-	for _, p := range pieces {
-		raw := now.span(p.from, p.to)
-		s.bytes.Add(int64(len(raw)))
-		found, err := s.detect(ctx, c, string(raw), p.from+1)
-		if err != nil {
-			return err
-		}
-		for _, f := range found {
-			if s.counts(f, c, now, p, added, parents) {
-				s.add(c, f)
+	for _, whole := range pieces {
+		s.bytes.Add(int64(len(now.span(whole.from, whole.to))))
+		for _, p := range withRuns(whole, now.added) {
+			raw := now.span(p.from, p.to)
+			v := verdict{all: true}
+			if !file.named {
+				if v = filter.look(ctx, raw, file.applies); v.nothing() {
+					continue
+				}
 			}
+			found, err := s.detect(ctx, c, filter.detector(v, s.rules.Detector), string(raw), p.from+1)
+			if err != nil {
+				return err
+			}
+			for _, f := range found {
+				if s.counts(f, c, now, p, parents) {
+					f.StartLine, f.EndLine = f.StartLine+now.skipped, f.EndLine+now.skipped
+					s.add(c, f)
+				}
+			}
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 	}
 	return nil
 }
 
 // detect runs the rules. A rule that crashes must not take the process down, nor go unseen.
-func (s *scan) detect(ctx context.Context, c change, raw string, line int) (found []report.Finding, err error) {
+
+func (s *scan) detect(ctx context.Context, c change, d *detect.Detector, raw string, line int) (found []report.Finding, err error) {
 	defer func() {
 		if recover() != nil { // its text could quote what was scanned
 			err = fmt.Errorf("the rules crashed on blob %.12s", c.blob)
@@ -122,16 +141,17 @@ func (s *scan) detect(ctx context.Context, c change, raw string, line int) (foun
 	if c.commit != nil {
 		f.CommitSHA = c.commit.id
 	}
-	found = s.rules.DetectContext(ctx, f)
+	found = d.DetectContext(ctx, f)
 	if ctx.Err() != nil { // it then gives what it has so far
 		return nil, context.Cause(ctx)
 	}
 	return found, nil
 }
 
-// counts tells whether the change brought the finding in: a line of the secret was added, and is not one that only moved.
-// A finding about the file's name counts where the name is new.
-func (s *scan) counts(f report.Finding, c change, now document, p piece, added []bool, parents []document) bool {
+// counts tells whether the change brought the finding in: a line of the secret was added and, unless the whole history is
+// looked at, where the oldest commit is the one that counts, it is not one that only moved. A finding about the file's name
+// counts where the name is new.
+func (s *scan) counts(f report.Finding, c change, now compared, p piece, parents [][]byte) bool {
 	if byName(f) {
 		return c.newPath
 	}
@@ -144,17 +164,18 @@ func (s *scan) counts(f report.Finding, c change, now document, p piece, added [
 	}
 	fresh := false
 	for i := from; i < to; i++ {
-		fresh = fresh || added[i]
+		fresh = fresh || now.added[i]
 	}
-	return fresh && !moved(now, from, to, parents)
+	return fresh && !(s.partial && moved(now.document, from, to, parents))
 }
 
 // byName is a finding of a rule that looks at the name of a file only.
 func byName(f report.Finding) bool { return f.Secret == "" }
 
 // moved tells whether one of the parents has all these lines already, indented in whatever way.
-func moved(now document, from, to int, parents []document) bool {
-	for _, p := range parents {
+func moved(now document, from, to int, parents [][]byte) bool {
+	for _, text := range parents {
+		p := newDocument(text)
 		missing := map[string]bool{}
 		for i := from; i < to; i++ {
 			missing[string(bytes.TrimSpace(now.line(i)))] = true
@@ -191,6 +212,22 @@ func piecesOf(d document, added []bool) []piece {
 		pieces = append(pieces, cut(d, r)...)
 	}
 	return pieces
+}
+
+// withRuns gives the piece and, where only some of its lines were added, those without their context too: a rule may match
+// across the border in a way that hides what it matches in them alone, which is what gitleaks looks at.
+func withRuns(p piece, added []bool) []piece {
+	all := []piece{p}
+	for i := p.from; i < p.to; i++ {
+		from := i
+		for i < p.to && added[i] {
+			i++
+		}
+		if i > from && (piece{from, i}) != p {
+			all = append(all, piece{from, i})
+		}
+	}
+	return all
 }
 
 // cut divides a run at line ends into pieces of about pieceSize; a longer line stays whole.

@@ -209,7 +209,7 @@ func (s *scan) redact(text string) string {
 	for _, value := range slices.SortedFunc(maps.Keys(s.secrets), longestFirst) {
 		text = strings.ReplaceAll(text, value, redacted)
 	}
-	found, err := s.detect(context.Background(), change{}, text, 1)
+	found, err := s.detect(context.Background(), change{}, s.rules.Detector, text, 1)
 	if err != nil {
 		return redacted
 	}

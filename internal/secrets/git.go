@@ -80,7 +80,30 @@ func (s *stream) reason(broken error) error {
 type objects struct {
 	*stream
 	requests *os.File
+	asked    []request
+	change   int // the number of the change that is worked on, in what was asked for
+	kept     map[string][]byte
+	order    []string // of kept, the oldest first
+	size     int      // of kept
 }
+
+// request is a blob that was asked for.
+type request struct {
+	id      string
+	change  int
+	old     bool
+	content []byte // kept from earlier, so git was not asked; nil otherwise
+}
+
+const (
+	// keptSize bounds what a worker keeps, in bytes: old versions, which older changes made.
+	keptSize = 32 << 20
+	// keptBlob is the size of the largest that is kept.
+	keptBlob = 4 << 20
+	// maxRequests is how many bytes of requests git may have to read while nobody reads its answers: what fits into the
+	// smallest of all pipes (4 KiB on Windows), or both would wait for each other.
+	maxRequests = 3500
+)
 
 // errMissing is a blob that git does not have.
 var errMissing = errors.New("missing")
@@ -94,7 +117,46 @@ func openObjects(ctx context.Context, root string) (*objects, error) {
 	if err != nil {
 		return nil, errors.Join(err, r.Close(), w.Close())
 	}
-	return &objects{stream: s, requests: w}, nil
+	return &objects{stream: s, requests: w, kept: map[string][]byte{}}, nil
+}
+
+// ask requests the blobs of the first n changes, so that git reads ahead. They are then to be read in this order, with
+// leaveRest after each change.
+func (o *objects) ask(changes []change) (n int, err error) {
+	var lines []byte
+	o.asked, o.change = o.asked[:0], 0
+	for i, c := range changes {
+		wanted := c.blobs()
+		if size := len(lines) + len(wanted)*(len(c.blob)+1); size > maxRequests {
+			break
+		}
+		for j, id := range wanted {
+			r := request{id: id, change: i, old: j > 0, content: o.kept[id]}
+			if r.content == nil {
+				lines = append(append(lines, id...), '\n')
+			}
+			o.asked = append(o.asked, r)
+		}
+		n = i + 1
+	}
+	if n == 0 { // a merge of very many branches; blob asks for one after the other
+		return 1, nil
+	}
+	if _, err := o.requests.Write(lines); err != nil {
+		return n, o.broken(err)
+	}
+	return n, nil
+}
+
+// leaveRest passes over what was asked for a change and not read, and goes on to the next.
+func (o *objects) leaveRest() error {
+	for len(o.asked) > 0 && o.asked[0].change == o.change {
+		if _, _, err := o.blob(o.asked[0].id); err != nil && !errors.Is(err, errMissing) {
+			return err
+		}
+	}
+	o.change++
+	return nil
 }
 
 // close ends git and gives its verdict.
@@ -105,9 +167,42 @@ func (o *objects) close() error {
 // blob reads a blob: its bytes up to MaxFileSize, only the first ones of a larger one, and its size. It is errMissing where
 // git goes on without it; after any other error this git is of no more use.
 func (o *objects) blob(id string) ([]byte, int64, error) {
-	if _, err := io.WriteString(o.requests, id+"\n"); err != nil {
-		return nil, 0, o.broken(err)
+	if len(o.asked) == 0 {
+		if _, err := io.WriteString(o.requests, id+"\n"); err != nil {
+			return nil, 0, o.broken(err)
+		}
+		return o.answer(id)
 	}
+	r := o.asked[0]
+	if r.id != id {
+		return nil, 0, fmt.Errorf("blob %s was read out of turn", id)
+	}
+	o.asked = o.asked[1:]
+	if r.content != nil {
+		return r.content, int64(len(r.content)), nil
+	}
+	content, size, err := o.answer(id)
+	if err == nil && r.old {
+		o.keep(id, content)
+	}
+	return content, size, err
+}
+
+// keep keeps a version for the older change that made it, and forgets the oldest kept ones for that.
+func (o *objects) keep(id string, content []byte) {
+	if len(content) > keptBlob || len(content) == 0 || o.kept[id] != nil {
+		return
+	}
+	o.kept[id], o.order, o.size = content, append(o.order, id), o.size+len(content)
+	for o.size > keptSize {
+		o.size -= len(o.kept[o.order[0]])
+		delete(o.kept, o.order[0])
+		o.order = o.order[1:]
+	}
+}
+
+// answer reads what git says of a blob.
+func (o *objects) answer(id string) ([]byte, int64, error) {
 	header, err := o.ReadString('\n')
 	if err != nil {
 		return nil, 0, o.broken(err)

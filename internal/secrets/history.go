@@ -29,16 +29,29 @@ type change struct {
 	path    string  // in the repository, with slashes, of any bytes but NUL
 	blob    string  // object; empty for the file in the working tree
 	parents []string
-	newPath bool // nothing was at this path before
+	newPath bool  // nothing was at this path before
+	file    *file // what the rules say of the path; nil where that is not known yet
+}
+
+// same tells that only the file's mode changed.
+func (c change) same() bool { return len(c.parents) == 1 && c.parents[0] == c.blob && !c.newPath }
+
+// blobs names the objects that the change is scanned with, in the order in which they are read.
+func (c change) blobs() []string {
+	switch {
+	case c.same():
+		return nil
+	case c.blob == "":
+		return c.parents
+	}
+	return append([]string{c.blob}, c.parents...)
 }
 
 // commitsOf lists the commits of the change, newest first.
-func commitsOf(ctx context.Context, repo *gitrepo.Repo, history string) ([]string, error) {
-	base := ""
+func commitsOf(ctx context.Context, repo *gitrepo.Repo, history string) (ids []string, base string, err error) {
 	if history != HistoryAll {
-		var err error
 		if base, err = repo.MergeBase(ctx); err != nil {
-			return nil, err
+			return nil, "", err
 		}
 	}
 	args := []string{"rev-list", "--topo-order", repo.Commit}
@@ -47,13 +60,13 @@ func commitsOf(ctx context.Context, repo *gitrepo.Repo, history string) ([]strin
 	}
 	out, err := runGit(ctx, repo.Root, append(args, "--")...)
 	if err != nil {
-		return nil, unreadable(repo, "git cannot list the commits", err)
+		return nil, "", unreadable(repo, "git cannot list the commits", err)
 	}
-	commits := strings.Fields(out)
-	if len(commits) == 0 {
-		return nil, fault.Undeterminedf("git lists no commit up to %.7s", repo.Commit)
+	ids = strings.Fields(out)
+	if len(ids) == 0 {
+		return nil, "", fault.Undeterminedf("git lists no commit up to %.7s", repo.Commit)
 	}
-	return commits, complete(ctx, repo, commits)
+	return ids, base, complete(ctx, repo, ids)
 }
 
 // complete refuses a range that a shallow clone cuts off: what is beyond the cut is not known, not even its number.

@@ -58,6 +58,72 @@ func (d document) line(i int) []byte {
 	return bytes.TrimSuffix(bytes.TrimSuffix(d.span(i, i+1), []byte("\n")), []byte("\r"))
 }
 
+// compared is the part of a text that holds all lines that were added, with some context.
+type compared struct {
+	document
+	added   []bool
+	skipped int // lines before the part
+}
+
+// compare finds the lines of now that are in none of the parents' versions. With one parent, which is nearly always so, the
+// same start and end of both are not looked at line by line.
+func compare(now []byte, parents [][]byte) compared {
+	if len(parents) != 1 {
+		c := compared{document: newDocument(now)}
+		docs := make([]document, len(parents))
+		for i, p := range parents {
+			docs[i] = newDocument(p)
+		}
+		c.added = addedLines(c.document, docs)
+		return c
+	}
+	old := parents[0]
+	start := sameStart(now, old)
+	end := sameEnd(now[start:], old[start:])
+	c := compared{document: newDocument(now[start : len(now)-end]), skipped: bytes.Count(now[:start], []byte("\n"))}
+	c.added = addedLines(c.document, []document{newDocument(old[start : len(old)-end])})
+	return c
+}
+
+// sameStart is the length of the lines that both texts start with, but for the last contextLines.
+func sameStart(a, b []byte) int {
+	n := min(len(a), len(b))
+	at := 0
+	for at+64 <= n && bytes.Equal(a[at:at+64], b[at:at+64]) {
+		at += 64
+	}
+	for at < n && a[at] == b[at] {
+		at++
+	}
+	for range contextLines + 1 { // the first is the end of the last whole line
+		if at = bytes.LastIndexByte(a[:at], '\n'); at < 0 {
+			return 0
+		}
+	}
+	return at + 1
+}
+
+// sameEnd is the length of the lines that both texts end with, but for the first contextLines.
+func sameEnd(a, b []byte) int {
+	n := min(len(a), len(b))
+	same := 0
+	for same+64 <= n && bytes.Equal(a[len(a)-same-64:len(a)-same], b[len(b)-same-64:len(b)-same]) {
+		same += 64
+	}
+	for same < n && a[len(a)-1-same] == b[len(b)-1-same] {
+		same++
+	}
+	at := len(a) - same
+	for range contextLines + 1 {
+		i := bytes.IndexByte(a[at:], '\n')
+		if i < 0 {
+			return 0
+		}
+		at += i + 1
+	}
+	return len(a) - at
+}
+
 // addedLines marks the lines of now that are in none of the parents' versions.
 func addedLines(now document, parents []document) []bool {
 	added := make([]bool, now.lines())

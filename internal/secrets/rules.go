@@ -28,7 +28,8 @@ const (
 // rules is what decides whether a text holds a secret.
 type rules struct {
 	*detect.Detector
-	own bool // from the repository's own file
+	filter *prefilter
+	own    bool // from the repository's own file
 }
 
 // loader holds what gitleaks has once a process: the viper that it reads configurations with, and a counter that is never
@@ -36,7 +37,7 @@ type rules struct {
 // once, and only one that extends the built-in rules at all.
 var loader struct {
 	sync.Mutex
-	loaded   map[string]*detect.Detector
+	loaded   map[string]rules
 	extended bool
 }
 
@@ -45,8 +46,7 @@ func loadRules(root string) (rules, error) {
 	name := filepath.Join(root, configFile)
 	info, err := os.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		d, err := detectorOf("")
-		return rules{Detector: d}, err
+		return rulesOf("")
 	}
 	if err == nil && !info.Mode().IsRegular() {
 		err = errors.New("not a regular file")
@@ -62,27 +62,28 @@ func loadRules(root string) (rules, error) {
 		return rules{}, fault.BadInputf("%s is empty, so no rule would apply", configFile).
 			WithNext("Remove it, or start it with: [extend]", "useDefault = true")
 	}
-	d, err := detectorOf(string(content))
-	return rules{Detector: d, own: true}, err
+	return rulesOf(string(content))
 }
 
-func detectorOf(content string) (d *detect.Detector, err error) {
+func rulesOf(content string) (rules, error) {
 	loader.Lock()
 	defer loader.Unlock()
-	if d := loader.loaded[content]; d != nil {
-		return d, nil
+	if r, ok := loader.loaded[content]; ok {
+		return r, nil
 	}
 	logging.Logger = logging.Logger.Output(io.Discard) // it writes values of secrets at some levels
-	if d, err = build(content); err != nil {
-		return nil, err
+	d, err := build(content)
+	if err != nil {
+		return rules{}, err
 	}
 	d.MaxDecodeDepth = decodeDepth
 	d.IgnoreGitleaksAllow = true // they are counted here instead of being dropped unseen
 	if loader.loaded == nil {
-		loader.loaded = map[string]*detect.Detector{}
+		loader.loaded = map[string]rules{}
 	}
-	loader.loaded[content] = d
-	return d, nil
+	r := rules{Detector: d, filter: newPrefilter(&d.Config), own: content != ""}
+	loader.loaded[content] = r
+	return r, nil
 }
 
 func build(content string) (d *detect.Detector, err error) {
@@ -130,12 +131,25 @@ func translate(content string) (config.Config, error) {
 	return cfg, nil
 }
 
-// allows tells whether an allowlist covers the path whatever the content: such a file is not even read.
-func (r rules) allows(path string) bool {
+// file is what the rules say of a path, whatever the content.
+type file struct {
+	allowed bool   // by an allowlist: it is not even read
+	named   bool   // a rule finds the name itself
+	applies []bool // the rules of the prefilter that look at such a file
+	worker  int    // who reads it
+}
+
+func (r rules) about(path string) *file {
+	f := &file{}
 	for _, a := range r.Config.Allowlists {
 		if a.MatchCondition == config.AllowlistMatchOr && a.PathAllowed(path) {
-			return true
+			f.allowed = true
+			return f
 		}
 	}
-	return false
+	for _, rule := range r.filter.byName {
+		f.named = f.named || rule.Path.MatchString(path)
+	}
+	f.applies = r.filter.applyTo(path)
+	return f
 }

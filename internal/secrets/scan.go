@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"os/exec"
 	"runtime"
@@ -27,7 +28,9 @@ type scan struct {
 	rules    rules
 	progress action.Progress
 	commits  []*commit
-	paths    map[string]bool // seen by the lister; true for those on an allowlist
+	paths    map[string]*file // seen by the lister
+	partial  bool             // there is a history before the commits
+	sieves   sync.Pool
 
 	scanned atomic.Int64 // commits
 	bytes   atomic.Int64
@@ -44,13 +47,15 @@ func newScan(repo *gitrepo.Repo, r rules, progress action.Progress) *scan {
 	if progress == nil {
 		progress = func(string) {}
 	}
-	return &scan{repo: repo, rules: r, progress: progress, paths: map[string]bool{}, hits: map[string]hit{},
+	s := &scan{repo: repo, rules: r, progress: progress, paths: map[string]*file{}, hits: map[string]hit{},
 		secrets: map[string]bool{}, binaries: map[string]bool{}, gaps: map[string]struct{}{}}
+	s.sieves.New = func() any { return r.filter.sieve() }
+	return s
 }
 
 // run scans everything and says what could not be seen; nil means that nothing was missed.
 func (s *scan) run(ctx context.Context, history string) *fault.Error {
-	ids, err := commitsOf(ctx, s.repo, history)
+	ids, base, err := commitsOf(ctx, s.repo, history)
 	switch {
 	case ctx.Err() != nil:
 		return fault.Undeterminedf("stopped before the first commit: %w", context.Cause(ctx))
@@ -62,16 +67,22 @@ func (s *scan) run(ctx context.Context, history string) *fault.Error {
 	for i, id := range ids {
 		s.commits = append(s.commits, &commit{id: id, order: i})
 	}
+	s.partial = base != ""
 	s.progress(finding.Plural(len(ids), "commit"))
 	group, inner := errgroup.WithContext(ctx)
-	changes := make(chan change, 256)
-	group.Go(func() error {
-		defer close(changes)
-		return s.list(inner, changes)
-	})
-	for range runtime.GOMAXPROCS(0) {
-		group.Go(func() error { return s.work(inner, changes) })
+	queues := make([]chan change, runtime.GOMAXPROCS(0))
+	for i := range queues {
+		queues[i] = make(chan change, queueLength)
+		group.Go(func() error { return s.work(inner, queues[i]) })
 	}
+	group.Go(func() error {
+		defer func() {
+			for _, q := range queues {
+				close(q)
+			}
+		}()
+		return s.list(inner, queues)
+	})
 	gap := s.verdict(ctx, group.Wait())
 	if gap != nil {
 		for i, line := range gap.Detail {
@@ -89,20 +100,34 @@ func asFault(err error) *fault.Error {
 	return fault.Undeterminedf("%w", err)
 }
 
-// list hands every change to the workers.
-func (s *scan) list(ctx context.Context, changes chan<- change) error {
+const (
+	// queueLength is how many changes wait for a worker.
+	queueLength = 256
+	// batchLength is how many of them it asks git for at once.
+	batchLength = 40
+)
+
+// list hands every change to a worker. All changes of a file go to the same one, which can then use a version of it twice:
+// as what was there before a change, and as what an older one made.
+func (s *scan) list(ctx context.Context, queues []chan change) error {
 	give := func(c change) error {
-		allowed, known := s.paths[c.path]
+		f, known := s.paths[c.path]
 		if !known {
-			allowed = s.rules.allows(c.path)
-			s.paths[c.path] = allowed
+			f = s.rules.about(c.path)
+			for i, q := range queues {
+				if len(q) < len(queues[f.worker]) {
+					f.worker = i
+				}
+			}
+			s.paths[c.path] = f
 		}
-		if allowed {
+		if f.allowed {
 			s.finish(c.commit)
 			return nil
 		}
+		c.file = f
 		select {
-		case changes <- c:
+		case queues[f.worker] <- c:
 			return nil
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -131,16 +156,48 @@ func (s *scan) work(ctx context.Context, changes <-chan change) error {
 		return err
 	}
 	defer git.requests.Close() // once more after git.close does no harm
-	for c := range changes {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
+	for batch := range batches(changes) {
+		for len(batch) > 0 {
+			n, err := git.ask(batch)
+			if err != nil {
+				return err
+			}
+			for _, c := range batch[:n] {
+				if ctx.Err() != nil {
+					return context.Cause(ctx)
+				}
+				if err := s.scanAndLeave(ctx, git, c); err != nil {
+					return err
+				}
+				s.finish(c.commit)
+			}
+			batch = batch[n:]
 		}
-		if err := s.scanChange(ctx, git, c); err != nil {
-			return err
-		}
-		s.finish(c.commit)
 	}
 	return git.close()
+}
+
+// batches gives what is there, at most batchLength at a time.
+func batches(changes <-chan change) iter.Seq[[]change] {
+	return func(yield func([]change) bool) {
+		batch := make([]change, 0, batchLength)
+		for c := range changes {
+			batch = append(batch[:0], c)
+			for open := true; open && len(batch) < batchLength; {
+				select {
+				case c, ok := <-changes:
+					if open = ok; ok {
+						batch = append(batch, c)
+					}
+				default:
+					open = false
+				}
+			}
+			if !yield(batch) {
+				return
+			}
+		}
+	}
 }
 
 // gap notes what could not be scanned; the scan goes on, so that all gaps are known at its end.
@@ -222,8 +279,8 @@ func (s *scan) coverage() record.Coverage {
 	defer s.mu.Unlock()
 	c := record.Coverage{Unit: "commits", Expected: len(s.commits), Scanned: int(s.scanned.Load()), Bytes: s.bytes.Load()}
 	onList := 0
-	for _, allowed := range s.paths {
-		if allowed {
+	for _, f := range s.paths {
+		if f.allowed {
 			onList++
 		}
 	}
@@ -242,4 +299,11 @@ func (s *scan) coverage() record.Coverage {
 		c.Left = append(c.Left, s.redact(what))
 	}
 	return c
+}
+
+func (s *scan) scanAndLeave(ctx context.Context, git *objects, c change) error {
+	if err := s.scanChange(ctx, git, c); err != nil {
+		return err
+	}
+	return git.leaveRest()
 }

@@ -1,0 +1,385 @@
+package secrets
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math"
+	"regexp/syntax"
+	"slices"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/zricethezav/gitleaks/v8/config"
+	"github.com/zricethezav/gitleaks/v8/detect"
+	"github.com/zricethezav/gitleaks/v8/detect/codec"
+	"github.com/zricethezav/gitleaks/v8/regexp"
+)
+
+// prefilter tells at little cost that gitleaks would find nothing in a text, which is so for nearly all texts. When it does
+// not say so, gitleaks itself decides. It takes the way that gitleaks takes, and is never stricter:
+//
+//   - all keywords of all rules are looked for in one pass;
+//   - around a keyword, the rule's expression is held against the text as a [shape], which is what every match has to look
+//     like; where it fits, the expression itself runs over just that part of the text;
+//   - of a match, entropy and those allowlists are applied that need no more than the match;
+//   - the same is done with what is left when encoded values are decoded.
+type prefilter struct {
+	config  *config.Config
+	words   *automaton // nil: nothing can be told
+	rules   []config.Rule
+	always  []int // rules that need no keyword
+	uses    [][]use
+	length  []int         // of the words
+	byName  []config.Rule // those that look at the name only
+	paths   []int         // rules that do not apply to every path
+	shared  sync.Map      // what applyTo gave, by the bits of paths
+	subsets sync.Map      // detectors, by their rules
+}
+
+// use is a rule that a word belongs to; landmark is nil where the word may be anywhere in the text.
+type use struct {
+	rule int
+	*landmark
+}
+
+func newPrefilter(c *config.Config) *prefilter {
+	p := &prefilter{config: c}
+	ids := map[string]int{}
+	var words []string
+	for _, id := range slices.Sorted(keys(c.Rules)) {
+		r := c.Rules[id]
+		if r.SkipReport {
+			continue
+		}
+		if r.Regex == nil {
+			p.byName = append(p.byName, r)
+			continue
+		}
+		n := len(p.rules)
+		p.rules = append(p.rules, r)
+		if r.Path != nil || slices.ContainsFunc(r.Allowlists, func(a *config.Allowlist) bool { return len(a.Paths) > 0 }) {
+			p.paths = append(p.paths, n)
+		}
+		own := lower(r.Keywords)
+		if own == nil {
+			p.always = append(p.always, n)
+			continue
+		}
+		for _, w := range own {
+			if _, ok := ids[w]; !ok {
+				ids[w] = len(words)
+				words = append(words, w)
+				p.uses = append(p.uses, nil)
+				p.length = append(p.length, len(w))
+			}
+		}
+		landmarks := landmarksIn(r.Regex, own)
+		for i := range landmarks {
+			id := ids[landmarks[i].word]
+			p.uses[id] = append(p.uses[id], use{n, &landmarks[i]})
+		}
+		if landmarks == nil {
+			for _, w := range own {
+				p.uses[ids[w]] = append(p.uses[ids[w]], use{rule: n})
+			}
+		}
+	}
+	p.words = newAutomaton(words)
+	return p
+}
+
+func keys(m map[string]config.Rule) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// lower gives the keywords in lower case, the longest first; nil where there are none, or one that is not of ASCII.
+func lower(keywords []string) []string {
+	var words []string
+	for _, k := range keywords {
+		k = strings.ToLower(k)
+		if k == "" || strings.ContainsFunc(k, func(r rune) bool { return r >= utf8.RuneSelf }) {
+			return nil
+		}
+		words = append(words, k)
+	}
+	slices.SortStableFunc(words, func(a, b string) int { return len(b) - len(a) })
+	return slices.Compact(words)
+}
+
+func landmarksIn(re *regexp.Regexp, words []string) []landmark {
+	tree, err := syntax.Parse(re.String(), syntax.Perl)
+	if err != nil {
+		return nil
+	}
+	return landmarksOf(shapeOf(tree), words)
+}
+
+// applyTo tells which rules apply to a path.
+func (p *prefilter) applyTo(path string) []bool {
+	key := make([]byte, len(p.paths))
+	for i, n := range p.paths {
+		r := &p.rules[n]
+		if r.Path != nil && !r.Path.MatchString(path) {
+			key[i] = 1
+		}
+		for _, a := range r.Allowlists {
+			if a.MatchCondition == config.AllowlistMatchOr && a.PathAllowed(path) {
+				key[i] = 1
+			}
+		}
+	}
+	if known, ok := p.shared.Load(string(key)); ok {
+		return known.([]bool)
+	}
+	applies := make([]bool, len(p.rules))
+	for n := range applies {
+		applies[n] = true
+	}
+	for i, n := range p.paths {
+		applies[n] = key[i] == 0
+	}
+	p.shared.Store(string(key), applies)
+	return applies
+}
+
+// detector is gitleaks with the rules of a verdict. What the others would look at is known to give nothing.
+func (p *prefilter) detector(v verdict, full *detect.Detector) *detect.Detector {
+	if v.all {
+		return full
+	}
+	slices.Sort(v.rules)
+	key := fmt.Sprint(v.decode, v.rules)
+	if known, ok := p.subsets.Load(key); ok {
+		return known.(*detect.Detector)
+	}
+	subset := *p.config
+	subset.Rules, subset.Keywords = map[string]config.Rule{}, map[string]struct{}{}
+	for _, n := range v.rules {
+		r := p.rules[n]
+		subset.Rules[r.RuleID] = r
+		for _, k := range r.Keywords {
+			subset.Keywords[strings.ToLower(k)] = struct{}{}
+		}
+		if len(r.RequiredRules) > 0 { // rules that look for others near them
+			return full
+		}
+	}
+	d := detect.NewDetector(subset)
+	d.IgnoreGitleaksAllow = full.IgnoreGitleaksAllow
+	if v.decode {
+		d.MaxDecodeDepth = full.MaxDecodeDepth
+	}
+	known, _ := p.subsets.LoadOrStore(key, d)
+	return known.(*detect.Detector)
+}
+
+// view is what a rule has to look at in one text.
+type view struct {
+	whole bool
+	parts []span // in no order
+}
+
+// sieve is a prefilter with the memory of one worker.
+type sieve struct {
+	*prefilter
+	views   []view
+	touched []int
+}
+
+func (p *prefilter) sieve() *sieve { return &sieve{prefilter: p, views: make([]view, len(p.rules))} }
+
+// verdict is what of gitleaks has to look at a text; nothing, if it is zero.
+type verdict struct {
+	all    bool  // every rule
+	rules  []int // of the prefilter
+	decode bool  // something may be decoded
+}
+
+func (v verdict) nothing() bool { return !v.all && len(v.rules) == 0 }
+
+// look tells what gitleaks may find in the text of a file whose name says nothing about the file. applies leaves rules out;
+// nil leaves out none.
+func (s *sieve) look(ctx context.Context, text []byte, applies []bool) (v verdict) {
+	if s.words == nil || hasOddCase(text) {
+		return verdict{all: true}
+	}
+	v.rules = s.mayMatch(text, applies, nil)
+	v.decode = mayDecode(text)
+	decoder, decoded := codec.NewDecoder(), v.decode
+	for depth := 0; decoded && depth < decodeDepth && ctx.Err() == nil; depth++ {
+		if text, decoded = decode(decoder, text); !decoded {
+			break
+		}
+		if hasOddCase(text) {
+			return verdict{all: true}
+		}
+		v.rules = s.mayMatch(text, applies, v.rules)
+	}
+	return v
+}
+
+// decode is one pass of gitleaks' decoder. It is given only the lines that it may change, as nearly all encodings end with
+// the line.
+func decode(d *codec.Decoder, text []byte) (decoded []byte, changed bool) {
+	if hasCodePoint(text) { // these may go on in the next line
+		out, segments := d.Decode(string(text), nil)
+		return []byte(out), len(segments) > 0
+	}
+	for line := range bytes.Lines(text) {
+		if mayDecode(line) {
+			out, segments := d.Decode(string(line), nil)
+			decoded, changed = append(decoded, out...), changed || len(segments) > 0
+		} else {
+			decoded = append(decoded, line...)
+		}
+	}
+	return decoded, changed
+}
+
+// hasOddCase looks for the [oddCases].
+func hasOddCase(text []byte) bool {
+	for _, r := range oddBytes {
+		if bytes.Contains(text, r) {
+			return true
+		}
+	}
+	return false
+}
+
+var oddBytes = func() (all [][]byte) {
+	for _, r := range oddCases {
+		all = append(all, utf8.AppendRune(nil, r))
+	}
+	return all
+}()
+
+// mayMatch adds to found the rules that match the text in a way that they do not let pass.
+func (s *sieve) mayMatch(text []byte, applies []bool, found []int) []int {
+	for _, n := range s.touched {
+		s.views[n] = view{parts: s.views[n].parts[:0]}
+	}
+	s.touched = s.touched[:0]
+	for _, n := range s.always {
+		s.touch(n).whole = true
+	}
+	s.words.find(text, func(word uint16, end int) {
+		for _, u := range s.uses[word] {
+			switch {
+			case (applies != nil && !applies[u.rule]) || s.views[u.rule].whole:
+			case u.landmark == nil:
+				s.touch(u.rule).whole = true
+			default:
+				if from, to, ok := u.around(text, end-s.length[word], end); ok {
+					v := s.touch(u.rule)
+					v.parts = append(v.parts, span{from, to})
+				}
+			}
+		}
+	})
+	for _, n := range s.touched {
+		if (applies == nil || applies[n]) && !slices.Contains(found, n) && s.ruleMayFind(&s.rules[n], text, s.views[n]) {
+			found = append(found, n)
+		}
+	}
+	return found
+}
+
+func (s *sieve) touch(n int) *view {
+	v := &s.views[n]
+	if !v.whole && len(v.parts) == 0 {
+		s.touched = append(s.touched, n)
+	}
+	return v
+}
+
+// margin is more than one character, so that what an expression sees beside a match is what is there.
+const margin = 8
+
+func (s *sieve) ruleMayFind(r *config.Rule, text []byte, v view) bool {
+	if v.whole {
+		return s.anyCounts(r, text, r.Regex.FindAllIndex(text, -1))
+	}
+	slices.SortFunc(v.parts, func(a, b span) int { return a.from - b.from })
+	for i := 0; i < len(v.parts); {
+		from, to := max(v.parts[i].from-margin, 0), min(v.parts[i].to+margin, len(text))
+		for i++; i < len(v.parts) && v.parts[i].from-margin <= to; i++ {
+			to = max(to, min(v.parts[i].to+margin, len(text)))
+		}
+		part := text[from:to]
+		found := r.Regex.FindAllIndex(part, -1)
+		if n := len(found); n > 0 && found[n-1][1] == len(part) && to < len(text) {
+			// It may be the cut that made it match.
+			return s.anyCounts(r, text, r.Regex.FindAllIndex(text, -1))
+		}
+		if s.anyCounts(r, part, found) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *sieve) anyCounts(r *config.Rule, text []byte, matches [][]int) bool {
+	for _, m := range matches {
+		if s.counts(r, strings.Trim(string(text[m[0]:m[1]]), "\n")) {
+			return true
+		}
+	}
+	return false
+}
+
+// counts takes the secret out of a match as gitleaks does.
+func (s *sieve) counts(r *config.Rule, match string) bool {
+	secret := match
+	if groups := r.Regex.FindStringSubmatch(match); r.SecretGroup > 0 && len(groups) > r.SecretGroup {
+		secret = groups[r.SecretGroup]
+	} else if r.SecretGroup == 0 && len(groups) > 1 {
+		for _, g := range groups[1:] {
+			if g != "" {
+				secret = g
+				break
+			}
+		}
+	}
+	if r.Entropy != 0 && entropy(secret) < r.Entropy-1e-9 { // the sum depends on its order
+		return false
+	}
+	return !letPass(s.config.Allowlists, match, secret) && !letPass(r.Allowlists, match, secret)
+}
+
+// letPass applies the allowlists that need no more than the match; the others let nothing pass.
+func letPass(lists []*config.Allowlist, match, secret string) bool {
+	for _, a := range lists {
+		if a.MatchCondition != config.AllowlistMatchOr {
+			continue
+		}
+		if stop, _ := a.ContainsStopWord(secret); stop {
+			return true
+		}
+		if (a.RegexTarget == "match" && a.RegexAllowed(match)) || (a.RegexTarget != "match" && a.RegexTarget != "line" && a.RegexAllowed(secret)) {
+			return true
+		}
+	}
+	return false
+}
+
+// entropy is Shannon's, in bits a character, as gitleaks computes it.
+func entropy(text string) float64 {
+	counts := map[rune]int{}
+	for _, r := range text {
+		counts[r]++
+	}
+	sum := 0.0
+	for _, n := range counts {
+		share := float64(n) / float64(len(text))
+		sum -= share * math.Log2(share)
+	}
+	return sum
+}
