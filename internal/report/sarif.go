@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"io"
 	"net/url"
+	"slices"
+	"strings"
 	"strings"
 
 	"github.com/org/idp/internal/finding"
@@ -115,13 +117,30 @@ type sarifRegion struct {
 // Format implements Formatter.
 func (SARIF) Format(w io.Writer, r Report) error {
 	log := sarifLog{Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0", Runs: []sarifRun{}}
-	for _, stage := range r.Scans {
+	for _, stage := range append(slices.Clone(r.Scans), others(r)...) {
 		log.Runs = append(log.Runs, runOf(r.Record, stage, r.Findings))
 	}
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
 	return enc.Encode(log)
+}
+
+// others are the scanners whose findings a stage took over besides those of its own tool, as stages of their own.
+func others(r Report) []record.Stage {
+	var list []record.Stage
+	known := map[string]bool{}
+	for _, s := range r.Scans {
+		known[s.Tool.Name] = true
+	}
+	for _, f := range r.Findings {
+		if len(r.Scans) > 0 && !known[f.Scanner] {
+			known[f.Scanner] = true
+			list = append(list, record.Stage{Name: f.Scanner, Tool: &record.Tool{Name: f.Scanner}, Outcome: record.Worst(r.Scans)})
+		}
+	}
+	slices.SortFunc(list, func(a, b record.Stage) int { return strings.Compare(a.Name, b.Name) })
+	return list
 }
 
 func runOf(rec *record.Record, stage record.Stage, all []finding.Finding) sarifRun {

@@ -98,7 +98,7 @@ func (r *reader) add(of run, res result) error {
 		return fmt.Errorf("%s: %w", id, err)
 	}
 	f := finding.Finding{Scanner: of.Tool.Driver.Name, Rule: id, Title: titleOf(res, about), Help: helpOf(about), HelpURI: about.HelpURI,
-		Severity: severity, Confidence: confidences[about.Properties.Precision], CWE: weaknesses(res, about)}
+		Severity: severity, Confidence: confidenceOf(about), CWE: weaknesses(res, about)}
 	inside, err := r.place(&f, of, res)
 	if err != nil {
 		return err
@@ -187,6 +187,16 @@ func (p properties) score() (score float64, set bool, err error) {
 	return score, true, nil
 }
 
+// confidenceOf takes Semgrep's tag before the precision, which it always calls very high.
+func confidenceOf(about *rule) string {
+	for _, tag := range about.Properties.Tags {
+		if word, ok := strings.CutSuffix(tag, " CONFIDENCE"); ok && confidences[strings.ToLower(word)] != "" {
+			return confidences[strings.ToLower(word)]
+		}
+	}
+	return confidences[about.Properties.Precision]
+}
+
 // confidences by GitHub's property "precision".
 var confidences = map[string]string{"very-high": "high", "high": "high", "medium": "medium", "low": "low"}
 
@@ -209,6 +219,10 @@ func titleOf(res result, about *rule) string {
 		}
 		return s
 	})
+	// Trivy writes a form of several lines, of which the first alone says little.
+	if short := firstLine(about.Short.Text, 200); short != "" && strings.Contains(strings.TrimSpace(text), "\n") {
+		text = short + ": " + firstLine(text, 100)
+	}
 	if text = firstLine(link.ReplaceAllString(text, "$1"), 300); text == "" {
 		return "Found by rule " + res.RuleID
 	}
