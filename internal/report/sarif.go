@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"strings"
 
 	"github.com/org/idp/internal/finding"
 	"github.com/org/idp/internal/record"
