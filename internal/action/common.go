@@ -44,6 +44,12 @@ func Import(s *Set, target *[]string) {
 		Usage: "SARIF 2.1.0 files of other scanners, whose findings go through the same gate. A pattern that matches no file is an error."})
 }
 
+// Platform declares what the service is built for.
+func Platform(s *Set, target *string) {
+	s.String(target, Input{Name: "platform", Example: "linux/arm64",
+		Usage: "Platform of the image, as OS/ARCH, and so of the code that is compiled and scanned. Default: linux on the architecture of this machine, or this machine itself for the local target."})
+}
+
 // Registry declares where images are.
 func Registry(s *Set, target *string) {
 	s.String(target, Input{Name: "registry", Example: "ghcr.io/acme/checkout",

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/org/idp/internal/oci"
 	"github.com/org/idp/internal/policy"
 	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/service"
 	"github.com/org/idp/internal/sign"
 	"github.com/org/idp/internal/verify"
 )
@@ -27,9 +29,7 @@ func (w *buildWork) stage(ctx context.Context, d *delivery) (result, error) {
 	in.Dir, in.Out, in.Service, in.Main, in.Port = d.dir(), d.opts.Out, d.svc.Name, d.svc.Main, d.svc.Port
 	in.Repository, in.Source, in.Path = d.rec.Source.Repository, d.repo.Origin, d.repo.Path
 	in.Commit, in.Time, in.Ref, in.Dirty = d.repo.Commit, d.repo.Time, d.rec.Source.Ref, d.rec.Source.Dirty
-	if in.Platform == "" && d.local.allowed {
-		in.Platform = runtime.GOOS + "/" + runtime.GOARCH
-	}
+	in.Platform = d.platform(in.Platform)
 	out, err := build.Run(ctx, in, build.Deps{Environ: d.world.Environ, Uncommitted: d.repo.Uncommitted, Progress: d.progress(w.name())})
 	if err == nil {
 		d.setArtifact(record.Artifact{Digest: out.Evidence.Digest})
@@ -37,6 +37,18 @@ func (w *buildWork) stage(ctx context.Context, d *delivery) (result, error) {
 		d.wrote(w.name(), d.out(build.SBOMFile), "its modules, as a CycloneDX SBOM")
 	}
 	return resultOf(out, err)
+}
+
+// platform is what the service is compiled for: the input, for the local target this machine, else linux. It is empty in a
+// folder that is no service, of which nothing is built.
+func (d *delivery) platform(input string) string {
+	switch {
+	case input != "" || !record.Exists(filepath.Join(d.dir(), service.File)):
+		return input
+	case d.local.allowed:
+		return runtime.GOOS + "/" + runtime.GOARCH
+	}
+	return "linux/" + runtime.GOARCH
 }
 
 type signWork struct{ in sign.Inputs }

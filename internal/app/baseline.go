@@ -116,7 +116,7 @@ func (d *delivery) everything(ctx context.Context, imports []string) (found []fi
 	gates := d.rules
 	if gates.SAST.NewOnly != nil && *gates.SAST.NewOnly {
 		d.board.Start(record.StageSAST)
-		out, err := sast.Run(ctx, sast.Inputs{Import: imports, Dir: d.dir(), Root: d.root(), Commit: d.rec.Source.Commit, Triage: desk(gates.SAST.Suppressions)},
+		out, err := sast.Run(ctx, sast.Inputs{Import: imports, Dir: d.dir(), Root: d.root(), Commit: d.rec.Source.Commit, Platform: d.platform(""), Triage: desk(gates.SAST.Suppressions)},
 			sast.Deps{Progress: d.progress(record.StageSAST)})
 		if err != nil && fault.KindOf(err) != fault.Skipped {
 			return nil, nil, nil, err

@@ -25,6 +25,7 @@ func (w *sastWork) reports() action.Reports { return w.in.Reports }
 func (w *sastWork) stage(ctx context.Context, d *delivery) (result, error) {
 	in := w.in
 	in.Dir, in.Root, in.Commit, in.RequireImport = d.dir(), d.root(), d.rec.Source.Commit, d.rules.SAST.NeedsImport()
+	in.Platform = d.platform(in.Platform)
 	progress := d.progress(w.name())
 	desk, from, err := d.desk(ctx, w.name(), d.rules.SAST, in.Reports)
 	if err != nil {
@@ -34,7 +35,7 @@ func (w *sastWork) stage(ctx context.Context, d *delivery) (result, error) {
 	in.Triage.Compares = []string{gosec}
 	in.Triage.Before = from.before(func(ctx context.Context, base string, _ []gitrepo.Change, _ []finding.Finding) ([]finding.Finding, error) {
 		progress("scanning " + shortHash(base) + " to compare with")
-		return d.sastAt(ctx, base)
+		return d.sastAt(ctx, base, in.Platform)
 	})
 	return resultOf(sast.Run(ctx, in, sast.Deps{Progress: progress}))
 }
@@ -46,7 +47,7 @@ const (
 )
 
 // sastAt scans the service as it was at a commit, in a copy outside of the repository.
-func (d *delivery) sastAt(ctx context.Context, commit string) (_ []finding.Finding, err error) {
+func (d *delivery) sastAt(ctx context.Context, commit, platform string) (_ []finding.Finding, err error) {
 	dir, err := os.MkdirTemp(d.runner.TempDir(), "idp-base-")
 	if err != nil {
 		return nil, err
@@ -59,7 +60,7 @@ func (d *delivery) sastAt(ctx context.Context, commit string) (_ []finding.Findi
 	if _, err := os.Stat(service); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // the change brought the whole service
 	}
-	found, err := sast.Findings(ctx, service, nil)
+	found, err := sast.Findings(ctx, service, platform, nil)
 	if err != nil {
 		return nil, addTo(err, " (at "+shortHash(commit)+", where the change began)", nil)
 	}

@@ -49,8 +49,7 @@ type Inputs struct {
 
 // Declare declares what users may set.
 func (in *Inputs) Declare(s *action.Set) {
-	s.String(&in.Platform, action.Input{Name: "platform", Example: "linux/arm64",
-		Usage: "Platform of the image, as OS/ARCH. Default: linux on the architecture of this machine, or this machine itself for the local target."})
+	action.Platform(s, &in.Platform)
 }
 
 // Deps is what build needs from outside.

@@ -46,6 +46,7 @@ type Scan struct {
 	FailOn     string         `json:"failOn" jsonschema_description:"Lowest severity that fails the gate, or none."`
 	Gate       *Gate          `json:"gate,omitempty" jsonschema_description:"What else the findings were held to."`
 	Commit     string         `json:"commit"`
+	Platform   string         `json:"platform,omitempty" jsonschema_description:"OS/ARCH for which build constraints chose the code that was scanned, without cgo; empty where that is no matter, or what the environment said."`
 }
 
 // Gate is what findings were held to besides the threshold, and what let them pass.

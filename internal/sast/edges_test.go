@@ -369,7 +369,7 @@ func TestCredentialIsNowhere(t *testing.T) {
 func TestGapsThatOnlyTheCountsShow(t *testing.T) {
 	t.Parallel()
 	dir, _ := unpack(t, "testdata/clean.txtar")
-	s, err := take(t.Context(), dir)
+	s, err := take(t.Context(), dir, "")
 	if err != nil {
 		t.Fatal(err)
 	}

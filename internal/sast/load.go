@@ -30,7 +30,7 @@ type loaded struct {
 // load reads and type-checks every package in one go.
 func load(ctx context.Context, s survey) (loaded, error) {
 	l := loaded{broken: map[string]bool{}}
-	env, remove, err := proc.GoTemp(environ(s.root))
+	env, remove, err := proc.GoTemp(s.env)
 	if err != nil {
 		return l, err
 	}

@@ -1,7 +1,7 @@
 // Package sast scans the Go code of a service with gosec, in this process, and proves that it saw all of it.
 //
 // What is scanned: every package of `go list ./...` in the service's folder, generated files included, with the build
-// tags, platform and GOFLAGS of the environment. That is what `gosec ./...` scans, with three differences. gosec walks
+// tags and GOFLAGS of the environment, and for the platform that the service is built for. That is what `gosec ./...` scans, with three differences. gosec walks
 // into testdata, into folders that begin with _ or . and into nested modules, which go does not count to the module; here
 // they are listed as left out. gosec leaves out every path that contains "vendor"; here only what go takes for vendored
 // is. And gosec's syntax rules do not see files that import "C"; here they do.
@@ -40,6 +40,9 @@ const Version = "2.30.0"
 type Inputs struct {
 	action.Reports
 	Import []string
+	// Platform is OS/ARCH that the service is built for, without cgo: build constraints then choose the files that are
+	// compiled into its image. Empty means what the environment says, as for code that is no service.
+	Platform string
 
 	// Filled in by the app.
 	Dir           string      // folder of the service
@@ -53,6 +56,7 @@ type Inputs struct {
 func (in *Inputs) Declare(s *action.Set) {
 	in.Reports.Declare(s)
 	action.Import(s, &in.Import)
+	action.Platform(s, &in.Platform)
 }
 
 // Deps is what the stage needs from outside. The zero value works.
@@ -71,11 +75,11 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 
 // Findings scans a folder without holding what it finds against anything, for comparing with it. A folder without Go code
 // has none.
-func Findings(ctx context.Context, dir string, progress action.Progress) ([]finding.Finding, error) {
+func Findings(ctx context.Context, dir, platform string, progress action.Progress) ([]finding.Finding, error) {
 	if progress == nil {
 		progress = func(string) {}
 	}
-	s, err := scan(ctx, dir, progress, standardKit())
+	s, err := scan(ctx, dir, platform, progress, standardKit())
 	if err != nil && fault.KindOf(err) == fault.Skipped {
 		return nil, nil
 	}
@@ -89,13 +93,13 @@ func run(ctx context.Context, in Inputs, deps Deps, k kit) (Outputs, error) {
 		Evidence: record.Scan{
 			Coverage: record.Coverage{Unit: "packages"},
 			New:      map[string]int{}, Known: map[string]int{},
-			FailOn: in.Triage.Rules.FailOn.String(), Commit: in.Commit,
+			FailOn: in.Triage.Rules.FailOn.String(), Commit: in.Commit, Platform: in.Platform,
 		},
 	}
 	if deps.Progress == nil {
 		deps.Progress = func(string) {}
 	}
-	s, err := scan(ctx, in.Dir, deps.Progress, k)
+	s, err := scan(ctx, in.Dir, in.Platform, deps.Progress, k)
 	coverage := &out.Evidence.Coverage
 	coverage.Expected, coverage.Scanned, coverage.Files, coverage.Left = s.expected, s.scanned, s.files, s.left
 	skipped := err != nil && fault.KindOf(err) == fault.Skipped

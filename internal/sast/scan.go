@@ -22,10 +22,10 @@ type scanned struct {
 }
 
 // scan lists, loads and checks. What it gives is filled as far as it came, also beside an error.
-func scan(ctx context.Context, dir string, progress action.Progress, k kit) (scanned, error) {
+func scan(ctx context.Context, dir, platform string, progress action.Progress, k kit) (scanned, error) {
 	var out scanned
 	progress("listing packages")
-	s, err := take(ctx, dir)
+	s, err := take(ctx, dir, platform)
 	out.expected, out.left = len(s.packages), s.left
 	if err != nil {
 		return out, err

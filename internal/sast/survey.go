@@ -45,13 +45,14 @@ func (p listed) files() []string {
 // survey is what there is to scan, found without the loader that the scan itself uses.
 type survey struct {
 	root     string            // absolute, without symbolic links
+	env      []string          // of the go command
 	packages map[string]listed // by import path, those with Go files for this platform
 	left     []string          // what is left out on purpose, and why
 	gaps     []string          // files that are in no package and have no reason to be left out
 }
 
 // take walks the folder, asks the go command for its packages, and accounts for every .go file.
-func take(ctx context.Context, dir string) (survey, error) {
+func take(ctx context.Context, dir, platform string) (survey, error) {
 	s := survey{packages: map[string]listed{}}
 	abs, err := filepath.Abs(dir)
 	if err == nil {
@@ -59,6 +60,9 @@ func take(ctx context.Context, dir string) (survey, error) {
 	}
 	if err != nil {
 		return s, fault.BadInputf("service folder %s: %w", dir, err)
+	}
+	if s.env, err = environ(s.root, platform); err != nil {
+		return s, err
 	}
 	tree, err := walk(ctx, s.root)
 	if err != nil {
@@ -68,7 +72,7 @@ func take(ctx context.Context, dir string) (survey, error) {
 		s.left = tree.reasons()
 		return s, fault.Skipf("%s", reason)
 	}
-	list, err := goList(ctx, s.root, "./...")
+	list, err := goList(ctx, s.root, s.env, "./...")
 	if err != nil {
 		return s, err
 	}
@@ -78,7 +82,7 @@ func take(ctx context.Context, dir string) (survey, error) {
 			s.packages[p.ImportPath] = p
 		}
 	}
-	if err := tree.settleUnlisted(ctx, s.root); err != nil {
+	if err := tree.settleUnlisted(ctx, s.root, s.env); err != nil {
 		return s, err
 	}
 	s.left = append(tree.reasons(), s.outside()...)
@@ -93,7 +97,7 @@ func take(ctx context.Context, dir string) (survey, error) {
 	}
 	return s, fault.Undeterminedf("go lists no package for this platform, though there is Go code").
 		WithDetail(append(s.left, s.gaps...)...).
-		WithNext("Set GOOS, GOARCH or GOFLAGS=-tags=… to those that the service is built with.")
+		WithNext("Give the platform that the service is built for, such as --platform linux/arm64, and its tags, such as GOFLAGS=-tags=…")
 }
 
 // outside tells that the folder is only a part of a module: what the module has elsewhere is not this service's to scan.
@@ -110,9 +114,9 @@ func (s survey) outside() []string {
 }
 
 // goList asks the go command about packages. Packages with problems are in the answer, with their Error.
-func goList(ctx context.Context, root string, patterns ...string) ([]listed, error) {
+func goList(ctx context.Context, root string, env []string, patterns ...string) ([]listed, error) {
 	args := append([]string{"list", "-e", "-json=" + listFields, "--"}, patterns...)
-	out, err := proc.Run(ctx, proc.Command{Dir: root, Env: environ(root), Name: "go", Args: args})
+	out, err := proc.Run(ctx, proc.Command{Dir: root, Env: env, Name: "go", Args: args})
 	if err != nil {
 		return nil, goFault(ctx, root, err)
 	}
@@ -128,10 +132,18 @@ func goList(ctx context.Context, root string, patterns ...string) ([]listed, err
 	}
 }
 
-// environ is the user's environment. PWD makes go name files below the resolved folder, and a packages driver would
-// answer in go's place.
-func environ(root string) []string {
-	return append(os.Environ(), "PWD="+root, "GOPACKAGESDRIVER=off")
+// environ is the user's environment, for the platform that build compiles for where that is given. PWD makes go name files
+// below the resolved folder, and a packages driver would answer in go's place.
+func environ(root, platform string) ([]string, error) {
+	env := append(os.Environ(), "PWD="+root, "GOPACKAGESDRIVER=off")
+	if platform == "" {
+		return env, nil
+	}
+	goos, goarch, ok := strings.Cut(platform, "/")
+	if !ok || goos == "" || goarch == "" || strings.Contains(goarch, "/") {
+		return nil, fault.BadInputf("platform %q is not OS/ARCH, such as linux/arm64", platform)
+	}
+	return append(env, "CGO_ENABLED=0", "GOOS="+goos, "GOARCH="+goarch), nil
 }
 
 // goFault says why the go command could not tell what is in the module.

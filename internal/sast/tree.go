@@ -127,7 +127,7 @@ func (t *tree) settle(root string, p listed) {
 
 // settleUnlisted accounts for packages that the pattern ./... passes over, because the build constraints exclude all of
 // their files or because go.mod says to ignore the folder: go names those only when asked for the folder.
-func (t *tree) settleUnlisted(ctx context.Context, root string) error {
+func (t *tree) settleUnlisted(ctx context.Context, root string, env []string) error {
 	folders := map[string]struct{}{}
 	for _, name := range t.unaccounted() {
 		folders["./"+path.Dir(name)] = struct{}{}
@@ -135,7 +135,7 @@ func (t *tree) settleUnlisted(ctx context.Context, root string) error {
 	if len(folders) == 0 {
 		return nil
 	}
-	list, err := goList(ctx, root, slices.Sorted(maps.Keys(folders))...)
+	list, err := goList(ctx, root, env, slices.Sorted(maps.Keys(folders))...)
 	if err != nil {
 		return err
 	}
@@ -147,7 +147,7 @@ func (t *tree) settleUnlisted(ctx context.Context, root string) error {
 	if len(t.unaccounted()) == 0 || !isFile(filepath.Join(root, "go.mod")) {
 		return nil
 	}
-	ignored, err := ignores(ctx, root)
+	ignored, err := ignores(ctx, root, env)
 	for _, name := range t.unaccounted() {
 		if ignored(path.Dir(name)) {
 			t.files[name] = leftMod
@@ -157,9 +157,9 @@ func (t *tree) settleUnlisted(ctx context.Context, root string) error {
 }
 
 // ignores tells which folders of the module go.mod says to ignore: ./NAME at the root, NAME anywhere.
-func ignores(ctx context.Context, root string) (func(folder string) bool, error) {
+func ignores(ctx context.Context, root string, env []string) (func(folder string) bool, error) {
 	var mod struct{ Ignore []struct{ Path string } }
-	out, err := proc.Run(ctx, proc.Command{Dir: root, Env: environ(root), Name: "go", Args: []string{"mod", "edit", "-json"}})
+	out, err := proc.Run(ctx, proc.Command{Dir: root, Env: env, Name: "go", Args: []string{"mod", "edit", "-json"}})
 	if err != nil {
 		err = goFault(ctx, root, err)
 	} else if err = json.Unmarshal(out, &mod); err != nil {

@@ -23,7 +23,7 @@ func admit(r *record.Record) (record.Build, error) {
 	}
 	var refused []string
 	for _, stage := range []string{record.StageSAST, record.StageSecrets} {
-		if why := objection(r, stage); why != "" {
+		if why := objection(r, stage, build.Platform); why != "" {
 			refused = append(refused, stage+": "+why)
 		}
 	}
@@ -35,7 +35,7 @@ func admit(r *record.Record) (record.Build, error) {
 
 // objection is empty for a scan that may be signed. Only sast may be skipped, for a service that it has no scanner for; the
 // policy still decides at verify whether that is enough.
-func objection(r *record.Record, stage string) string {
+func objection(r *record.Record, stage, platform string) string {
 	s, ok := r.Stage(stage)
 	if !ok {
 		return "not in the delivery record"
@@ -52,6 +52,9 @@ func objection(r *record.Record, stage string) string {
 	}
 	if scan.Commit != r.Source.Commit {
 		return fmt.Sprintf("it looked at commit %.12s, the image is of %.12s", scan.Commit, r.Source.Commit)
+	}
+	if stage == record.StageSAST && scan.Platform != platform {
+		return fmt.Sprintf("it looked at the code for platform %q, the image is for %s", scan.Platform, platform)
 	}
 	return ""
 }

@@ -96,7 +96,7 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 		out.Evidence.Predicates = append(out.Evidence.Predicates, s.PredicateType)
 	}
 
-	tag := tagOf(in.Record.Source)
+	tag := in.Record.Source.Commit
 	say(deps, "tagging")
 	if err := deps.Images.Tag(ctx, in.Registry, build.Digest, tag); err != nil {
 		return out, err
@@ -117,6 +117,9 @@ func (in Inputs) check(deps Deps) error {
 		return fault.BadInputf("there is no delivery record to sign").WithNext("Scan and build first, with the same --record.")
 	case in.Record.Source.Commit == "":
 		return fault.BadInputf("the delivery record names no commit, so the image cannot be said to come from one")
+	case in.Record.Source.Dirty:
+		return fault.BadInputf("the working tree differs from commit %.7s, so the image cannot be said to come from it; nothing was pushed or signed", in.Record.Source.Commit).
+			WithNext("Commit or stash what differs (git status says what), then scan and build again.")
 	}
 	return nil
 }
@@ -162,14 +165,6 @@ func readBack(ctx context.Context, deps Deps, ref string, statements []attest.St
 			WithDetail(missing...).WithNext("Run this again: what is there stays, the rest is added.")
 	}
 	return ctx.Err()
-}
-
-// tagOf is the full commit. An image from a changed working tree is not that commit, so its tag says so.
-func tagOf(s record.Source) string {
-	if s.Dirty {
-		return s.Commit + "-dirty"
-	}
-	return s.Commit
 }
 
 func summary(in Inputs, added int) string {

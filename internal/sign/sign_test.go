@@ -100,7 +100,7 @@ func bomOf(digest string) []byte {
 }
 
 func scanned(failOn string) record.Scan {
-	return record.Scan{Coverage: record.Coverage{Unit: "packages", Expected: 3, Scanned: 3}, FailOn: failOn, Commit: commit}
+	return record.Scan{Coverage: record.Coverage{Unit: "packages", Expected: 3, Scanned: 3}, FailOn: failOn, Commit: commit, Platform: "linux/amd64"}
 }
 
 func (w *world) stage(name string, outcome record.Outcome, evidence any) {
@@ -243,17 +243,6 @@ func TestSkippedScanIsNotAttested(t *testing.T) {
 	}
 }
 
-func TestDirtyTreeHasATagOfItsOwn(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, true)
-	w.inputs.Record.Source.Dirty = true
-	out, err := w.run()
-	check(t, err)
-	if out.Evidence.Tag != commit+"-dirty" || w.tagged(commit) != "" || w.tagged(commit+"-dirty") != w.digest {
-		t.Errorf("tag %q, %q points at %q", out.Evidence.Tag, commit, w.tagged(commit))
-	}
-}
-
 // A refusal and a bad input leave the registry untouched.
 func TestNothingIsPushed(t *testing.T) {
 	t.Parallel()
@@ -284,6 +273,8 @@ func TestNothingIsPushed(t *testing.T) {
 		"secrets skipped": {outcome("secrets", record.Skipped), fault.Failed, "secrets: skipped"},
 		"no secrets":      {without("secrets"), fault.Failed, "secrets: not in the delivery record"},
 		"other commit":    {func(w *world) { s := scanned("low"); s.Commit = "beef"; w.stage("secrets", record.Passed, s) }, fault.Failed, "looked at commit beef"},
+		"other platform":  {func(w *world) { s := scanned("high"); s.Platform = "linux/arm64"; w.stage("sast", record.Passed, s) }, fault.Failed, "linux/arm64"},
+		"dirty tree":      {func(w *world) { w.inputs.Record.Source.Dirty = true }, fault.BadInput, "the working tree differs from commit"},
 		"no evidence":     {func(w *world) { w.stage("secrets", record.Passed, "x") }, fault.Failed, "evidence of stage secrets"},
 		"build failed":    {outcome("build", record.Failed), fault.Failed, "build is failed"},
 		"no build":        {without("build"), fault.BadInput, "has no build"},
@@ -328,7 +319,7 @@ func TestOtherImageInTheLayout(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, true)
 	other := "sha256:" + strings.Repeat("d", 64)
-	w.stage(record.StageBuild, record.Passed, record.Build{Digest: other})
+	w.stage(record.StageBuild, record.Passed, record.Build{Digest: other, Platform: "linux/amd64"})
 	check(t, os.WriteFile(w.inputs.SBOM, bomOf(other), 0o600))
 	_, err := w.run()
 	if err == nil || fault.KindOf(err) != fault.Undetermined || !strings.Contains(err.Error(), "was built; nothing was pushed") {

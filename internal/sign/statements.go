@@ -99,7 +99,7 @@ func provenanceOf(in Inputs, build record.Build) (attest.Provenance, error) {
 		BuildDefinition: attest.BuildDefinition{
 			BuildType: attest.BuildType,
 			ExternalParameters: attest.ExternalParameters{Source: attest.Source{Repository: r.Source.Repository,
-				Commit: r.Source.Commit, Ref: r.Source.Ref, Path: r.Source.Path, Dirty: r.Source.Dirty}},
+				Commit: r.Source.Commit, Ref: r.Source.Ref, Path: r.Source.Path}},
 			InternalParameters: attest.InternalParameters{Service: r.Service.Name, Platform: build.Platform, Go: build.Go,
 				Parameters: build.Parameters},
 			ResolvedDependencies: append([]attest.Resource{source(in)}, modules(build.Materials)...),
@@ -119,9 +119,6 @@ func source(in Inputs) attest.Resource {
 		if s.Ref != "" {
 			res.URI += "@" + s.Ref
 		}
-	}
-	if s.Dirty {
-		res.Annotations = map[string]any{"dirty": true}
 	}
 	return res
 }
