@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -50,9 +51,15 @@ func inputs(t *testing.T, rec *record.Record) Inputs {
 	return Inputs{Record: rec, File: filepath.Join(t.TempDir(), "out", "events.json")}
 }
 
-// readEvent reads the file as its receivers would, with the SDKs of CloudEvents and CDEvents, and validates both.
+// sdk is held while an event of the CDEvents SDK is in use: v0.5.0 decodes all events of a type into one shared value.
+var sdk sync.Mutex
+
+// readEvent reads the file as its receivers would, with the SDKs of CloudEvents and CDEvents, and validates both. The event
+// is the test's own until its end.
 func readEvent(t *testing.T, data []byte) (cloudevents.Event, api.CDEventV04) {
 	t.Helper()
+	sdk.Lock()
+	t.Cleanup(sdk.Unlock)
 	var ce cloudevents.Event
 	if err := json.Unmarshal(data, &ce); err != nil {
 		t.Fatal(err)
