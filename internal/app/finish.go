@@ -158,9 +158,27 @@ func (d *delivery) consequence() string {
 	return ""
 }
 
+// asReport is what every form of a report is made from.
+func (d *delivery) asReport() report.Report {
+	return report.Report{Record: d.rec, Scans: d.scans, Findings: d.allFindings(), Files: d.files, Code: d.codeURL()}
+}
+
+// codeURL is where the service's code can be read at this commit; empty outside a run.
+func (d *delivery) codeURL() string {
+	repository, _, ok := strings.Cut(d.rec.Run.URL, "/actions/runs/")
+	if !ok || d.rec.Source.Commit == "" {
+		return ""
+	}
+	url := repository + "/blob/" + d.rec.Source.Commit + "/"
+	if d.rec.Source.Path != "" {
+		url += d.rec.Source.Path + "/"
+	}
+	return url
+}
+
 // report writes everything that people and other tools read.
 func (d *delivery) report(task work) error {
-	r := report.Report{Record: d.rec, Scans: d.scans, Findings: d.allFindings(), Files: d.files}
+	r := d.asReport()
 	forms := []form{
 		{d.out("summary.md"), report.Markdown{}},
 	}

@@ -26,7 +26,7 @@ func (d *delivery) tellRunner(a Action) error {
 		d.runner.Group(finding.Plural(len(d.allFindings()), "finding"), d.listing())
 	}
 	var summary bytes.Buffer
-	if err := (report.Markdown{}).Format(&summary, report.Report{Record: d.rec, Scans: d.scans, Findings: d.allFindings()}); err != nil {
+	if err := (report.Markdown{}).Format(&summary, d.asReport()); err != nil {
 		return err
 	}
 	errs := []error{d.runner.Summary(summary.String(), d.out("summary.md"))}
