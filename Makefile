@@ -16,7 +16,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 # What takes long to make and never changes is kept here, outside of the checkout, by version.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/idp
 
-.PHONY: help build release-tree check-release-tree cross bench-start demo test lint lint-actions e2e-runner generate vuln clean
+.PHONY: help build release-tree check-release-tree cross bench-start demo test lint lint-actions e2e e2e-catalog e2e-events e2e-runner generate vuln clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -71,6 +71,14 @@ e2e-runner: ## every workflow in docs/workflows, run by act against the release 
 	@set -e; act=$(CACHE)/act-$$($(GO) list -C testdata/e2e/runner -m -f '{{.Version}}' github.com/nektos/act); \
 	test -x "$$act" || { mkdir -p $(CACHE); $(GO) build -C testdata/e2e/runner -o "$$act.$$$$" github.com/nektos/act; mv "$$act.$$$$" "$$act"; }; \
 	IDP_E2E_ACT="$$act" IDP_E2E_TREE=$(CURDIR)/dist/tree $(GO) test -tags e2e -count=1 -v -run '^TestRunner' ./internal/e2e
+
+e2e-catalog: ## the catalogue's entities, by Backstage's own validators
+	@$(GO) test -tags e2e -count=1 -v -run Backstage ./internal/catalog
+
+e2e-events: ## every event of the runner, on GitHub's own example payloads
+	@$(GO) test -tags e2e -count=1 -v -run 'Payload|Events' ./internal/app
+
+e2e: e2e-runner e2e-catalog e2e-events ## everything on real parts
 
 generate: ## write the files that come from declarations: action.yml, READMEs, docs, golden files of schemas
 	@$(GO) test ./internal/app ./internal/schema -run Generated -update
