@@ -63,7 +63,7 @@ func Main(args []string) int {
 	}
 	w := World{Getenv: os.Getenv, Environ: os.Environ(), Stdout: os.Stdout, Stderr: os.Stderr, Now: time.Now, Program: program}
 	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) { // #nosec G115 -- a file descriptor is small
-		w.Terminal = true
+		w.Terminal = os.Getenv("TERM") != "dumb"
 		w.Width, _, _ = term.GetSize(fd) // 0 where unknown
 	}
 	return Run(ctx, args, w)

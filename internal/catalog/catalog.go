@@ -79,8 +79,15 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Check refuses a URL that no catalogue can be at, before anything is done; an empty one gets its default later.
+// noBranch matches what git takes for no branch's name; git itself is asked later.
+var noBranch = regexp.MustCompile(`^[-/.]|[/.]$|\.\.|//|/\.|@\{|\.lock(/|$)|[\x00-\x20\x7f~^:?*\[\\]`)
+
+// Check refuses a URL that no catalogue can be at and a branch that there cannot be, before anything is done. Empty ones get
+// their default later.
 func (in Inputs) Check() error {
+	if noBranch.MatchString(in.Branch) {
+		return fault.BadInputf("input catalog-branch: %q cannot be the name of a branch", in.Branch)
+	}
 	if in.URL == "" {
 		return nil
 	}

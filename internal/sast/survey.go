@@ -155,6 +155,9 @@ func goFault(ctx context.Context, root string, err error) error {
 		return fault.Undeterminedf("go is not on the PATH, so the Go code cannot be scanned").
 			WithNext("Install it: https://go.dev/doc/install; in a workflow, put actions/setup-go before this step.")
 	}
+	if strings.Contains(err.Error(), "can't determine type sizes") {
+		return fault.BadInputf("the platform is none that Go compiles for: %w", err).WithNext("List them: go tool dist list")
+	}
 	var e *proc.Error
 	if !errors.As(err, &e) {
 		return fault.Undeterminedf("the go command does not run: %w", err)

@@ -170,8 +170,8 @@ func (b *Board) draw() {
 
 // cut keeps a live line on one row of the terminal; a wrapped one could not be erased.
 func cut(text string, width int) string {
-	if r := []rune(text); width > 1 && len(r) >= width {
-		return string(r[:width-2]) + "…"
+	if r := []rune(text); width > 0 && len(r) >= width {
+		return string(r[:max(0, width-2)]) + "…"
 	}
 	return text
 }
