@@ -23,10 +23,11 @@ import (
 const (
 	programTarget = 150 * time.Millisecond
 	stepTarget    = 250 * time.Millisecond
-	// nodeStart is what a bare node takes on such a machine when it does nothing else. Where node itself takes longer, the
-	// targets are longer by as much: otherwise they would measure what else the machine does.
-	nodeStart = 80 * time.Millisecond
 )
+
+// sizeLimit of the stripped program, in bytes: every job downloads it. It does not depend on what else the machine does, so
+// it is held; the times are printed for people to judge.
+const sizeLimit = 64_000_000
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -167,32 +168,30 @@ func size(w io.Writer, program string) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w, "program: %.1f MB\n", float64(info.Size())/1e6)
+	if info.Size() > sizeLimit {
+		return fmt.Errorf("the program has %d bytes, more than %d", info.Size(), sizeLimit)
+	}
+	_, err = fmt.Fprintf(w, "program: %.1f MB, limit %.0f MB\n", float64(info.Size())/1e6, float64(sizeLimit)/1e6)
 	return err
 }
 
-// report prints medians, their ratio to the first series, which is node, and the slowest of ten; a median over its target
-// is an error.
+// report prints medians, their ratio to the first series, which is node, and the slowest of ten.
 func report(w io.Writer, all []*series) error {
-	var over error
 	var unit time.Duration
-	slow := 1.0
 	for i, s := range all {
 		slices.Sort(s.took)
 		median := s.took[len(s.took)/2]
 		if i == 0 {
 			unit = median
-			slow = max(1, float64(unit)/float64(nodeStart))
 		}
-		_, _ = fmt.Fprintf(w, "%-24s median %4d ms  p90 %4d ms  %.1f × node", s.name, median.Milliseconds(),
+		line := fmt.Sprintf("%-24s median %4d ms  p90 %4d ms  %.1f × node", s.name, median.Milliseconds(),
 			s.took[len(s.took)*9/10].Milliseconds(), float64(median)/float64(unit))
 		if s.target > 0 {
-			_, _ = fmt.Fprintf(w, "  target %d ms", s.target.Milliseconds())
+			line += fmt.Sprintf("  target %d ms: %s", s.target.Milliseconds(), map[bool]string{true: "met", false: "MISSED"}[median <= s.target])
 		}
-		_, _ = fmt.Fprintln(w)
-		if limit := time.Duration(float64(s.target) * slow); s.target > 0 && median > limit {
-			over = fmt.Errorf("%s takes %s, the target is %s on this machine", s.name, median.Round(time.Millisecond), limit.Round(time.Millisecond))
+		if _, err := fmt.Fprintln(w, line); err != nil {
+			return err
 		}
 	}
-	return over
+	return nil
 }
