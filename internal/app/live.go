@@ -47,6 +47,7 @@ func (w *deployWork) stage(ctx context.Context, d *delivery) (result, error) {
 	in.Reference, in.Digest, in.Manifests = ref, digest, manifests
 	deps := w.deps(d, w.name())
 	out, err := deploy.Run(ctx, in, deps)
+	out.Tool.Version = Version() // of this program, which is the tool
 	d.previous(out.Evidence.Replaced)
 	return resultOf(out, err)
 }

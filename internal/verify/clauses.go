@@ -81,7 +81,7 @@ func (c *court) origin(p attest.Provenance) error {
 		return fmt.Errorf("it was built from %s, not from %s", source.Repository, c.in.Repository)
 	case c.in.Commit != "" && source.Commit != c.in.Commit:
 		return fmt.Errorf("it was built from commit %.12s, not from %.12s", source.Commit, c.in.Commit)
-	case source.Dirty && !c.in.AllowDirty:
+	case source.Dirty:
 		return fmt.Errorf("it was built from a working tree that differs from commit %.12s", source.Commit)
 	}
 	return nil

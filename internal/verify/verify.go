@@ -30,7 +30,6 @@ type Inputs struct {
 	Signer       attest.Verifier // who the rules' signer is; nil only where they name none
 	Repository   string          // that the provenance must name; empty where it is not known
 	Commit       string          // that the provenance and the scans must name; empty where it is not known
-	AllowDirty   bool            // accept an image that was built from a changed working tree
 }
 
 // Declare declares the inputs.

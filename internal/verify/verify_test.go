@@ -305,12 +305,10 @@ func TestPassesDespite(t *testing.T) {
 			r.Result = attest.ResultFailed
 			r.Scan.FinishedOn = now.Add(-30 * hour)
 		}))},
-		"an older provenance":  {pieces: append(whole(), provenance(func(p *attest.Provenance) { p.RunDetails.Metadata.FinishedOn = now.Add(-30 * hour) }))},
-		"a second commit":      {pieces: append(whole(), provenance(func(p *attest.Provenance) { p.BuildDefinition.ExternalParameters.Source.Commit = "beef" }))},
-		"a clock that differs": {pieces: without(1, provenance(func(p *attest.Provenance) { p.RunDetails.Metadata.FinishedOn = now.Add(4 * time.Minute) }))},
-		"other tests":          {pieces: append(whole(), scan("sast", func(r *attest.TestResult) { r.Result = attest.ResultFailed; r.Scan = nil }))},
-		"a changed tree that is allowed": {pieces: without(1, provenance(func(p *attest.Provenance) { p.BuildDefinition.ExternalParameters.Source.Dirty = true })),
-			change: func(in *verify.Inputs) { in.AllowDirty = true }},
+		"an older provenance":          {pieces: append(whole(), provenance(func(p *attest.Provenance) { p.RunDetails.Metadata.FinishedOn = now.Add(-30 * hour) }))},
+		"a second commit":              {pieces: append(whole(), provenance(func(p *attest.Provenance) { p.BuildDefinition.ExternalParameters.Source.Commit = "beef" }))},
+		"a clock that differs":         {pieces: without(1, provenance(func(p *attest.Provenance) { p.RunDetails.Metadata.FinishedOn = now.Add(4 * time.Minute) }))},
+		"other tests":                  {pieces: append(whole(), scan("sast", func(r *attest.TestResult) { r.Result = attest.ResultFailed; r.Scan = nil }))},
 		"a delivery that is not known": {pieces: whole(), change: func(in *verify.Inputs) { in.Repository, in.Commit = "", "" }},
 		"only a signature asked":       {pieces: whole(), change: func(in *verify.Inputs) { in.Rules.Require, in.MaxAge = nil, 0 }},
 		"no sast where none is asked":  {pieces: without(3), change: func(in *verify.Inputs) { in.Rules.Require = []string{"provenance", "sbom", "secrets"} }},
