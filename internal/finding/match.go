@@ -3,6 +3,8 @@ package finding
 import (
 	"path"
 	"slices"
+
+	"github.com/agnivade/levenshtein"
 )
 
 // Around is what surrounds a finding in its source. Hashes of code, never more.
@@ -25,8 +27,9 @@ type Matcher struct {
 // pass is one way to recognise a finding.
 type pass func(m Matcher, now, old *Finding) bool
 
-// passes go from the surest to the least sure. Whether the code is the same comes first, then whether it is at the same
-// place or was moved there; the last one takes renamed identifiers. What nothing but its own statement speaks for is new.
+// passes go from the surest to the least sure. What stayed in its function comes before what did not, so that a copy in
+// another function never takes the place of the original; renamed identifiers, where only the shape of the whole function
+// stayed, come last on either side. What nothing but its own statement speaks for is new.
 var passes = []pass{
 	func(m Matcher, now, old *Finding) bool {
 		return sameFile(now, old) && sameCode(now, old) && sameScope(now, old) && near(now, old)
@@ -34,24 +37,34 @@ var passes = []pass{
 	func(m Matcher, now, old *Finding) bool {
 		return sameFile(now, old) && sameCode(now, old) && sameScope(now, old)
 	},
-	func(m Matcher, now, old *Finding) bool { return sameFile(now, old) && sameCode(now, old) },
 	func(m Matcher, now, old *Finding) bool {
 		return m.renamed(now, old) && sameCode(now, old) && sameScope(now, old)
 	},
-	func(m Matcher, now, old *Finding) bool { return sameCode(now, old) && moved(now, old) },
-	func(m Matcher, now, old *Finding) bool { return m.renamed(now, old) && sameCode(now, old) },
-	func(m Matcher, now, old *Finding) bool { return m.Anywhere && sameCode(now, old) },
+	// The name of a function is unique in its folder: it went to another file.
 	func(m Matcher, now, old *Finding) bool {
-		return (sameFile(now, old) || m.renamed(now, old) || sameFolder(now, old)) && sameShape(now, old)
+		return sameFolder(now, old) && sameCode(now, old) && inScope(now, old)
 	},
+	func(m Matcher, now, old *Finding) bool {
+		return near(now, old) && sameCode(now, old) && inScope(now, old)
+	},
+	func(m Matcher, now, old *Finding) bool {
+		return m.placed(now, old) && sameShape(now, old) && inScope(now, old)
+	},
+
+	func(m Matcher, now, old *Finding) bool { return sameFile(now, old) && sameCode(now, old) },
+	func(m Matcher, now, old *Finding) bool { return m.renamed(now, old) && sameCode(now, old) },
+	func(m Matcher, now, old *Finding) bool {
+		return sameFolder(now, old) && sameCode(now, old) && near(now, old)
+	},
+	func(m Matcher, now, old *Finding) bool { return m.Anywhere && sameCode(now, old) },
+	func(m Matcher, now, old *Finding) bool { return m.placed(now, old) && sameShape(now, old) },
 }
 
-func sameFile(now, old *Finding) bool { return now.File == old.File }
-func sameCode(now, old *Finding) bool { return SameContext(now.Fingerprint, old.Fingerprint) }
-func sameScope(now, old *Finding) bool {
-	return now.Scope == old.Scope
-}
+func sameFile(now, old *Finding) bool   { return now.File == old.File }
 func sameFolder(now, old *Finding) bool { return path.Dir(now.File) == path.Dir(old.File) }
+func sameCode(now, old *Finding) bool   { return SameContext(now.Fingerprint, old.Fingerprint) }
+func sameScope(now, old *Finding) bool  { return now.Scope == old.Scope }
+func inScope(now, old *Finding) bool    { return now.Scope != "" && now.Scope == old.Scope }
 func sameShape(now, old *Finding) bool {
 	return now.Around.Shape != "" && now.Around.Shape == old.Around.Shape
 }
@@ -61,51 +74,72 @@ func (m Matcher) renamed(now, old *Finding) bool {
 	return ok && before == old.File
 }
 
+func (m Matcher) placed(now, old *Finding) bool {
+	return m.renamed(now, old) || sameFolder(now, old)
+}
+
 // near tells whether a neighbour came along.
 func near(now, old *Finding) bool {
 	return slices.ContainsFunc(now.Around.Near, func(n string) bool { return slices.Contains(old.Around.Near, n) })
 }
 
-// moved asks for two of three to be the same: the folder, the function, the neighbours. A function's name is unique in its
-// folder, so the first two are a function that went to another file.
-func moved(now, old *Finding) bool {
-	scope := now.Scope != "" && sameScope(now, old)
-	n := 0
-	for _, is := range []bool{sameFolder(now, old), scope, near(now, old)} {
-		if is {
-			n++
-		}
-	}
-	return n >= 2
-}
-
 // Match gives for each finding of now the index of the one of old that it is, or -1.
 func (m Matcher) Match(now, old []Finding) []int {
 	found := make([]int, len(now))
-	byRule := map[[2]string][]int{}
-	for i := range old {
-		key := [2]string{old[i].Scanner, old[i].Rule}
-		byRule[key] = append(byRule[key], i)
-	}
 	for i := range found {
 		found[i] = -1
 	}
+	// What is the same has the same context, or the same shape: nothing else is looked at.
+	like := map[[3]string][]int{}
+	for j := range old {
+		for _, key := range old[j].keys() {
+			like[key] = append(like[key], j)
+		}
+	}
 	taken := make([]bool, len(old))
 	for _, same := range passes {
+		var pairs []pair
 		for i := range now {
 			if found[i] >= 0 {
 				continue
 			}
-			for _, j := range byRule[[2]string{now[i].Scanner, now[i].Rule}] {
-				if !taken[j] && same(m, &now[i], &old[j]) {
-					found[i], taken[j] = j, true
-					break
+			for _, key := range now[i].keys() {
+				for _, j := range like[key] {
+					if !taken[j] && same(m, &now[i], &old[j]) {
+						pairs = append(pairs, pair{i, j, distance(now[i].Scope, old[j].Scope)})
+					}
 				}
+			}
+		}
+		// The nearest name of a function wins, then the order of the places.
+		slices.SortStableFunc(pairs, func(a, b pair) int { return a.distance - b.distance })
+		for _, p := range pairs {
+			if found[p.now] < 0 && !taken[p.old] {
+				found[p.now], taken[p.old] = p.old, true
 			}
 		}
 	}
 	return found
 }
+
+// keys are what a finding is looked up by.
+func (f *Finding) keys() [][3]string {
+	keys := [][3]string{{f.Scanner, f.Rule, contextOf(f.Fingerprint)}}
+	if f.Around.Shape != "" {
+		keys = append(keys, [3]string{f.Scanner, f.Rule, "shape " + f.Around.Shape})
+	}
+	return keys
+}
+
+func distance(a, b string) int {
+	if a == b {
+		return 0
+	}
+	return levenshtein.ComputeDistance(a, b)
+}
+
+// pair are two findings that may be the same.
+type pair struct{ now, old, distance int }
 
 // MarkKnown marks the findings that are among old, and tells which of old were found again.
 func (m Matcher) MarkKnown(now, old []Finding) (again []bool) {
