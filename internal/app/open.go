@@ -14,6 +14,7 @@ import (
 	"github.com/org/idp/internal/gitrepo"
 	"github.com/org/idp/internal/policy"
 	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/secrets"
 	"github.com/org/idp/internal/service"
 	"github.com/org/idp/internal/ui"
 )
@@ -200,7 +201,7 @@ func (d *delivery) describe(ctx context.Context, a Action) error {
 	}
 	source := record.Source{Repository: d.runner.Repository(), Ref: d.ref()}
 	if d.repo != nil {
-		dirty, err := d.repo.Dirty(ctx, d.scope())
+		dirty, err := d.changed(ctx)
 		if err != nil {
 			return err
 		}
@@ -221,6 +222,23 @@ func (d *delivery) describe(ctx context.Context, a Action) error {
 	earlier.Drop(stageInputs, stageStop, stageEnd) // what kept an earlier step from its end is over
 	d.rec = earlier
 	return nil
+}
+
+// changed lists what the commit does not say although it decides: what git sees in the service's folder, and whatever is
+// read there or at the root of the repository, ignored or not.
+func (d *delivery) changed(ctx context.Context) ([]string, error) {
+	dirty, err := d.repo.Dirty(ctx, d.scope())
+	if err != nil || len(dirty) > 0 {
+		return dirty, err
+	}
+	var files []string
+	for _, name := range []string{d.inService(service.File), d.inService(service.CatalogFile), d.inService(service.ScoreFile),
+		d.inService(finding.BaselineFile), filepath.Join(d.repo.Root, secrets.ConfigFile)} {
+		if full, err := filepath.Abs(name); err == nil && record.Exists(full) {
+			files = append(files, full)
+		}
+	}
+	return d.repo.Uncommitted(ctx, files, nil)
 }
 
 // continues tells whether an earlier record is of this delivery: same code and run, and no other environment.

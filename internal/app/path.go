@@ -111,7 +111,7 @@ func (p *pathWork) check(ctx context.Context, d *delivery) error {
 	if err := p.sound(d); err != nil {
 		return err
 	}
-	changed, err := d.repo.Dirty(ctx, d.scope())
+	changed, err := d.changed(ctx)
 	if err != nil {
 		return err
 	}

@@ -18,9 +18,11 @@ import (
 	"github.com/org/idp/internal/fault"
 )
 
+// ConfigFile is where a repository has rules and allowlists of its own, at its root.
+const ConfigFile = ".gitleaks.toml"
+
 const (
-	configFile = ".gitleaks.toml"
-	allowMark  = "gitleaks:allow"
+	allowMark = "gitleaks:allow"
 	// decodeDepth is how often what was decoded (base64, hex, percent) is decoded again, as in gitleaks' own program.
 	decodeDepth = 5
 )
@@ -43,7 +45,7 @@ var loader struct {
 
 // loadRules takes the rules of the repository's own file, else the built-in ones.
 func loadRules(root string) (rules, error) {
-	name := filepath.Join(root, configFile)
+	name := filepath.Join(root, ConfigFile)
 	info, err := os.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return rulesOf("")
@@ -56,10 +58,10 @@ func loadRules(root string) (rules, error) {
 		content, err = os.ReadFile(name) // #nosec G304 -- a fixed name in the repository
 	}
 	if err != nil {
-		return rules{}, fault.BadInputf("%s cannot be read: %w", configFile, plain(err))
+		return rules{}, fault.BadInputf("%s cannot be read: %w", ConfigFile, plain(err))
 	}
 	if strings.TrimSpace(string(content)) == "" {
-		return rules{}, fault.BadInputf("%s is empty, so no rule would apply", configFile).
+		return rules{}, fault.BadInputf("%s is empty, so no rule would apply", ConfigFile).
 			WithNext("Remove it, or start it with: [extend]", "useDefault = true")
 	}
 	return rulesOf(string(content))
@@ -95,7 +97,7 @@ func build(content string) (d *detect.Detector, err error) {
 	}
 	defer func() { // a bad regular expression panics
 		if r := recover(); r != nil {
-			d, err = nil, fault.BadInputf("%s: %s", configFile, oneLine(fmt.Sprint(r)))
+			d, err = nil, fault.BadInputf("%s: %s", ConfigFile, oneLine(fmt.Sprint(r)))
 		}
 	}()
 	cfg, err := translate(content)
@@ -110,22 +112,22 @@ func translate(content string) (config.Config, error) {
 	v := viper.New()
 	v.SetConfigType("toml")
 	if err := errors.Join(v.ReadConfig(strings.NewReader(content)), v.Unmarshal(&vc)); err != nil {
-		return config.Config{}, fault.BadInputf("%s: %s", configFile, oneLine(err.Error()))
+		return config.Config{}, fault.BadInputf("%s: %s", ConfigFile, oneLine(err.Error()))
 	}
 	if vc.Extend.Path != "" || vc.Extend.URL != "" {
-		return config.Config{}, fault.BadInputf("%s: extend.path and extend.url are not supported, because they take rules from outside the repository", configFile).
-			WithNext("Put the rules into " + configFile + ", with [extend] and useDefault = true for the built-in ones.")
+		return config.Config{}, fault.BadInputf("%s: extend.path and extend.url are not supported, because they take rules from outside the repository", ConfigFile).
+			WithNext("Put the rules into " + ConfigFile + ", with [extend] and useDefault = true for the built-in ones.")
 	}
 	if loader.extended {
-		return config.Config{}, fault.Undeterminedf("%s: gitleaks can extend its rules for one repository a process only", configFile)
+		return config.Config{}, fault.Undeterminedf("%s: gitleaks can extend its rules for one repository a process only", ConfigFile)
 	}
 	loader.extended = vc.Extend.UseDefault
 	cfg, err := vc.Translate()
 	if err != nil {
-		return config.Config{}, fault.BadInputf("%s: %s", configFile, oneLine(err.Error()))
+		return config.Config{}, fault.BadInputf("%s: %s", ConfigFile, oneLine(err.Error()))
 	}
 	if len(cfg.Rules) == 0 {
-		return config.Config{}, fault.BadInputf("%s has no rule, so nothing would be looked for", configFile).
+		return config.Config{}, fault.BadInputf("%s has no rule, so nothing would be looked for", ConfigFile).
 			WithNext("Add the built-in ones: [extend]", "useDefault = true")
 	}
 	return cfg, nil

@@ -271,7 +271,7 @@ func (s *scan) repair() []string {
 			break
 		}
 	}
-	return append(next, "A file that holds no secret by its nature: add its path to an allowlist in "+configFile+".")
+	return append(next, "A file that holds no secret by its nature: add its path to an allowlist in "+ConfigFile+".")
 }
 
 func (s *scan) coverage() record.Coverage {
@@ -286,7 +286,7 @@ func (s *scan) coverage() record.Coverage {
 	}
 	c.Files = len(s.paths) - onList
 	if s.rules.own {
-		c.Left = append(c.Left, "what the rules and allowlists of "+configFile+" let pass")
+		c.Left = append(c.Left, "what the rules and allowlists of "+ConfigFile+" let pass")
 	}
 	if onList > 0 {
 		c.Left = append(c.Left, finding.Plural(onList, "file")+" on the allowlist of the rules, such as lock files, images and vendored code")

@@ -128,7 +128,7 @@ func withFindings(gap *fault.Error, all []finding.Finding) error {
 // advise names the mark where no waiver would count.
 func advise(err error, desk triage.Desk) error {
 	if e, ok := err.(*fault.Error); ok && e.Kind == fault.Failed && desk.Waivers.MaxDays == 0 && desk.Rules.Suppressions != finding.Refuse {
-		return e.WithNext("False alarm? End the line with " + allowMark + " -- and the reason, or add an allowlist to " + configFile + ".")
+		return e.WithNext("False alarm? End the line with " + allowMark + " -- and the reason, or add an allowlist to " + ConfigFile + ".")
 	}
 	return err
 }
