@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/zricethezav/gitleaks/v8/detect"
 	"github.com/zricethezav/gitleaks/v8/report"
@@ -106,18 +107,24 @@ func (s *scan) scanText(ctx context.Context, c change, text []byte, parents [][]
 			raw := now.span(p.from, p.to)
 			v := verdict{all: true}
 			if !file.named {
-				if v = filter.look(ctx, raw, file.applies); v.nothing() {
-					continue
+				if v = filter.look(ctx, raw, file.applies); v.clear && p == whole {
+					break
 				}
 			}
-			found, err := s.detect(ctx, c, filter.detector(v, s.rules.Detector), string(raw), p.from+1)
-			if err != nil {
-				return err
-			}
-			for _, f := range found {
-				if s.counts(f, c, now, p, parents) {
-					f.StartLine, f.EndLine = f.StartLine+now.skipped, f.EndLine+now.skipped
-					s.add(c, f)
+			for at, text := range v.pieces(raw) {
+				first := p.from + bytes.Count(raw[:at], []byte("\n"))
+				if end := first + bytes.Count(text, []byte("\n")); v.parts != nil && !slices.Contains(now.added[first:min(end+1, p.to)], true) {
+					continue // only lines that were there before
+				}
+				found, err := s.detect(ctx, c, filter.detector(v, s.rules.Detector), string(text), first+1)
+				if err != nil {
+					return err
+				}
+				for _, f := range found {
+					if s.counts(f, c, now, p, parents) {
+						f.StartLine, f.EndLine = f.StartLine+now.skipped, f.EndLine+now.skipped
+						s.add(c, f)
+					}
 				}
 			}
 		}

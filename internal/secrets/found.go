@@ -35,10 +35,10 @@ type hit struct {
 // purpose keeps the hashes of secrets apart from any other hash of the same values.
 const purpose = "idp secrets fingerprint v2"
 
-// fingerprint is the same for one secret in one file, whatever the commit and the line; its second half is the same in
+// Fingerprint is the same for one secret in one file, whatever the commit and the line; its second half is the same in
 // every file. The value cannot be looked up in a table of hashes, as the rule is hashed with it under a key of this
 // program's own; someone who guesses it right can confirm the guess.
-func fingerprint(rule, path, secret string) string {
+func Fingerprint(rule, path, secret string) string {
 	mac := hmac.New(sha256.New, []byte(purpose))
 	for _, part := range []string{rule, secret} {
 		fmt.Fprintf(mac, "%d:%s", len(part), part)
@@ -52,7 +52,7 @@ func (s *scan) add(c change, f report.Finding) {
 	if !byName(f) {
 		h.line, h.column, h.end = f.StartLine, max(f.StartColumn, 0), f.EndLine
 	}
-	key := fingerprint(f.RuleID, c.path, f.Secret)
+	key := Fingerprint(f.RuleID, c.path, f.Secret)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(f.Secret) >= minRedacted {
@@ -205,11 +205,19 @@ const (
 // first, so that no part of one is left, and what the rules see in the text itself. The workers have ended, or the caller
 // holds the lock.
 func (s *scan) redact(text string) string {
-	longestFirst := func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) }
-	for _, value := range slices.SortedFunc(maps.Keys(s.secrets), longestFirst) {
+	if len(s.longest) != len(s.secrets) {
+		s.longest = slices.SortedFunc(maps.Keys(s.secrets), func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
+	}
+	for _, value := range s.longest {
 		text = strings.ReplaceAll(text, value, redacted)
 	}
-	found, err := s.detect(context.Background(), change{}, s.rules.Detector, text, 1)
+	filter := s.sieves.Get().(*sieve)
+	defer s.sieves.Put(filter)
+	v := filter.look(context.Background(), []byte(text), nil)
+	if v.nothing() {
+		return text
+	}
+	found, err := s.detect(context.Background(), change{}, filter.detector(v, s.rules.Detector), text, 1)
 	if err != nil {
 		return redacted
 	}

@@ -97,9 +97,9 @@ type request struct {
 
 const (
 	// keptSize bounds what a worker keeps, in bytes: old versions, which older changes made.
-	keptSize = 32 << 20
+	keptSize = 8 << 20
 	// keptBlob is the size of the largest that is kept.
-	keptBlob = 4 << 20
+	keptBlob = 1 << 20
 	// maxRequests is how many bytes of requests git may have to read while nobody reads its answers: what fits into the
 	// smallest of all pipes (4 KiB on Windows), or both would wait for each other.
 	maxRequests = 3500

@@ -47,26 +47,33 @@ func (c change) blobs() []string {
 	return append([]string{c.blob}, c.parents...)
 }
 
-// commitsOf lists the commits of the change, newest first.
-func commitsOf(ctx context.Context, repo *gitrepo.Repo, history string) (ids []string, base string, err error) {
+// listing is what there is to see.
+type listing struct {
+	ids  []string // of the commits, newest first
+	base string   // where they begin; empty for the whole history
+	err  error
+}
+
+// commitsOf lists the commits of the change.
+func commitsOf(ctx context.Context, repo *gitrepo.Repo, history string) (l listing) {
 	if history != HistoryAll {
-		if base, err = repo.MergeBase(ctx); err != nil {
-			return nil, "", err
+		if l.base, l.err = repo.MergeBase(ctx); l.err != nil {
+			return l
 		}
 	}
 	args := []string{"rev-list", "--topo-order", repo.Commit}
-	if base != "" {
-		args = append(args, "^"+base)
+	if l.base != "" {
+		args = append(args, "^"+l.base)
 	}
 	out, err := runGit(ctx, repo.Root, append(args, "--")...)
 	if err != nil {
-		return nil, "", unreadable(repo, "git cannot list the commits", err)
+		return listing{err: unreadable(repo, "git cannot list the commits", err)}
 	}
-	ids = strings.Fields(out)
-	if len(ids) == 0 {
-		return nil, "", fault.Undeterminedf("git lists no commit up to %.7s", repo.Commit)
+	if l.ids = strings.Fields(out); len(l.ids) == 0 {
+		return listing{err: fault.Undeterminedf("git lists no commit up to %.7s", repo.Commit)}
 	}
-	return ids, base, complete(ctx, repo, ids)
+	l.err = complete(ctx, repo, l.ids)
+	return l
 }
 
 // complete refuses a range that a shallow clone cuts off: what is beyond the cut is not known, not even its number.

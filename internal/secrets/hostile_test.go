@@ -247,7 +247,7 @@ func gitleaks(t *testing.T, dir string) map[string]string {
 	}
 	list := map[string]string{}
 	for _, f := range found {
-		list[fmt.Sprintf("%s %s:%d in %.7s", f.RuleID, f.File, f.StartLine, f.Commit)] = fingerprint(f.RuleID, f.File, f.Secret)
+		list[fmt.Sprintf("%s %s:%d in %.7s", f.RuleID, f.File, f.StartLine, f.Commit)] = Fingerprint(f.RuleID, f.File, f.Secret)
 	}
 	return list
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"iter"
 	"math"
 	"regexp/syntax"
 	"slices"
@@ -155,7 +156,6 @@ func (p *prefilter) detector(v verdict, full *detect.Detector) *detect.Detector 
 	if v.all {
 		return full
 	}
-	slices.Sort(v.rules)
 	key := fmt.Sprint(v.decode, v.rules)
 	if known, ok := p.subsets.Load(key); ok {
 		return known.(*detect.Detector)
@@ -191,38 +191,81 @@ type view struct {
 type sieve struct {
 	*prefilter
 	views   []view
-	touched []int
+	touched []int // views that are not empty
+	seen    map[seen]bool
 }
 
-func (p *prefilter) sieve() *sieve { return &sieve{prefilter: p, views: make([]view, len(p.rules))} }
+// seen is a match that counts was asked about. The same lines are looked at again and again, as each change's context.
+type seen struct {
+	rule  string
+	match string
+}
 
-// verdict is what of gitleaks has to look at a text; nothing, if it is zero.
+// maxSeen bounds what is remembered: some MiB at most, as maxMatch bounds each.
+const (
+	maxSeen  = 4096
+	maxMatch = 512
+)
+
+func (p *prefilter) sieve() *sieve {
+	return &sieve{prefilter: p, views: make([]view, len(p.rules)), seen: map[seen]bool{}}
+}
+
+// verdict is what of gitleaks has to look at what of a text; nothing, if it is zero.
 type verdict struct {
-	all    bool  // every rule
-	rules  []int // of the prefilter
-	decode bool  // something may be decoded
+	all    bool   // every rule
+	rules  []int  // of the prefilter
+	decode bool   // something is found only once it is decoded
+	parts  []span // of the text, whole lines, the end not included; nil is all of it
+	clear  bool   // nothing is found in any run of lines of the text either
 }
 
 func (v verdict) nothing() bool { return !v.all && len(v.rules) == 0 }
 
+// pieces gives the parts of the text that gitleaks has to look at, and where each begins.
+func (v verdict) pieces(text []byte) iter.Seq2[int, []byte] {
+	return func(yield func(int, []byte) bool) {
+		if v.nothing() {
+			return
+		}
+		if v.parts == nil {
+			yield(0, text)
+			return
+		}
+		for _, p := range v.parts {
+			if !yield(p.from, text[p.from:p.to]) {
+				return
+			}
+		}
+	}
+}
+
 // look tells what gitleaks may find in the text of a file whose name says nothing about the file. applies leaves rules out;
 // nil leaves out none.
-func (s *sieve) look(ctx context.Context, text []byte, applies []bool) (v verdict) {
+func (s *sieve) look(ctx context.Context, text []byte, applies []bool) verdict {
 	if s.words == nil || hasOddCase(text) {
 		return verdict{all: true}
 	}
-	v.rules = s.mayMatch(text, applies, nil)
-	v.decode = mayDecode(text)
-	decoder, decoded := codec.NewDecoder(), v.decode
-	for depth := 0; decoded && depth < decodeDepth && ctx.Err() == nil; depth++ {
+	rules, parts := s.mayMatch(text, applies)
+	v := verdict{rules: rules, parts: parts, clear: len(s.touched) == 0}
+	if !mayDecode(text) {
+		return v
+	}
+	v.clear = false
+	decoder, decoded := codec.NewDecoder(), true
+	for depth := 0; depth < decodeDepth && ctx.Err() == nil; depth++ {
 		if text, decoded = decode(decoder, text); !decoded {
 			break
 		}
 		if hasOddCase(text) {
 			return verdict{all: true}
 		}
-		v.rules = s.mayMatch(text, applies, v.rules)
+		if more, _ := s.mayMatch(text, applies); len(more) > 0 {
+			v.rules, v.parts, v.decode = append(v.rules, more...), nil, true
+		}
 	}
+	slices.Sort(v.rules)
+	v.rules = slices.Compact(v.rules)
 	return v
 }
 
@@ -261,8 +304,9 @@ var oddBytes = func() (all [][]byte) {
 	return all
 }()
 
-// mayMatch adds to found the rules that match the text in a way that they do not let pass.
-func (s *sieve) mayMatch(text []byte, applies []bool, found []int) []int {
+// mayMatch gives the rules that match the text in a way that they do not let pass, in order, and the parts of the text
+// where they do; no parts are all of it.
+func (s *sieve) mayMatch(text []byte, applies []bool) (rules []int, parts []span) {
 	for _, n := range s.touched {
 		s.views[n] = view{parts: s.views[n].parts[:0]}
 	}
@@ -284,12 +328,35 @@ func (s *sieve) mayMatch(text []byte, applies []bool, found []int) []int {
 			}
 		}
 	})
+	whole := false
 	for _, n := range s.touched {
-		if (applies == nil || applies[n]) && !slices.Contains(found, n) && s.ruleMayFind(&s.rules[n], text, s.views[n]) {
-			found = append(found, n)
+		if applies != nil && !applies[n] {
+			continue
+		}
+		v := &s.views[n]
+		if s.ruleMayFind(&s.rules[n], text, v) {
+			rules, parts = append(rules, n), append(parts, v.parts...)
+			whole = whole || v.whole || len(s.rules[n].RequiredRules) > 0
 		}
 	}
-	return found
+	slices.Sort(rules)
+	if parts = joined(parts, func(p span) span { return wholeLines(text, p) }); whole || s.cutMatches(rules, text, parts) {
+		return rules, nil
+	}
+	return rules, parts
+}
+
+// cutMatches tells whether a match reaches to the end of a part that is not that of the text.
+func (s *sieve) cutMatches(rules []int, text []byte, parts []span) bool {
+	for _, n := range rules {
+		for _, p := range parts {
+			found := s.rules[n].Regex.FindAllIndex(text[p.from:p.to], -1)
+			if len(found) > 0 && found[len(found)-1][1] == p.to-p.from && p.to < len(text) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (s *sieve) touch(n int) *view {
@@ -300,35 +367,77 @@ func (s *sieve) touch(n int) *view {
 	return v
 }
 
+// joined widens the parts, and makes one of those that meet. What an expression finds in one of them is what it finds there
+// in the whole text:
+//
+//   - every match in the text is within one part, as each holds a keyword with such surroundings;
+//   - a match in a part is one in the text, or it reaches to the part's end, where the cut may have made it one. It cannot
+//     begin with the part: then it would hold a keyword whose surroundings begin there, which would have widened the part;
+//   - so the search, which goes on behind each match, takes the same ones.
+func joined(parts []span, widen func(span) span) []span {
+	slices.SortFunc(parts, func(a, b span) int { return a.from - b.from })
+	out := parts[:0]
+	for _, p := range parts {
+		p = widen(p)
+		if n := len(out); n > 0 && p.from <= out[n-1].to {
+			out[n-1].to = max(out[n-1].to, p.to)
+		} else {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
 // margin is more than one character, so that what an expression sees beside a match is what is there.
 const margin = 8
 
-func (s *sieve) ruleMayFind(r *config.Rule, text []byte, v view) bool {
+// wholeLines gives the lines of a part, and the one before them: gitleaks counts columns differently in the first line.
+func wholeLines(text []byte, p span) span {
+	p.from = lineStart(text, lineStart(text, max(p.from-margin, 0))-1)
+	p.to = min(p.to+margin, len(text))
+	if i := bytes.IndexByte(text[p.to:], '\n'); i >= 0 {
+		p.to += i + 1
+	} else {
+		p.to = len(text)
+	}
+	return p
+}
+
+func lineStart(text []byte, at int) int { return bytes.LastIndexByte(text[:max(at, 0)], '\n') + 1 }
+
+// ruleMayFind runs the rule over what it has to look at, which is widened to the whole text where a cut may have made a
+// match.
+func (s *sieve) ruleMayFind(r *config.Rule, text []byte, v *view) bool {
+	v.parts = joined(v.parts, func(p span) span { return span{max(p.from-margin, 0), min(p.to+margin, len(text))} })
+	counts := false
+	for i := 0; i < len(v.parts) && !v.whole; i++ {
+		part := text[v.parts[i].from:v.parts[i].to]
+		found := r.Regex.FindAllIndex(part, -1)
+		if n := len(found); n > 0 && found[n-1][1] == len(part) && v.parts[i].to < len(text) {
+			v.whole = true
+		}
+		counts = counts || s.anyCounts(r, part, found)
+	}
 	if v.whole {
 		return s.anyCounts(r, text, r.Regex.FindAllIndex(text, -1))
 	}
-	slices.SortFunc(v.parts, func(a, b span) int { return a.from - b.from })
-	for i := 0; i < len(v.parts); {
-		from, to := max(v.parts[i].from-margin, 0), min(v.parts[i].to+margin, len(text))
-		for i++; i < len(v.parts) && v.parts[i].from-margin <= to; i++ {
-			to = max(to, min(v.parts[i].to+margin, len(text)))
-		}
-		part := text[from:to]
-		found := r.Regex.FindAllIndex(part, -1)
-		if n := len(found); n > 0 && found[n-1][1] == len(part) && to < len(text) {
-			// It may be the cut that made it match.
-			return s.anyCounts(r, text, r.Regex.FindAllIndex(text, -1))
-		}
-		if s.anyCounts(r, part, found) {
-			return true
-		}
-	}
-	return false
+	return counts
 }
 
 func (s *sieve) anyCounts(r *config.Rule, text []byte, matches [][]int) bool {
 	for _, m := range matches {
-		if s.counts(r, strings.Trim(string(text[m[0]:m[1]]), "\n")) {
+		key := seen{r.RuleID, strings.Trim(string(text[m[0]:m[1]]), "\n")}
+		counts, known := s.seen[key]
+		if !known {
+			counts = s.counts(r, key.match)
+			if len(s.seen) == maxSeen {
+				clear(s.seen)
+			}
+			if len(key.match) <= maxMatch {
+				s.seen[key] = counts
+			}
+		}
+		if counts {
 			return true
 		}
 	}

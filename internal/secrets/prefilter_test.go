@@ -114,8 +114,16 @@ func sameAsGitleaks(t *testing.T, r rules, s *sieve, path, text string) []report
 	fragment := detect.Fragment{Raw: text, FilePath: path, StartLine: 1}
 	want := r.Detect(fragment)
 	var got []report.Finding
-	if !v.nothing() {
-		got = s.detector(v, r.Detector).Detect(fragment)
+	for at, piece := range v.pieces([]byte(text)) {
+		fragment.Raw, fragment.StartLine = string(piece), 1+strings.Count(text[:at], "\n")
+		got = append(got, s.detector(v, r.Detector).Detect(fragment)...)
+	}
+	if v.clear {
+		lines := strings.SplitAfter(text, "\n")
+		fragment.Raw = strings.Join(lines[len(lines)/3:len(lines)-len(lines)/3], "")
+		if found := r.Detect(fragment); len(found) > 0 {
+			t.Fatalf("gitleaks finds in a part of %q\n%s", text, brief(found))
+		}
 	}
 	if a, b := brief(want), brief(got); a != b {
 		t.Fatalf("in %q\ngitleaks finds\n%s\nwith the sieve %+v\n%s", text, a, v, b)

@@ -59,12 +59,22 @@ func (d direction) step(s shape, set spans) spans {
 		if d.back {
 			return set
 		}
-		if set[len(set)-1].to < len(d.text) {
-			return nil
-		}
-		return spans{{len(d.text), len(d.text)}}
+		return d.ends(set)
 	}
 	return spans{{set[0].from, len(d.text)}}
+}
+
+// ends keeps the end of the text, and the ends of lines, which is where a part of the text may be cut.
+func (d direction) ends(set spans) spans {
+	var out spans
+	for _, s := range set {
+		for at := s.from; at <= s.to; at++ {
+			if at == len(d.text) || (at > 0 && d.at(at-1) == '\n') {
+				out = out.union(spans{{at, at}})
+			}
+		}
+	}
+	return out
 }
 
 // stepRun takes, from every place, between min and max bytes of the set.

@@ -28,7 +28,8 @@ type scan struct {
 	rules    rules
 	progress action.Progress
 	commits  []*commit
-	paths    map[string]*file // seen by the lister
+	listing  sync.Mutex       // of paths
+	paths    map[string]*file // seen by the listers
 	partial  bool             // there is a history before the commits
 	sieves   sync.Pool
 
@@ -38,6 +39,7 @@ type scan struct {
 	mu       sync.Mutex
 	hits     map[string]hit      // by fingerprint
 	secrets  map[string]bool     // values found, to keep them out of names
+	longest  []string            // the same in the order in which they are taken out
 	binaries map[string]bool     // paths
 	left     []string            // what else was left out on purpose
 	gaps     map[string]struct{} // what could not be scanned
@@ -54,8 +56,8 @@ func newScan(repo *gitrepo.Repo, r rules, progress action.Progress) *scan {
 }
 
 // run scans everything and says what could not be seen; nil means that nothing was missed.
-func (s *scan) run(ctx context.Context, history string) *fault.Error {
-	ids, base, err := commitsOf(ctx, s.repo, history)
+func (s *scan) run(ctx context.Context, l listing) *fault.Error {
+	err := l.err
 	switch {
 	case ctx.Err() != nil:
 		return fault.Undeterminedf("stopped before the first commit: %w", context.Cause(ctx))
@@ -64,11 +66,11 @@ func (s *scan) run(ctx context.Context, history string) *fault.Error {
 	case err != nil:
 		return asFault(err)
 	}
-	for i, id := range ids {
+	for i, id := range l.ids {
 		s.commits = append(s.commits, &commit{id: id, order: i})
 	}
-	s.partial = base != ""
-	s.progress(finding.Plural(len(ids), "commit"))
+	s.partial = l.base != ""
+	s.progress(finding.Plural(len(l.ids), "commit"))
 	group, inner := errgroup.WithContext(ctx)
 	queues := make([]chan change, runtime.GOMAXPROCS(0))
 	for i := range queues {
@@ -111,32 +113,38 @@ const (
 // as what was there before a change, and as what an older one made.
 func (s *scan) list(ctx context.Context, queues []chan change) error {
 	give := func(c change) error {
-		f, known := s.paths[c.path]
-		if !known {
-			f = s.rules.about(c.path)
-			for i, q := range queues {
-				if len(q) < len(queues[f.worker]) {
-					f.worker = i
-				}
-			}
-			s.paths[c.path] = f
-		}
-		if f.allowed {
+		if c.file = s.fileOf(c.path, queues); c.file.allowed {
 			s.finish(c.commit)
 			return nil
 		}
-		c.file = f
 		select {
-		case queues[f.worker] <- c:
+		case queues[c.file.worker] <- c:
 			return nil
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
-	if err := s.history(ctx, give); err != nil {
-		return err
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.history(ctx, give) })
+	group.Go(func() error { return s.worktree(ctx, give) })
+	return group.Wait()
+}
+
+// fileOf gives a new path to the worker who has least to do.
+func (s *scan) fileOf(path string, queues []chan change) *file {
+	s.listing.Lock()
+	defer s.listing.Unlock()
+	f, known := s.paths[path]
+	if !known {
+		f = s.rules.about(path)
+		for i, q := range queues {
+			if len(q) < len(queues[f.worker]) {
+				f.worker = i
+			}
+		}
+		s.paths[path] = f
 	}
-	return s.worktree(ctx, give)
+	return f
 }
 
 // finish takes one pending change, or git's whole account of it, off a commit.

@@ -83,12 +83,12 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	if in.History != "" && in.History != HistoryChange && in.History != HistoryAll {
 		return out, fault.BadInputf("input history: %q is not one of %s, %s", in.History, HistoryChange, HistoryAll)
 	}
-	rules, err := loadRules(in.Repo.Root)
+	rules, commits, err := prepare(ctx, in)
 	if err != nil {
 		return out, err
 	}
 	s := newScan(in.Repo, rules, deps.Progress)
-	gap := s.run(ctx, in.History)
+	gap := s.run(ctx, commits)
 	out.Evidence.Coverage = s.coverage()
 	settled, gate := in.Triage.Settle(ctx, triage.Scan{Findings: s.findings(ctx), Scanners: []string{scanner}, Noun: "secret",
 		Complete: gap == nil, Whole: in.whole(ctx), Anywhere: true})
@@ -100,6 +100,20 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	c := out.Evidence.Coverage
 	out.Summary = fmt.Sprintf("%s, %s, working tree · %s", finding.Plural(c.Scanned, "commit"), finding.Plural(c.Files, "file"), settled.Summary("secret"))
 	return out, advise(gate, in.Triage)
+}
+
+// prepare loads the rules while git lists the commits, as each takes a good part of what the scan of a small change takes.
+func prepare(ctx context.Context, in Inputs) (rules, listing, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	commits := make(chan listing, 1)
+	go func() { commits <- commitsOf(ctx, in.Repo, in.History) }()
+	r, err := loadRules(in.Repo.Root)
+	if err != nil {
+		cancel()
+	}
+	l := <-commits // also to leave no git behind
+	cancel()
+	return r, l, err
 }
 
 // whole tells whether the whole history was asked for, or is, because HEAD left no other branch.
