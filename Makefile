@@ -16,7 +16,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 # What takes long to make and never changes is kept here, outside of the checkout, by version.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/idp
 
-.PHONY: help build release-tree check-release-tree cross bench-start demo test lint lint-actions e2e e2e-catalog e2e-events e2e-runner generate vuln clean
+.PHONY: help build release-tree check-release-tree cross bench-start bench-scan demo test lint lint-actions e2e e2e-catalog e2e-events e2e-runner generate vuln clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -44,6 +44,9 @@ cross: ## compile for every platform
 
 bench-start: build ## how long it takes to start: the program, and a step of a workflow
 	@$(GO) run ./internal/tools/benchstart -idp bin/idp
+
+bench-scan: build ## the scanners beside the command lines of gosec and gitleaks, on generated repositories or REPO=path; RUNS=5 ONLY=secrets
+	@$(GO) run ./internal/tools/benchscan -idp bin/idp -cache '$(CACHE)/bench-scan' -repo '$(REPO)' -runs '$(or $(RUNS),5)' -only '$(ONLY)'
 
 demo: build ## walk the golden path on the sample service; what it made is in .idp
 	@bin/idp path --service testdata/services/hello --target local
