@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/org/idp/internal/finding"
 	"github.com/org/idp/internal/local"
 )
 
@@ -42,7 +43,7 @@ func how(s local.Status, b brought) string {
 	var parts []string
 	switch {
 	case s.LastExit != nil:
-		parts = append(parts, s.LastExit.String(), plural(s.Restarts, "restart"))
+		parts = append(parts, s.LastExit.String(), finding.Plural(s.Restarts, "restart"))
 	case s.GaveUp != "":
 		parts = append(parts, s.GaveUp)
 	case b.run.Port == 0:
@@ -104,13 +105,6 @@ func numbers(ports []int) string {
 		list[i] = fmt.Sprint(p)
 	}
 	return strings.Join(list, " and ")
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // short is a digest as a person can compare it: 9d0c…e1.

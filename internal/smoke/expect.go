@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/org/idp/internal/finding"
 )
 
 // judge holds an answer against what the check expects. The failure reads on from the check's name.
@@ -157,11 +159,11 @@ func (r *runner) judgeTLS(days int, a answer) []string {
 			r.tlsSkipped = true
 			return nil
 		}
-		return []string{fmt.Sprintf("is not served over TLS, want a certificate valid for %s", plural(days, "day"))}
+		return []string{fmt.Sprintf("is not served over TLS, want a certificate valid for %s", finding.Plural(days, "day"))}
 	}
 	left := int(a.tls.PeerCertificates[0].NotAfter.Sub(r.deps.Now()) / (24 * time.Hour))
 	if left < days {
-		return []string{fmt.Sprintf("has a certificate that expires in %s, want %d", plural(left, "day"), days)}
+		return []string{fmt.Sprintf("has a certificate that expires in %s, want %d", finding.Plural(left, "day"), days)}
 	}
 	return nil
 }

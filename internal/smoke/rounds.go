@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/finding"
 )
 
 const (
@@ -212,7 +213,7 @@ func (r *runner) outOfTime(now *fault.Error, streak int) error {
 	case !r.answered && why != nil:
 		return r.unreachable(why.What)
 	case r.last != nil:
-		return r.last.WithDetail(fmt.Sprintf("%s in %v, never %s good in a row", plural(r.round, "round"), r.in.Timeout, plural(r.need, "round")))
+		return r.last.WithDetail(fmt.Sprintf("%s in %v, never %s good in a row", finding.Plural(r.round, "round"), r.in.Timeout, finding.Plural(r.need, "round")))
 	case streak > 0:
 		r.streak = streak
 		return fault.Undeterminedf("%d of %d rounds were good in a row when %v were over", streak, r.need, r.in.Timeout).
@@ -226,7 +227,7 @@ func (r *runner) outOfTime(now *fault.Error, streak int) error {
 // slow says that the latency of a check is over what it may be.
 func (c *check) slow() string {
 	if took := p95(c.samples); c.p95 > 0 && took > c.p95 {
-		return fmt.Sprintf("took %s at p95 over %s, want at most %v", shortMS(took), plural(len(c.samples), "sample"), c.p95)
+		return fmt.Sprintf("took %s at p95 over %s, want at most %v", shortMS(took), finding.Plural(len(c.samples), "sample"), c.p95)
 	}
 	return ""
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/finding"
 	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/service"
 )
@@ -142,7 +143,7 @@ func prepare(in Inputs, deps Deps) (*runner, error) {
 func (r *runner) versionChecked() bool { return r.in.VersionPath != Off }
 
 func (r *runner) summary() string {
-	text := fmt.Sprintf("%s × %s · p95 %s", plural(len(r.checks), "check"), plural(r.streak, "round"), shortMS(r.p95All()))
+	text := fmt.Sprintf("%s × %s · p95 %s", finding.Plural(len(r.checks), "check"), finding.Plural(r.streak, "round"), shortMS(r.p95All()))
 	if !r.versionChecked() {
 		text += " · version not checked"
 	}
@@ -165,11 +166,4 @@ func (r *runner) results() []record.CheckResult {
 		}
 	}
 	return list
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
