@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -353,10 +352,7 @@ func pretty(t *testing.T, text string) string {
 
 func (tr *copied) gofmt(t *testing.T, args ...string) {
 	t.Helper()
-	name := filepath.Join(runtime.GOROOT(), "bin", "gofmt") //nolint:staticcheck // the toolchain that runs the test
-	if _, err := os.Stat(name); err != nil {
-		name = "gofmt"
-	}
+	name := filepath.Join(strings.TrimSpace(output(t, ".", "go", "env", "GOROOT")), "bin", "gofmt")
 	output(t, tr.dir, name, append(args, "-w", ".")...)
 }
 

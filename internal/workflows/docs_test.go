@@ -8,6 +8,7 @@ import (
 
 	"github.com/org/idp/internal/policy"
 	"github.com/org/idp/internal/service"
+	"github.com/org/idp/internal/waiver"
 )
 
 // TestBlocks holds every YAML block of the documentation by what it is an example of. One that is nothing known fails.
@@ -22,7 +23,7 @@ func TestBlocks(t *testing.T) {
 			t.Errorf("%s: %s\n%s", b.where, err, b.text)
 		}
 	}
-	for _, kind := range []string{"workflow", "service", "policy", "step"} {
+	for _, kind := range []string{"workflow", "service", "policy", "step", "waivers"} {
 		if seen[kind] == 0 {
 			t.Errorf("no block is a %s", kind)
 		}
@@ -54,8 +55,10 @@ func check(t *testing.T, b document, actions map[string][]string) (kind, problem
 		return "service", parsed(service.Parse(service.File, []byte(b.text)))
 	case strings.Contains("\n"+b.text, "\ndefaults:"):
 		return "policy", parsed(policy.Parse("policy.yaml", []byte(b.text)))
+	case strings.HasPrefix(first, "waivers:"):
+		return "waivers", parsed(waiver.Parse(waiver.FileName, []byte(b.text)))
 	}
-	return "unknown", "is neither a workflow, a step, an idp.yaml nor a policy"
+	return "unknown", "is neither a workflow, a step, an idp.yaml, a policy nor a file of waivers"
 }
 
 func parsed[T any](_ T, err error) string {
