@@ -85,19 +85,69 @@ func TestShallowClone(t *testing.T) {
 		r.git("config", "user.email", "ada@example.com")
 		return r
 	}
-	t.Run("whole history", func(t *testing.T) {
+	// away takes the remote out of reach.
+	away := func(r *testRepo) {
+		r.git("remote", "set-url", "origin", filepath.ToSlash(filepath.Join(origin.dir, "..", "gone")))
+	}
+	for what, scan := range map[string]func(r *testRepo) (Outputs, error){
+		"whole history": func(r *testRepo) (Outputs, error) { return r.scan(HistoryChange) },
+		"all, on a branch": func(r *testRepo) (Outputs, error) {
+			r.git("checkout", "-q", "-b", "feature")
+			r.commit("b.txt", "new\n")
+			return r.scan(HistoryAll)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			r := clone(t, 2)
+			refs := r.git("for-each-ref", "refs/remotes", "refs/tags")
+			origin.git("update-ref", "refs/heads/main", "main") // nothing new, but a fetch would look
+			out, err := scan(r)
+			passed(t, out, err)
+			if want := len(strings.Fields(r.git("rev-list", "HEAD"))); out.Evidence.Coverage.Expected != want || want < 5 {
+				t.Errorf("coverage %+v, want %d commits", out.Evidence.Coverage, want)
+			}
+			if now := r.git("for-each-ref", "refs/remotes", "refs/tags"); now != refs {
+				t.Errorf("the fetch changed\n%s\nto\n%s", refs, now)
+			}
+		})
+		t.Run(what+", the remote is away", func(t *testing.T) {
+			t.Parallel()
+			r := clone(t, 2)
+			away(r)
+			_, err := scan(r)
+			undetermined(t, err, "shallow", "cannot be fetched", "git fetch --unshallow origin", "fetch-depth: 0")
+		})
+		t.Run(what+", no remote", func(t *testing.T) {
+			t.Parallel()
+			r := clone(t, 2)
+			r.git("config", "--remove-section", "remote.origin")
+			_, err := scan(r)
+			undetermined(t, err, "shallow", "no remote", "git clone without --depth")
+		})
+	}
+	t.Run("the remote has lost the rest", func(t *testing.T) {
+		t.Parallel()
+		broken := newRepo(t)
+		for i := range 3 {
+			broken.commit("a.txt", strings.Repeat("line\n", i+1))
+		}
+		r := newRepo(t)
+		r.git("clone", "-q", "--depth", "1", "file://"+filepath.ToSlash(broken.dir), "c")
+		r.dir = filepath.Join(r.dir, "c")
+		if err := os.Remove(broken.object(broken.git("rev-parse", "HEAD~2"))); err != nil {
+			t.Fatal(err)
+		}
+		_, err := r.scan(HistoryAll)
+		undetermined(t, err, "shallow", "cannot be fetched", "git fetch --unshallow origin")
+	})
+	t.Run("cancelled", func(t *testing.T) {
 		t.Parallel()
 		r := clone(t, 2)
-		_, err := r.scan(HistoryChange)
-		undetermined(t, err, "shallow", "git fetch --unshallow origin", "fetch-depth: 0")
-	})
-	t.Run("all, on a branch", func(t *testing.T) {
-		t.Parallel()
-		r := clone(t, 1)
-		r.git("checkout", "-q", "-b", "feature")
-		r.commit("b.txt", "new\n")
-		_, err := r.scan(HistoryAll)
-		undetermined(t, err, "git fetch --unshallow origin")
+		in := inputs(t, r.open(), HistoryAll)
+		ctx, cancel := context.WithCancel(t.Context())
+		_, err := Run(ctx, in, Deps{Progress: func(string) { cancel() }}) // which the fetch is the first to call
+		undetermined(t, err, "context canceled")
 	})
 	t.Run("the change is within", func(t *testing.T) {
 		t.Parallel()
@@ -119,6 +169,7 @@ func TestShallowClone(t *testing.T) {
 		origin2.commit("other.txt", "other\n")
 		r.git("fetch", "-q", "--depth", "1", "file://"+filepath.ToSlash(origin2.dir), "main")
 		r.git("update-ref", "refs/remotes/origin/main", "FETCH_HEAD")
+		away(r)
 		_, err := r.scan(HistoryChange)
 		undetermined(t, err, "git fetch --unshallow origin")
 	})

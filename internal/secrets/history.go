@@ -6,11 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 
+	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/gitrepo"
 )
@@ -54,11 +53,29 @@ type listing struct {
 	err  error
 }
 
-// commitsOf lists the commits of the change.
-func commitsOf(ctx context.Context, repo *gitrepo.Repo, history string) (l listing) {
+// commitsOf lists the commits of the change. Where a shallow clone cuts them off, the rest is fetched first: what is beyond
+// the cut is not known, not even its number.
+func commitsOf(ctx context.Context, repo *gitrepo.Repo, history string, progress action.Progress) listing {
+	l, cut := listCommits(ctx, repo, history)
+	if len(cut) == 0 {
+		return l
+	}
+	failed := fetchRest(ctx, repo, cut, progress)
+	if l, cut = listCommits(ctx, repo, history); len(cut) == 0 {
+		return l
+	}
+	f := fault.Undeterminedf("the clone is shallow: it ends at commit %.7s, in the middle of what has to be scanned", cut[0]).WithDetail(failed, notAPass)
+	if repo.Origin == "" {
+		return listing{err: f.WithNext("Clone it whole: git clone without --depth")}
+	}
+	return listing{err: f.WithNext("Fetch the rest: git fetch --unshallow origin", "In a workflow: actions/checkout with fetch-depth: 0")}
+}
+
+// listCommits gives also those of the commits at which the clone ends.
+func listCommits(ctx context.Context, repo *gitrepo.Repo, history string) (l listing, cut []string) {
 	if history != HistoryAll {
 		if l.base, l.err = repo.MergeBase(ctx); l.err != nil {
-			return l
+			return l, nil
 		}
 	}
 	args := []string{"rev-list", "--topo-order", repo.Commit}
@@ -67,43 +84,24 @@ func commitsOf(ctx context.Context, repo *gitrepo.Repo, history string) (l listi
 	}
 	out, err := runGit(ctx, repo.Root, append(args, "--")...)
 	if err != nil {
-		return listing{err: unreadable(repo, "git cannot list the commits", err)}
+		return listing{err: unreadable(repo, "git cannot list the commits", err)}, nil
 	}
 	if l.ids = strings.Fields(out); len(l.ids) == 0 {
-		return listing{err: fault.Undeterminedf("git lists no commit up to %.7s", repo.Commit)}
+		return listing{err: fault.Undeterminedf("git lists no commit up to %.7s", repo.Commit)}, nil
 	}
-	l.err = complete(ctx, repo, l.ids)
-	return l
-}
-
-// complete refuses a range that a shallow clone cuts off: what is beyond the cut is not known, not even its number.
-func complete(ctx context.Context, repo *gitrepo.Repo, commits []string) error {
 	if !repo.Shallow {
-		return nil
+		return l, nil
 	}
-	path, err := runGit(ctx, repo.Root, "rev-parse", "--git-path", "shallow")
+	ends, err := shallowEnds(ctx, repo)
 	if err != nil {
-		return unreadable(repo, "git cannot tell where the shallow clone ends", err)
+		return listing{err: err}, nil
 	}
-	if path = strings.TrimRight(path, "\r\n"); !filepath.IsAbs(path) {
-		path = filepath.Join(repo.Root, path)
-	}
-	list, err := os.ReadFile(path) // #nosec G304 -- git names the file
-	if err != nil {
-		return fault.Undeterminedf("cannot read where the shallow clone ends: %w", err)
-	}
-	cut := map[string]bool{}
-	for _, id := range strings.Fields(string(list)) {
-		cut[id] = true
-	}
-	for _, id := range commits {
-		if cut[id] {
-			return fault.Undeterminedf("the clone is shallow: it ends at commit %.7s, in the middle of what has to be scanned", id).
-				WithDetail("A scan that did not see everything is not a pass.").
-				WithNext("Fetch the rest: git fetch --unshallow origin", "In a workflow: actions/checkout with fetch-depth: 0")
+	for _, id := range l.ids {
+		if ends[id] {
+			cut = append(cut, id)
 		}
 	}
-	return nil
+	return l, cut
 }
 
 // parseRaw reads the form of git's diff-tree, diff-index and diff-files with --raw -z: NUL after every part, a commit

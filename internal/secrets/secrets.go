@@ -83,7 +83,7 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	if in.History != "" && in.History != HistoryChange && in.History != HistoryAll {
 		return out, fault.BadInputf("input history: %q is not one of %s, %s", in.History, HistoryChange, HistoryAll)
 	}
-	rules, commits, err := prepare(ctx, in)
+	rules, commits, err := prepare(ctx, in, deps.Progress)
 	if err != nil {
 		return out, err
 	}
@@ -103,10 +103,10 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 }
 
 // prepare loads the rules while git lists the commits, as each takes a good part of what the scan of a small change takes.
-func prepare(ctx context.Context, in Inputs) (rules, listing, error) {
+func prepare(ctx context.Context, in Inputs, progress action.Progress) (rules, listing, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	commits := make(chan listing, 1)
-	go func() { commits <- commitsOf(ctx, in.Repo, in.History) }()
+	go func() { commits <- commitsOf(ctx, in.Repo, in.History, progress) }()
 	r, err := loadRules(in.Repo.Root)
 	if err != nil {
 		cancel()

@@ -97,6 +97,14 @@ func TestWorkingTree(t *testing.T) {
 	for name, change := range map[string]func(*testRepo){
 		"changed":   func(r *testRepo) { r.write("a.txt", "one\n"+tok+"\nthree\n") },
 		"untracked": func(r *testRepo) { r.write("new/b.txt", "\n"+tok) },
+		"hidden from git": func(r *testRepo) {
+			r.git("update-index", "--assume-unchanged", "a.txt")
+			r.write("a.txt", "one\n"+tok+"\nthree\n")
+		},
+		"skipped": func(r *testRepo) {
+			r.git("update-index", "--skip-worktree", "a.txt")
+			r.write("a.txt", "one\n"+tok+"\nthree\n")
+		},
 		"staged, then taken out": func(r *testRepo) {
 			r.write("a.txt", "one\n"+tok+"\n")
 			r.git("add", "a.txt")

@@ -28,7 +28,29 @@ func (s *scan) worktree(ctx context.Context, give func(change) error) error {
 			return err
 		}
 	}
+	if err := s.hidden(ctx, give); err != nil {
+		return err
+	}
 	return s.untracked(ctx, give)
+}
+
+// hidden hands on the files that git was told not to look at (assume-unchanged, skip-worktree), as far as they are there.
+func (s *scan) hidden(ctx context.Context, give func(change) error) error {
+	out, err := runGit(ctx, s.repo.Root, "ls-files", "-v", "--stage", "-z", "--")
+	if err != nil {
+		return err
+	}
+	for entry := range strings.SplitSeq(out, "\x00") {
+		head, name, _ := strings.Cut(entry, "\t")
+		fields := strings.Fields(head) // tag, mode, object, stage
+		if len(fields) != 4 || fields[1] == modeSubmodule || (fields[0] != "S" && fields[0] == strings.ToUpper(fields[0])) {
+			continue
+		}
+		if err := give(change{path: name, parents: fields[2:3]}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *scan) rawChanges(ctx context.Context, args []string, give func(change) error) error {
