@@ -36,6 +36,7 @@ func (Markdown) Format(w io.Writer, r Report) error {
 	}
 	writeDetails(&b, rec.Stages)
 	writeFindings(&b, r)
+	writeCoverage(&b, rec.Stages)
 	if len(r.Files) > 0 {
 		b.WriteString("\n## Files\n\n")
 		for _, f := range r.Files {

@@ -4,12 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/zricethezav/gitleaks/v8/config"
+	"github.com/zricethezav/gitleaks/v8/detect"
 
 	"github.com/org/idp/internal/fault"
 )
@@ -173,6 +181,92 @@ func TestShallowClone(t *testing.T) {
 		_, err := r.scan(HistoryChange)
 		undetermined(t, err, "git fetch --unshallow origin")
 	})
+}
+
+func TestTimeout(t *testing.T) {
+	t.Parallel()
+	r := newRepo(t)
+	for i := range 4 {
+		r.commit("a.txt", strings.Repeat("line\n", i+1))
+	}
+	in := inputs(t, r.open(), HistoryAll)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	out, err := Run(ctx, in, Deps{Progress: func(string) { <-ctx.Done() }}) // once the commits are known
+	undetermined(t, err, "stopped after", "deadline exceeded")
+	if c := out.Evidence.Coverage; c.Scanned >= c.Expected {
+		t.Errorf("coverage %+v", c)
+	}
+}
+
+// Whatever is damaged in a pack, the answer is never that all was seen. (Git itself checks less than fsck does: the sum at
+// the end of the pack is not looked at when objects are read.)
+func TestDamagedPackIsNoPass(t *testing.T) {
+	t.Parallel()
+	r := newRepo(t)
+	rnd := rand.New(rand.NewPCG(1, 1))
+	for range 8 {
+		var text strings.Builder
+		for range 200 {
+			fmt.Fprintf(&text, "line %x\n", rnd.Uint32())
+		}
+		r.commit("a.txt", text.String())
+	}
+	r.git("repack", "-adq")
+	repo := r.open()
+	packs, err := filepath.Glob(filepath.Join(r.dir, ".git", "objects", "pack", "*.pack"))
+	if err != nil || len(packs) != 1 {
+		t.Fatalf("packs %v, error %v", packs, err)
+	}
+	whole, err := os.ReadFile(packs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(packs[0], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	const sum = 20 // bytes at the end
+	for i := range 8 {
+		at := 12 + (len(whole)-12-sum)*i/8 // the objects begin behind 12 bytes
+		zeroed := slices.Concat(whole[:at], make([]byte, min(64, len(whole)-at)), whole[min(at+64, len(whole)):])
+		for what, content := range map[string][]byte{"truncated": whole[:at], "zeroed": zeroed} {
+			if err := os.WriteFile(packs[0], content, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			out, err := Run(t.Context(), inputs(t, repo, HistoryAll), Deps{})
+			if err == nil || fault.KindOf(err) != fault.Undetermined || out.Summary != "" {
+				t.Errorf("%s at %d of %d: error %v, coverage %+v", what, at, len(whole), err, out.Evidence.Coverage)
+			}
+		}
+	}
+}
+
+// A rule that crashes is a gap that names the file; everything else is still found.
+func TestCrashOfARule(t *testing.T) {
+	t.Parallel()
+	tok := token("crash")
+	r := newRepo(t)
+	r.commit("a.txt", tok+"\n")
+	r.commit("b.txt", "boom-1234\n")
+	r.commit("c.txt", token("crash2")+"\n")
+	builtIn, err := loadRules(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := builtIn.Config
+	cfg.Rules, cfg.Keywords = maps.Clone(cfg.Rules), maps.Clone(cfg.Keywords)
+	cfg.Rules["boom"] = config.Rule{RuleID: "boom", Regex: regexp.MustCompile(`boom-\d+`), Keywords: []string{"boom"}, Allowlists: []*config.Allowlist{nil}}
+	cfg.Keywords["boom"] = struct{}{}
+	repo := r.open()
+	s := newScan(repo, rules{Detector: detect.NewDetector(cfg), filter: newPrefilter(&cfg)}, nil)
+	gap := s.run(t.Context(), commitsOf(t.Context(), repo, HistoryAll, nil))
+	if gap == nil {
+		t.Fatal("a crash passed")
+	}
+	undetermined(t, gap, "2 of 3 commits readable", "b.txt in commit", "the rules crashed on it")
+	if found := s.findings(t.Context()); len(found) != 2 {
+		t.Errorf("findings %+v", found)
+	}
 }
 
 func TestGitMissing(t *testing.T) {

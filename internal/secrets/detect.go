@@ -39,6 +39,11 @@ func (s *scan) scanChange(ctx context.Context, git *objects, c change) error {
 		return err
 	}
 	text, ok := asText(content)
+	if !ok || s.archiveDepth > 0 {
+		if format := archiveOf(ctx, c.path); format != nil {
+			return s.archive(ctx, c, format, content, size, s.archiveDepth, &unpacking{left: maxArchive})
+		}
+	}
 	if !ok || size > MaxFileSize {
 		return s.nameOnly(ctx, c, ok, size)
 	}
@@ -89,13 +94,18 @@ func (s *scan) parents(git *objects, c change) ([][]byte, error) {
 }
 
 // scanText scans the added lines of a text, and at least the name of the file. Nearly all of them end at the sieve.
-func (s *scan) scanText(ctx context.Context, c change, text []byte, parents [][]byte) error {
+func (s *scan) scanText(ctx context.Context, c change, text []byte, parents [][]byte) (err error) {
+	defer func() { // a rule that crashes must not take the process down, nor go unseen
+		if recover() != nil { // its text could quote what was scanned
+			s.gap(c, "the rules crashed on it")
+			err = nil
+		}
+	}()
 	file := c.file
 	if file == nil {
 		file = s.rules.about(c.path)
 	}
 	filter := s.sieves.Get().(*sieve)
-	defer s.sieves.Put(filter)
 	now := compare(text, parents)
 	pieces := piecesOf(now.document, now.added)
 	if len(pieces) == 0 && c.newPath {
@@ -132,23 +142,18 @@ func (s *scan) scanText(ctx context.Context, c change, text []byte, parents [][]
 			return context.Cause(ctx)
 		}
 	}
+	s.sieves.Put(filter) // not after a crash
 	return nil
 }
 
-// detect runs the rules. A rule that crashes must not take the process down, nor go unseen.
-
-func (s *scan) detect(ctx context.Context, c change, d *detect.Detector, raw string, line int) (found []report.Finding, err error) {
-	defer func() {
-		if recover() != nil { // its text could quote what was scanned
-			err = fmt.Errorf("the rules crashed on blob %.12s", c.blob)
-		}
-	}()
+// detect runs the rules of a detector.
+func (s *scan) detect(ctx context.Context, c change, d *detect.Detector, raw string, line int) ([]report.Finding, error) {
 	//lint:ignore SA1019 DetectContext of v8 takes no other
 	f := detect.Fragment{Raw: raw, FilePath: c.path, StartLine: line}
 	if c.commit != nil {
 		f.CommitSHA = c.commit.id
 	}
-	found = d.DetectContext(ctx, f)
+	found := d.DetectContext(ctx, f)
 	if ctx.Err() != nil { // it then gives what it has so far
 		return nil, context.Cause(ctx)
 	}

@@ -28,6 +28,7 @@ type hit struct {
 	line   int
 	column int
 	end    int
+	rating rating
 	// allowed is the justification beside an allowMark; nil where there is no mark.
 	allowed *string
 }
@@ -48,7 +49,7 @@ func Fingerprint(rule, path, secret string) string {
 
 // add keeps a secret once, at the oldest commit that brought it into the file.
 func (s *scan) add(c change, f report.Finding) {
-	h := hit{commit: c.commit, rule: f.RuleID, path: c.path}
+	h := hit{commit: c.commit, rule: f.RuleID, path: c.path, rating: rate(f.RuleID, f.Secret, c.path)}
 	if !byName(f) {
 		h.line, h.column, h.end = f.StartLine, max(f.StartColumn, 0), f.EndLine
 	}
@@ -107,7 +108,7 @@ func (s *scan) findings(ctx context.Context) []finding.Finding {
 	var list []finding.Finding
 	for key, h := range s.hits {
 		r := ruleInfo(h.rule)
-		f := finding.Finding{Scanner: scanner, Rule: printable(h.rule), Severity: r.severity, Confidence: r.confidence, CWE: []string{"CWE-798"},
+		f := finding.Finding{Scanner: scanner, Rule: printable(h.rule), Severity: r.severity, Confidence: h.rating.confidence, CWE: []string{"CWE-798"},
 			File: s.redact(printable(relative(s.repo.Path, h.path))), Line: h.line, Column: h.column, EndLine: h.end, Fingerprint: key}
 		where, remedy := "in the working tree", "Take it out of the file before it is committed."
 		if h.commit != nil {
@@ -118,6 +119,9 @@ func (s *scan) findings(ctx context.Context) []finding.Finding {
 		f.Title = fmt.Sprintf("%s is %s. Anyone who can read the repository has it.", r.what, where)
 		if h.commit == nil {
 			f.Title = fmt.Sprintf("%s is %s. Once committed, anyone who can read the repository has it.", r.what, where)
+		}
+		if h.rating.why != "" {
+			f.Title += " " + h.rating.why
 		}
 		f.Help = "1. " + r.revoke + "\n2. " + remedy
 		f.HelpURI = r.url
@@ -204,15 +208,19 @@ const (
 // redact takes values out of a text, such as the name of a file called after a token: those that were found, the longest
 // first, so that no part of one is left, and what the rules see in the text itself. The workers have ended, or the caller
 // holds the lock.
-func (s *scan) redact(text string) string {
+func (s *scan) redact(text string) (clean string) {
+	defer func() {
+		if recover() != nil { // a rule crashed on it
+			clean = redacted
+		}
+	}()
 	if len(s.longest) != len(s.secrets) {
 		s.longest = slices.SortedFunc(maps.Keys(s.secrets), func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
 	}
 	for _, value := range s.longest {
 		text = strings.ReplaceAll(text, value, redacted)
 	}
-	filter := s.sieves.Get().(*sieve)
-	defer s.sieves.Put(filter)
+	filter := s.rules.filter.sieve()
 	v := filter.look(context.Background(), []byte(text), nil)
 	if v.nothing() {
 		return text

@@ -60,7 +60,7 @@ func newPrefilter(c *config.Config) *prefilter {
 		}
 		n := len(p.rules)
 		p.rules = append(p.rules, r)
-		if r.Path != nil || slices.ContainsFunc(r.Allowlists, func(a *config.Allowlist) bool { return len(a.Paths) > 0 }) {
+		if r.Path != nil || slices.ContainsFunc(r.Allowlists, func(a *config.Allowlist) bool { return a != nil && len(a.Paths) > 0 }) {
 			p.paths = append(p.paths, n)
 		}
 		own := lower(r.Keywords)
@@ -132,7 +132,7 @@ func (p *prefilter) applyTo(path string) []bool {
 			key[i] = 1
 		}
 		for _, a := range r.Allowlists {
-			if a.MatchCondition == config.AllowlistMatchOr && a.PathAllowed(path) {
+			if a != nil && a.MatchCondition == config.AllowlistMatchOr && a.PathAllowed(path) {
 				key[i] = 1
 			}
 		}
@@ -466,7 +466,7 @@ func (s *sieve) counts(r *config.Rule, match string) bool {
 // letPass applies the allowlists that need no more than the match; the others let nothing pass.
 func letPass(lists []*config.Allowlist, match, secret string) bool {
 	for _, a := range lists {
-		if a.MatchCondition != config.AllowlistMatchOr {
+		if a == nil || a.MatchCondition != config.AllowlistMatchOr {
 			continue
 		}
 		if stop, _ := a.ContainsStopWord(secret); stop {

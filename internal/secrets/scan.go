@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 
@@ -31,7 +32,9 @@ type scan struct {
 	listing  sync.Mutex       // of paths
 	paths    map[string]*file // seen by the listers
 	partial  bool             // there is a history before the commits
-	sieves   sync.Pool
+	// archiveDepth is how many archives deep files are looked for.
+	archiveDepth int
+	sieves       sync.Pool
 
 	scanned atomic.Int64 // commits
 	bytes   atomic.Int64
@@ -41,6 +44,7 @@ type scan struct {
 	secrets  map[string]bool     // values found, to keep them out of names
 	longest  []string            // the same in the order in which they are taken out
 	binaries map[string]bool     // paths
+	closed   map[string]bool     // paths of archives that were not opened
 	left     []string            // what else was left out on purpose
 	gaps     map[string]struct{} // what could not be scanned
 }
@@ -50,7 +54,7 @@ func newScan(repo *gitrepo.Repo, r rules, progress action.Progress) *scan {
 		progress = func(string) {}
 	}
 	s := &scan{repo: repo, rules: r, progress: progress, paths: map[string]*file{}, hits: map[string]hit{},
-		secrets: map[string]bool{}, binaries: map[string]bool{}, gaps: map[string]struct{}{}}
+		secrets: map[string]bool{}, binaries: map[string]bool{}, closed: map[string]bool{}, gaps: map[string]struct{}{}}
 	s.sieves.New = func() any { return r.filter.sieve() }
 	return s
 }
@@ -301,6 +305,9 @@ func (s *scan) coverage() record.Coverage {
 	}
 	if n := len(s.binaries); n > 0 {
 		c.Left = append(c.Left, "the content of "+finding.Plural(n, "binary file"))
+	}
+	if n := len(s.closed); n > 0 {
+		c.Left = append(c.Left, "what is in "+finding.Plural(n, "archive")+" (archive-depth is "+strconv.Itoa(s.archiveDepth)+")")
 	}
 	slices.Sort(s.left)
 	for _, what := range slices.Compact(s.left) {

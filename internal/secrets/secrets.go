@@ -12,10 +12,23 @@
 //   - git cat-file gives the objects, and the lines that a commit added are found here, so that no attribute, diff driver,
 //     text conversion or file name can hide any.
 //
-// The index and the working tree, untracked files that are not ignored included, are read the same way. Submodules are
-// other repositories and are not followed. Binary files (a NUL in the first 8,000 bytes, as git has it, and not UTF-16
-// with a byte order mark) are checked by name only. A text file above [MaxFileSize] is a gap, so the answer is
-// undetermined unless an allowlist in .gitleaks.toml covers its path.
+// The index and the working tree, untracked files that are not ignored included, are read the same way, and so are files
+// that git was told not to look at. What a shallow clone lacks of the commits is fetched first. Submodules are other
+// repositories and are not followed.
+//
+// gitleaks' rules decide, with what it decodes (base64, hexadecimal, percent and Unicode escapes, five times over). But
+// nearly all text cannot match any rule, and a [prefilter] finds that out at a small part of the cost, by what every match
+// of a rule has to look like: so gitleaks itself reads only what the prefilter leaves, and finds there what it would find
+// in all of it.
+//
+// Binary files (a NUL in the first 8,000 bytes, as git has it, and not UTF-16 with a byte order mark) are checked by name
+// only. Archives stay closed unless archive-depth opens them. A text above [MaxFileSize], and an archive that was to be
+// opened and cannot be, is a gap, so the answer is undetermined unless an allowlist in .gitleaks.toml covers its path. There
+// is no other rule for generated and vendored files: what gitleaks' allowlist names (lock files, node_modules, vendored Go
+// modules, images, minified libraries) is left out and counted.
+//
+// Memory: each worker, of which there are as many as processors, holds the versions of one file that it compares (at most
+// MaxFileSize each, and what is decoded of them), and 8 MiB of earlier ones.
 //
 // Severity: a token of a known provider, or a rule of one's own, is critical; a rule that knows the place but not the form
 // of a secret (generic-api-key and the like), and half of a credential (a client ID), is high.
@@ -51,7 +64,8 @@ const (
 // Inputs is what the stage takes.
 type Inputs struct {
 	action.Reports
-	History string
+	History      string
+	ArchiveDepth int
 
 	// The app fills in the rest.
 
@@ -64,6 +78,8 @@ func (in *Inputs) Declare(s *action.Set) {
 	in.Reports.Declare(s)
 	s.String(&in.History, action.Input{Name: "history", Default: HistoryChange, OneOf: []string{HistoryChange, HistoryAll}, Example: HistoryAll,
 		Usage: "Commits to scan: those since HEAD left the default branch, or all. Without a default branch, and on it, all are scanned."})
+	s.Int(&in.ArchiveDepth, action.Input{Name: "archive-depth", Default: "0", Example: "1",
+		Usage: "How many archives deep files are looked for (zip, tar, gz, xz, 7z and others, by their names). At 0, as in gitleaks, archives stay closed and are counted."})
 }
 
 // Deps is what the stage needs from outside; the zero value works.
@@ -88,6 +104,7 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 		return out, err
 	}
 	s := newScan(in.Repo, rules, deps.Progress)
+	s.archiveDepth = in.ArchiveDepth
 	gap := s.run(ctx, commits)
 	out.Evidence.Coverage = s.coverage()
 	settled, gate := in.Triage.Settle(ctx, triage.Scan{Findings: s.findings(ctx), Scanners: []string{scanner}, Noun: "secret",
