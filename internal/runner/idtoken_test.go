@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,9 +20,9 @@ const (
 )
 
 // tokenService answers with one handler after the other, and the last one for ever.
-func tokenService(t *testing.T, answers ...http.HandlerFunc) (*step, *int) {
+func tokenService(t *testing.T, answers ...http.HandlerFunc) (*step, *atomic.Int64) {
 	t.Helper()
-	asked := 0
+	asked := &atomic.Int64{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if got := r.Header.Get("Authorization"); got != "Bearer "+requestToken {
 			t.Errorf("authorization %q", got)
@@ -29,13 +30,13 @@ func tokenService(t *testing.T, answers ...http.HandlerFunc) (*step, *int) {
 		if got := r.URL.Query(); got.Get("audience") != "sig store&x" || got.Get("api-version") != "2.0" {
 			t.Errorf("asked for %s", r.URL)
 		}
-		answers[min(asked, len(answers)-1)](w, r)
-		asked++
+		n := asked.Add(1) // before the answer: the client may go on as soon as it has that
+		answers[min(int(n), len(answers))-1](w, r)
 	}))
 	t.Cleanup(server.Close)
 	s := newStep(t)
 	s.env["ACTIONS_ID_TOKEN_REQUEST_URL"], s.env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] = server.URL+"/token?api-version=2.0", requestToken
-	return s, &asked
+	return s, asked
 }
 
 func status(code int) http.HandlerFunc {
@@ -81,8 +82,8 @@ func TestIDToken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, asked := tokenService(t, test.answers...)
 			token, err := s.IDToken(t.Context(), "sig store&x", noWait)
-			if *asked != test.asked {
-				t.Errorf("asked %d times, want %d", *asked, test.asked)
+			if int(asked.Load()) != test.asked {
+				t.Errorf("asked %d times, want %d", asked.Load(), test.asked)
 			}
 			if test.err == "" {
 				if err != nil || token != idToken || len(s.log().Commands) != 1 || s.log().Commands[0].Data != idToken {
@@ -105,7 +106,7 @@ func TestIDTokenOfAJobThatMayNot(t *testing.T) {
 	for _, missing := range []string{"ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "GITHUB_ACTIONS"} {
 		s, asked := tokenService(t, status(200))
 		s.env[missing] = ""
-		if _, err := s.IDToken(t.Context(), "x", noWait); fault.KindOf(err) != fault.BadInput || *asked > 0 {
+		if _, err := s.IDToken(t.Context(), "x", noWait); fault.KindOf(err) != fault.BadInput || asked.Load() > 0 {
 			t.Errorf("without %s: %v", missing, err)
 		}
 	}
@@ -120,11 +121,11 @@ func TestIDTokenEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("interrupted")
 	s, asked := tokenService(t, func(w http.ResponseWriter, r *http.Request) { cancel(why); status(500)(w, r) })
-	if _, err := s.IDToken(ctx, "sig store&x", noWait); !errors.Is(err, why) || *asked != 1 {
-		t.Errorf("%v after %d", err, *asked)
+	if _, err := s.IDToken(ctx, "sig store&x", noWait); !errors.Is(err, why) || asked.Load() != 1 {
+		t.Errorf("%v after %d", err, asked.Load())
 	}
 	s, asked = tokenService(t, status(500))
-	if _, err := s.IDToken(t.Context(), "sig store&x", func(context.Context, time.Duration) error { return why }); !errors.Is(err, why) || *asked != 1 {
-		t.Errorf("%v after %d", err, *asked)
+	if _, err := s.IDToken(t.Context(), "sig store&x", func(context.Context, time.Duration) error { return why }); !errors.Is(err, why) || asked.Load() != 1 {
+		t.Errorf("%v after %d", err, asked.Load())
 	}
 }
