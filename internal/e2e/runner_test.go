@@ -232,7 +232,8 @@ func composedSkipped(t *testing.T) {
 	r.change("main.go", "func main() {", "func main() {\n\tundefined()")
 	got := r.run(p.call)
 	got.jobs(false, map[string][]string{"image": failure, "release": skipped, "verdict": failure})
-	contains(t, "log of the verdict", got.text(func(l line) bool { return l.JobID == "verdict" }), "failure skipped")
+	// The results say it all. What the verdict prints is not looked at: act loses the output of a step that ends within a few
+	// milliseconds, and internal/workflows runs the script itself with every result.
 	if got.ranStep("org/idp/build@v1") || got.ranStep("org/idp/sign@v1") {
 		t.Error("a step ran after one that failed")
 	}
