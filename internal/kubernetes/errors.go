@@ -1,0 +1,154 @@
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"regexp"
+	"strings"
+	"syscall"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+
+	"github.com/org/idp/internal/fault"
+)
+
+// UnknownKindError is a kind that the cluster does not have.
+type UnknownKindError struct{ GVK schema.GroupVersionKind }
+
+// Error implements error.
+func (e *UnknownKindError) Error() string {
+	return fmt.Sprintf("the cluster has no kind %s of %s", e.GVK.Kind, e.GVK.GroupVersion())
+}
+
+// Conflict is one field that another manager owns.
+type Conflict struct {
+	Manager string // as the cluster names it
+	Field   string // path, such as .spec.replicas
+}
+
+// ConflictError is an apply that would take fields from other managers.
+type ConflictError struct {
+	Ref       Ref
+	Conflicts []Conflict
+}
+
+// Error implements error.
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("%s: %d fields belong to another manager", e.Ref, len(e.Conflicts))
+}
+
+// IsExists tells that an object to be created is there already.
+func IsExists(err error) bool { return apierrors.IsAlreadyExists(err) }
+
+// IsConflict tells that an object has changed since it was read, or is another one of the same name.
+func IsConflict(err error) bool {
+	var fields *ConflictError
+	return apierrors.IsConflict(err) && !errors.As(err, &fields)
+}
+
+// IsForbidden tells that the credentials may not do this, as opposed to an admission that refuses the object.
+func IsForbidden(err error) bool { return apierrors.IsForbidden(err) && denied(err) == "" }
+
+// IsInvalid tells that the API server does not accept what the object says.
+func IsInvalid(err error) bool { return apierrors.IsInvalid(err) }
+
+// Causes are the fields that an invalid object was refused for, and why.
+func Causes(err error) []metav1.StatusCause {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || status.Status().Details == nil {
+		return nil
+	}
+	return status.Status().Details.Causes
+}
+
+// passing tells of trouble that goes by itself: the API server is away, restarting or overloaded.
+func passing(err error) bool {
+	if errors.Is(err, context.Canceled) {
+		return false
+	}
+	if meta.IsNoMatchError(err) {
+		return false
+	}
+	var network net.Error
+	return apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsInternalError(err) ||
+		apierrors.IsTimeout(err) || utilnet.IsConnectionRefused(err) || utilnet.IsConnectionReset(err) || utilnet.IsProbableEOF(err) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.EPIPE) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.As(err, &network) && network.Timeout()
+}
+
+// explain says what an error of the API server means for the person who deploys. What callers tell apart stays reachable.
+func explain(err error, verb string, ref Ref, server string) error {
+	if err == nil {
+		return nil
+	}
+	what := strings.TrimSpace(verb + " " + ref.String())
+	if ref == (Ref{}) {
+		what = "ask what kinds it has"
+	}
+	switch conflicts := conflictsOf(err); {
+	case apierrors.IsNotFound(err), apierrors.IsAlreadyExists(err), meta.IsNoMatchError(err):
+		return err
+	case len(conflicts) > 0:
+		return &ConflictError{ref, conflicts}
+	case apierrors.IsConflict(err), apierrors.IsInvalid(err):
+		return err
+	case apierrors.IsUnauthorized(err):
+		return fault.Undeterminedf("the cluster %s does not accept the credentials (may not %s): %w", server, what, err).
+			WithNext("They may have expired: log in to the cluster again in a step before, and give the step a fresh kubeconfig.")
+	case apierrors.IsForbidden(err) && denied(err) != "":
+		return fault.Failedf("%s is refused by the cluster: %s", ref, denied(err)).WithDetail().WithNext(admissionAdvice(err))
+	case apierrors.IsForbidden(err):
+		return fault.Undeterminedf("the credentials may not %s in namespace %q of the cluster: %w", what, ref.Namespace, err).
+			WithNext("Let a cluster administrator apply what this prints: idp deploy --print-rbac")
+	case passing(err):
+		return fault.Undeterminedf("the cluster %s cannot be reached (%s): %w", server, what, err).
+			WithNext("Is the API server up, and may this machine reach it?")
+	}
+	return fmt.Errorf("cannot %s: %w", what, err)
+}
+
+// admission are the ways in which the API server words a refusal that is about the object and not about who asks.
+var admission = regexp.MustCompile(`(?s)(admission webhook "[^"]+" denied the request.*|ValidatingAdmissionPolicy '[^']+'.* denied request: .*|exceeded quota: .*|violates PodSecurity .*|(?:minimum|maximum) (?:cpu|memory) usage per .*|failed quota: .*|namespace \S+ .*is being terminated.*|unable to create new content in namespace .*)`)
+
+// denied is what an admission plugin says, or empty where the refusal is about permissions.
+func denied(err error) string {
+	return strings.Join(strings.Fields(admission.FindString(err.Error())), " ")
+}
+
+func admissionAdvice(err error) string {
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "quota"):
+		return "The namespace has no room for it: scale down, or ask for a larger quota (kubectl describe quota)."
+	case strings.Contains(text, "being terminated"):
+		return "The namespace is being deleted. Wait until it is gone, and deploy again."
+	}
+	return "A rule of the cluster forbids it: change what the rule names, or talk to who runs the cluster."
+}
+
+var managerOf = regexp.MustCompile(`conflict with "([^"]*)"`)
+
+func conflictsOf(err error) []Conflict {
+	if !apierrors.IsConflict(err) {
+		return nil
+	}
+	var list []Conflict
+	for _, c := range Causes(err) {
+		if c.Type != metav1.CauseTypeFieldManagerConflict {
+			continue
+		}
+		manager := c.Message
+		if m := managerOf.FindStringSubmatch(c.Message); m != nil {
+			manager = m[1]
+		}
+		list = append(list, Conflict{Manager: manager, Field: c.Field})
+	}
+	return list
+}
