@@ -1,0 +1,234 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/kubernetes"
+)
+
+const (
+	// leaseDuration is how long a lock outlives its holder. The holder renews it three times in that time.
+	leaseDuration = 10 * time.Second
+	renewEvery    = leaseDuration / 3
+	leaseAPI      = "coordination.k8s.io/v1"
+	annotationRun = "idp/run"
+)
+
+// Holder says who holds a lock.
+type Holder struct {
+	ID  string // unlike that of any other process
+	Run string // where to look: the run's URL, or a person and a machine
+}
+
+// Clock is time, so that tests need not wait.
+type Clock struct {
+	Now   func() time.Time
+	Sleep func(context.Context, time.Duration) error
+}
+
+// Lock is held until it is released.
+type Lock struct {
+	h     History
+	me    Holder
+	clock Clock
+
+	mu      sync.Mutex
+	lease   *kubernetes.Object
+	renewed time.Time // by this process's clock
+	lost    error
+
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+// ErrLost tells that another deploy holds the lock now.
+var ErrLost = errors.New("another deploy has taken the lock over")
+
+// Acquire waits until the lock is free: its holder released it, or has not renewed it for as long as it lasts, as seen by
+// this process's own clock, because the clocks of two machines may differ. Waiting is told of each new holder.
+func Acquire(ctx context.Context, h History, me Holder, clock Clock, waiting func(holder Holder)) (*Lock, error) {
+	l := &Lock{h: h, me: me, clock: clock, done: make(chan struct{})}
+	var seen string
+	var since time.Time
+	for {
+		lease, err := h.Cluster.Get(ctx, h.leaseRef())
+		if err != nil {
+			return nil, err
+		}
+		now := clock.Now()
+		if version := versionOf(lease); version != seen || since.IsZero() {
+			if holder := holderOf(lease); holder.ID != "" && waiting != nil {
+				waiting(holder)
+			}
+			seen, since = version, now
+		}
+		if lease == nil || holderOf(lease).ID == "" || now.Sub(since) >= durationOf(lease) {
+			taken, err := l.take(ctx, lease, now)
+			if err != nil {
+				return nil, err
+			}
+			if taken {
+				renewing, stop := context.WithCancel(context.WithoutCancel(ctx))
+				l.stop = stop
+				go l.keep(renewing)
+				return l, nil
+			}
+		}
+		if err := clock.Sleep(ctx, 500*time.Millisecond); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// take writes this process into the lease; false when another one was faster.
+func (l *Lock) take(ctx context.Context, lease *kubernetes.Object, now time.Time) (bool, error) {
+	next := l.written(lease, l.me, now)
+	var err error
+	if lease == nil {
+		next, err = l.h.Cluster.Create(ctx, next)
+	} else {
+		next, err = l.h.Cluster.Update(ctx, next)
+	}
+	switch {
+	case err == nil:
+		l.lease, l.renewed = next, now
+		return true, nil
+	case kubernetes.IsExists(err), kubernetes.IsConflict(err):
+		return false, nil
+	}
+	return false, fmt.Errorf("the lock of %s in namespace %s cannot be taken: %w", l.h.Service, l.h.Namespace, err)
+}
+
+// written is the lease with a holder in it.
+func (l *Lock) written(lease *kubernetes.Object, holder Holder, now time.Time) *kubernetes.Object {
+	if lease == nil {
+		ref := l.h.leaseRef()
+		lease = &kubernetes.Object{Object: map[string]any{"apiVersion": ref.APIVersion, "kind": ref.Kind}}
+		lease.SetName(ref.Name)
+		lease.SetNamespace(ref.Namespace)
+		lease.SetLabels(map[string]string{"app.kubernetes.io/managed-by": "idp"})
+	}
+	lease = lease.DeepCopy()
+	stamp := now.UTC().Format("2006-01-02T15:04:05.000000Z") // MicroTime
+	spec := map[string]any{"holderIdentity": holder.ID, "leaseDurationSeconds": int64(leaseDuration / time.Second), "renewTime": stamp, "acquireTime": stamp}
+	if holderOf(lease).ID == holder.ID {
+		if acquired, ok, _ := unstructured.NestedString(lease.Object, "spec", "acquireTime"); ok {
+			spec["acquireTime"] = acquired
+		}
+	}
+	lease.Object["spec"] = spec
+	notes := lease.GetAnnotations()
+	if notes == nil {
+		notes = map[string]string{}
+	}
+	notes[annotationRun] = holder.Run
+	lease.SetAnnotations(notes)
+	return lease
+}
+
+// keep renews the lock until it is released.
+func (l *Lock) keep(ctx context.Context) {
+	defer close(l.done)
+	for l.clock.Sleep(ctx, renewEvery) == nil {
+		l.mu.Lock()
+		l.renew(ctx)
+		l.mu.Unlock()
+	}
+}
+
+// renew notes that the lock is lost when somebody else wrote the lease. That the API server cannot be reached is no loss:
+// nobody else reaches it either, or this process finds out before it changes anything.
+func (l *Lock) renew(ctx context.Context) error {
+	if l.lost != nil {
+		return l.lost
+	}
+	limited, cancel := context.WithTimeout(ctx, renewEvery)
+	defer cancel()
+	now := l.clock.Now()
+	next, err := l.h.Cluster.Update(limited, l.written(l.lease, l.me, now))
+	if kubernetes.IsConflict(err) {
+		// An answer that was lost on the way leaves a lease that this process wrote itself.
+		read, getErr := l.h.Cluster.Get(limited, l.h.leaseRef())
+		switch {
+		case getErr != nil:
+			return getErr
+		case holderOf(read).ID != l.me.ID:
+			l.lost = fault.Undeterminedf("%w: %s", ErrLost, holderOf(read).Run).WithNext("This deploy stopped where it was. The other one puts things in order.")
+			return l.lost
+		}
+		l.lease = read
+		return nil
+	}
+	if err == nil {
+		l.lease, l.renewed = next, now
+	}
+	return err
+}
+
+// Sure tells whether the lock is still held, and asks the cluster where that is not certain. It is called before every
+// step that changes something, so that a process that was suspended for a while changes nothing that is not its own any
+// more.
+func (l *Lock) Sure(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lost == nil && l.clock.Now().Sub(l.renewed) < leaseDuration/2 {
+		return nil
+	}
+	for {
+		err := l.renew(ctx)
+		if err == nil || l.lost != nil {
+			return err
+		}
+		if sleepErr := l.clock.Sleep(ctx, time.Second); sleepErr != nil {
+			return fault.Undeterminedf("whether the lock is still held cannot be asked: %w", err)
+		}
+	}
+}
+
+// Release gives the lock back. A failure is of no consequence: the lock ends by itself soon after.
+func (l *Lock) Release(ctx context.Context) {
+	l.stop()
+	<-l.done
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lost != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), renewEvery)
+	defer cancel()
+	_, _ = l.h.Cluster.Update(ctx, l.written(l.lease, Holder{}, l.clock.Now()))
+}
+
+func (h History) leaseRef() kubernetes.Ref {
+	return kubernetes.Ref{APIVersion: leaseAPI, Kind: "Lease", Namespace: h.Namespace, Name: "idp." + h.Service}
+}
+
+func versionOf(lease *kubernetes.Object) string {
+	if lease == nil {
+		return ""
+	}
+	return lease.GetResourceVersion()
+}
+
+func holderOf(lease *kubernetes.Object) Holder {
+	if lease == nil {
+		return Holder{}
+	}
+	id, _, _ := unstructured.NestedString(lease.Object, "spec", "holderIdentity")
+	return Holder{ID: id, Run: lease.GetAnnotations()[annotationRun]}
+}
+
+func durationOf(lease *kubernetes.Object) time.Duration {
+	seconds, ok, _ := unstructured.NestedInt64(lease.Object, "spec", "leaseDurationSeconds")
+	if !ok || seconds <= 0 || seconds > 3600 {
+		return leaseDuration
+	}
+	return time.Duration(seconds) * time.Second
+}

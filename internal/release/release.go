@@ -1,0 +1,263 @@
+// Package release keeps in the cluster itself what was deployed there: the last releases of a service, whole and
+// compressed, each with its state, and a lock that only one deploy holds. So whatever moment a deploy is killed at, the next
+// one finds out what was begun, and what there is to go back to.
+package release
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/kubernetes"
+)
+
+// State is what is known of a release.
+type State string
+
+// A release is begun as Pending before anything of it is applied; a deploy that was killed leaves it so.
+const (
+	Pending    State = "pending"     // being applied
+	Live       State = "live"        // healthy; nothing has tested it yet
+	Good       State = "good"        // healthy, and its smoke test passed
+	Failed     State = "failed"      // did not become healthy, failed its smoke test, or was cut off
+	Superseded State = "superseded"  // another one took its place
+	RolledBack State = "rolled-back" // taken back by hand
+)
+
+// Keep is how many releases stay in the cluster.
+const Keep = 10
+
+// Release is one rendered set of a service, applied in its namespace.
+type Release struct {
+	Number      int              `json:"number"` // from 1
+	State       State            `json:"state"`
+	Reason      string           `json:"reason,omitempty"` // why it failed
+	Service     string           `json:"service"`
+	Environment string           `json:"environment"`
+	Image       string           `json:"image"` // IMAGE@DIGEST
+	Digest      string           `json:"digest"`
+	Commit      string           `json:"commit"`
+	Strategy    string           `json:"strategy"`
+	Run         string           `json:"run,omitempty"`      // who deployed: the run's URL, or a person
+	Override    string           `json:"override,omitempty"` // reason why it was deployed in a freeze
+	Restores    int              `json:"restores,omitempty"` // number of the release whose set this is, for a rollback
+	Proven      bool             `json:"proven,omitempty"`   // its smoke test passed, whatever came after it
+	Created     time.Time        `json:"created"`
+	Healthy     time.Time        `json:"healthy,omitzero"` // since when it was healthy without a break; zero: never
+	Objects     []kubernetes.Ref `json:"objects"`
+
+	set     []byte // gzipped JSON list
+	uid     types.UID
+	version string
+}
+
+// Name is what people call the release: v12.
+func (r Release) Name() string { return "v" + strconv.Itoa(r.Number) }
+
+// Serving tells that the release is what the service runs.
+func (r Release) Serving() bool { return r.State == Live || r.State == Good }
+
+// Cluster is what the history needs of a cluster.
+type Cluster interface {
+	Get(ctx context.Context, ref kubernetes.Ref) (*kubernetes.Object, error)
+	List(ctx context.Context, q kubernetes.Query) ([]kubernetes.Object, error)
+	Create(ctx context.Context, o *kubernetes.Object) (*kubernetes.Object, error)
+	Update(ctx context.Context, o *kubernetes.Object) (*kubernetes.Object, error)
+	Delete(ctx context.Context, ref kubernetes.Ref, uid types.UID) error
+}
+
+const (
+	labelRelease = "idp/release-of" // value: the service
+	secretType   = "idp/release.v1"
+	keyRelease   = "release"
+	keySet       = "set"
+	// largest is what fits into a Secret (1 MiB) beside its metadata.
+	largest = 1000 << 10
+)
+
+// History is the releases of one service in one namespace.
+type History struct {
+	Cluster   Cluster
+	Namespace string
+	Service   string
+	Now       func() time.Time
+}
+
+// List gives the kept releases, the newest first.
+func (h History) List(ctx context.Context) ([]Release, error) {
+	secrets, err := h.Cluster.List(ctx, kubernetes.Query{APIVersion: "v1", Kind: "Secret", Namespace: h.Namespace, Labels: labelRelease + "=" + h.Service})
+	if err != nil {
+		return nil, err
+	}
+	var list []Release
+	for i := range secrets {
+		r, err := decode(&secrets[i])
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, r)
+	}
+	slices.SortFunc(list, func(a, b Release) int { return cmp.Compare(b.Number, a.Number) })
+	return list, nil
+}
+
+// Begin writes a new release down as pending, before anything of it is applied.
+func (h History) Begin(ctx context.Context, r Release, set []kubernetes.Object) (Release, error) {
+	list, err := h.List(ctx)
+	if err != nil {
+		return r, err
+	}
+	r.Number, r.State, r.Service, r.Created = 1, Pending, h.Service, h.Now().UTC()
+	if len(list) > 0 {
+		r.Number = list[0].Number + 1
+	}
+	r.Objects = nil
+	for i := range set {
+		r.Objects = append(r.Objects, kubernetes.RefOf(&set[i]))
+	}
+	if r.set, err = pack(set); err != nil {
+		return r, err
+	}
+	if len(r.set) > largest {
+		return r, fault.BadInputf("the manifests of the service are too large to be kept for a rollback: %d KiB compressed, at most %d", len(r.set)>>10, largest>>10).
+			WithNext("Take large files out of ConfigMaps and Secrets.")
+	}
+	o, err := h.encode(r)
+	if err != nil {
+		return r, err
+	}
+	made, err := h.Cluster.Create(ctx, o)
+	if kubernetes.IsExists(err) {
+		return r, fault.Undeterminedf("release %s of %s was begun by another deploy at the same time; nothing was changed", r.Name(), h.Service)
+	}
+	if err != nil {
+		return r, fmt.Errorf("the release cannot be written down, so nothing was changed: %w", err)
+	}
+	r.uid, r.version = made.GetUID(), made.GetResourceVersion()
+	return r, nil
+}
+
+// Mark changes what is known of a release.
+func (h History) Mark(ctx context.Context, r *Release, state State, reason string) error {
+	next := *r
+	next.State, next.Reason = state, reason
+	switch {
+	case state == Good:
+		next.Proven = true
+		fallthrough
+	case state == Live:
+		if !r.Serving() || r.Healthy.IsZero() {
+			next.Healthy = h.Now().UTC()
+		}
+	default:
+		next.Healthy = time.Time{}
+	}
+	if next.State == r.State && next.Reason == r.Reason && next.Proven == r.Proven {
+		return nil
+	}
+	o, err := h.encode(next)
+	if err != nil {
+		return err
+	}
+	o.SetResourceVersion(r.version)
+	updated, err := h.Cluster.Update(ctx, o)
+	if err != nil {
+		return fmt.Errorf("release %s cannot be marked as %s: %w", r.Name(), state, err)
+	}
+	next.version = updated.GetResourceVersion()
+	*r = next
+	return nil
+}
+
+// Settle marks the release as what the service runs now, and the ones before it as superseded.
+func (h History) Settle(ctx context.Context, r *Release, state State) error {
+	if err := h.Mark(ctx, r, state, ""); err != nil {
+		return err
+	}
+	list, err := h.List(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		if list[i].Number != r.Number && list[i].Serving() {
+			if err := h.Mark(ctx, &list[i], Superseded, ""); err != nil {
+				return err
+			}
+		}
+	}
+	return h.trim(ctx, list, r.Number)
+}
+
+// trim removes what is too old, but never what the service runs, nor the last release that is known to be good.
+func (h History) trim(ctx context.Context, list []Release, current int) error {
+	good := slices.IndexFunc(list, func(r Release) bool { return r.Proven && r.State != Failed && r.Number != current })
+	for i, r := range list {
+		if i < Keep || r.Number == current || i == good {
+			continue
+		}
+		if err := h.Cluster.Delete(ctx, h.ref(r.Number), r.uid); err != nil {
+			return fmt.Errorf("the old release %s cannot be removed: %w", r.Name(), err)
+		}
+	}
+	return nil
+}
+
+// Current is the release that the service runs as far as the history knows; nil where there is none.
+func Current(list []Release) *Release {
+	for i := range list {
+		if list[i].Serving() {
+			return &list[i]
+		}
+	}
+	return nil
+}
+
+// Fallback is the release to go back to from the one of the given number: the newest that was good, else the newest that
+// was healthy; nil where there is none.
+func Fallback(list []Release, from int) *Release {
+	usable := func(r Release) bool {
+		return r.Number != from && (r.Serving() || r.State == Superseded)
+	}
+	for _, proven := range []bool{true, false} {
+		for i := range list {
+			if usable(list[i]) && (list[i].Proven || !proven) {
+				return &list[i]
+			}
+		}
+	}
+	return nil
+}
+
+// Inventory is every object that one of the releases had, each once.
+func Inventory(list []Release) []kubernetes.Ref {
+	seen := map[kubernetes.Ref]bool{}
+	for _, r := range list {
+		for _, ref := range r.Objects {
+			seen[ref] = true
+		}
+	}
+	return slices.SortedFunc(maps.Keys(seen), func(a, b kubernetes.Ref) int {
+		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name), strings.Compare(a.APIVersion, b.APIVersion))
+	})
+}
+
+// Set is every object of the release.
+func (r Release) Set() ([]kubernetes.Object, error) {
+	set, err := unpack(r.set)
+	if err != nil {
+		return nil, fault.Undeterminedf("what release %s consists of cannot be read: %w", r.Name(), err)
+	}
+	return set, nil
+}
+
+func (h History) ref(number int) kubernetes.Ref {
+	return kubernetes.Ref{APIVersion: "v1", Kind: "Secret", Namespace: h.Namespace, Name: fmt.Sprintf("idp.%s.v%d", h.Service, number)}
+}
