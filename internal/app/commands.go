@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"github.com/org/idp/internal/action"
-	"github.com/org/idp/internal/deploy"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/local"
+	"github.com/org/idp/internal/localtarget"
 	"github.com/org/idp/internal/manifest"
 	"github.com/org/idp/internal/policy"
 	"github.com/org/idp/internal/schema"
@@ -178,7 +178,7 @@ func stopLocal(ctx context.Context, w World, args []string) error {
 	}
 	stopped := 0
 	for _, root := range roots {
-		names, err := deploy.Stop(ctx, deploy.Inputs{StateDir: root, Wait: time.Minute}, deploy.Deps{Now: w.Now})
+		names, err := localtarget.Stop(ctx, localtarget.Inputs{StateDir: root, Wait: time.Minute}, localtarget.Deps{Now: w.Now})
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
@@ -11,9 +12,11 @@ import (
 	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/deploy"
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/localtarget"
 	"github.com/org/idp/internal/oci"
 	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/smoke"
+	"github.com/org/idp/internal/target"
 )
 
 type deployWork struct {
@@ -43,45 +46,58 @@ func (w *deployWork) stage(ctx context.Context, d *delivery) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	in := w.fill(d)
+	in := w.in
 	in.Reference, in.Digest, in.Manifests = ref, digest, manifests
-	deps := w.deps(d, w.name())
-	out, err := deploy.Run(ctx, in, deps)
+	place, err := w.place(d, w.name())
+	if err != nil {
+		return result{}, err
+	}
+	out, err := deploy.Run(ctx, in, deploy.Deps{Target: place, Progress: d.progress(w.name()),
+		Verify: func(ctx context.Context, reference string) error {
+			_, err := d.verify(ctx, reference, w.key, nil)
+			return err
+		},
+		Guard: func(context.Context, *record.Deployment) error { return nil },
+	})
 	out.Tool.Version = Version() // of this program, which is the tool
 	d.previous(out.Evidence.Replaced)
 	return resultOf(out, err)
 }
 
-// fill sets what does not depend on the image.
-func (w *deployWork) fill(d *delivery) deploy.Inputs {
-	in := w.in
-	in.Commit, in.Service, in.Environment, in.Program = d.rec.Source.Commit, d.svc, d.rec.Environment, d.world.Program
-	in.StateDir = d.out("local", d.rec.Environment, d.svc.Name)
-	return in
+// place is a target, also for what comes after a deploy.
+type place interface {
+	deploy.Target
+	Confirm(ctx context.Context, release string) error
+	Rollback(ctx context.Context, deployed record.Deploy) (target.Restored, error)
 }
 
-func (w *deployWork) deps(d *delivery, stage string) deploy.Deps {
-	return deploy.Deps{
-		Verify: func(ctx context.Context, reference string) error {
-			_, err := d.verify(ctx, reference, w.key, nil)
-			return err
-		},
-		Pull: pull, Progress: d.progress(stage), Now: d.world.Now,
+// place opens the target for the image of the delivery.
+func (w *deployWork) place(d *delivery, stage string) (place, error) {
+	return w.local(d, stage), nil
+}
+
+// local is the service on this machine. What does not depend on the image is there before there is one.
+func (w *deployWork) local(d *delivery, stage string) localtarget.Target {
+	artifact := d.snapshot().Artifact
+	return localtarget.Target{
+		Inputs: localtarget.Inputs{Wait: w.in.Wait, Reference: artifact.Reference(), Digest: artifact.Digest, Commit: d.rec.Source.Commit, Service: d.svc,
+			Environment: d.rec.Environment, Program: d.world.Program, StateDir: d.out("local", d.rec.Environment, d.svc.Name)},
+		Deps: localtarget.Deps{Pull: pull, Progress: d.progress(stage), Now: d.world.Now},
 	}
 }
 
 // pull opens an image for the local target.
-func pull(ctx context.Context, reference string) (deploy.Image, error) {
+func pull(ctx context.Context, reference string) (localtarget.Image, error) {
 	var client oci.Client
 	img, err := client.Pull(ctx, reference)
 	if err != nil {
-		return deploy.Image{}, err
+		return localtarget.Image{}, err
 	}
 	config, err := img.ConfigFile()
 	if err != nil {
-		return deploy.Image{}, fault.Undeterminedf("the configuration of %s cannot be read: %w", reference, err)
+		return localtarget.Image{}, fault.Undeterminedf("the configuration of %s cannot be read: %w", reference, err)
 	}
-	return deploy.Image{
+	return localtarget.Image{
 		OS: config.OS, Arch: config.Architecture, Env: config.Config.Env, WorkDir: config.Config.WorkingDir,
 		Entrypoint: entrypoint(config.Config),
 		Unpack:     func(ctx context.Context, dir string) error { return client.Unpack(ctx, img, dir) },
@@ -124,14 +140,17 @@ func (w *smokeWork) stage(ctx context.Context, d *delivery) (result, error) {
 
 // settle keeps the version that passed, and takes back the one that did not: an unanswered question keeps nothing live.
 func (w *smokeWork) settle(ctx context.Context, d *delivery, deployed record.Deploy, err error) error {
-	in, deps := w.deploy.fill(d), w.deploy.deps(d, w.name())
+	place, openErr := w.deploy.place(d, w.name())
+	if openErr != nil {
+		return errors.Join(err, openErr)
+	}
 	if err == nil {
-		return deploy.MarkGood(ctx, in, deps, deployed.Release)
+		return place.Confirm(ctx, deployed.Release)
 	}
 	if ctx.Err() != nil {
 		err = fault.Undeterminedf("%w", context.Cause(ctx))
 	}
-	back, backErr := deploy.Rollback(ctx, in, deps, deployed)
+	back, backErr := place.Rollback(ctx, deployed)
 	if backErr != nil {
 		return addTo(err, "; putting the old version back: "+backErr.Error(), fault.Lines(backErr)[1:])
 	}
@@ -158,13 +177,13 @@ func (d *delivery) previous(p *record.Deployment) {
 }
 
 // restored notes in the evidence of deploy that its version is not live any more.
-func (d *delivery) restored(back deploy.Restored) {
+func (d *delivery) restored(back target.Restored) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	markRestored(d.rec, back)
 }
 
-func markRestored(rec *record.Record, back deploy.Restored) {
+func markRestored(rec *record.Record, back target.Restored) {
 	s, ok := rec.Stage(record.StageDeploy)
 	var e record.Deploy
 	if !ok || json.Unmarshal(s.Evidence, &e) != nil {
@@ -182,19 +201,25 @@ func markRestored(rec *record.Record, back deploy.Restored) {
 func (p *pathWork) leave(ctx context.Context, d *delivery) error {
 	if p.keep || p.ranBefore {
 		var err error
-		d.live, err = deploy.Live(p.deploy.fill(d), p.deploy.deps(d, record.StageDeploy))
+		d.live, err = p.localLive(d)
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
-	_, err := deploy.Stop(ctx, p.deploy.fill(d), p.deploy.deps(d, record.StageDeploy))
+	t := p.deploy.local(d, record.StageDeploy)
+	_, err := localtarget.Stop(ctx, t.Inputs, t.Deps)
 	return err
 }
 
 // running tells whether the environment is live before the path changes it.
 func (p *pathWork) running(d *delivery) (bool, error) {
-	url, err := deploy.Live(p.deploy.fill(d), p.deploy.deps(d, record.StageDeploy))
+	url, err := p.localLive(d)
 	return url != "", err
+}
+
+func (p *pathWork) localLive(d *delivery) (string, error) {
+	t := p.deploy.local(d, record.StageDeploy)
+	return localtarget.Live(t.Inputs, t.Deps)
 }
 
 // sleep waits, or gives the context's error when that ends first.

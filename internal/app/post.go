@@ -8,10 +8,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/org/idp/internal/deploy"
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/localtarget"
 	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/runner"
+	"github.com/org/idp/internal/target"
 )
 
 // What an action leaves in the state of its step for the part that runs after the job.
@@ -59,8 +60,8 @@ func (d *delivery) promise(a Action, task work) error {
 	if !ok || t.target() != targetLocal {
 		return nil
 	}
-	in := (&deployWork{}).fill(d)
-	before, err := deploy.Current(in, deploy.Deps{Now: d.world.Now})
+	in := (&deployWork{}).local(d, record.StageDeploy).Inputs
+	before, err := localtarget.Current(in, localtarget.Deps{Now: d.world.Now})
 	if err != nil {
 		return err
 	}
@@ -108,17 +109,17 @@ func postNames() []string {
 }
 
 // tidy leaves the local target as the action would have, and says what that took.
-func tidy(ctx context.Context, w World, r *runner.Runner) (done []string, back deploy.Restored, err error) {
+func tidy(ctx context.Context, w World, r *runner.Runner) (done []string, back target.Restored, err error) {
 	dir := r.State(stateLocal)
 	if dir == "" {
 		return nil, back, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*cleanupTime)
 	defer cancel()
-	in := deploy.Inputs{StateDir: dir, Program: w.Program, Wait: cleanupTime}
-	deps := deploy.Deps{Now: w.Now}
+	in := localtarget.Inputs{StateDir: dir, Program: w.Program, Wait: cleanupTime}
+	deps := localtarget.Deps{Now: w.Now}
 	if r.State(stateFinished) == "" {
-		if back, err = deploy.Recover(ctx, in, deps, r.State(stateBefore)); err != nil {
+		if back, err = localtarget.Recover(ctx, in, deps, r.State(stateBefore)); err != nil {
 			err = fmt.Errorf("what was live before cannot be put back: %w", err)
 		}
 		if back.Summary != "" {
@@ -128,7 +129,7 @@ func tidy(ctx context.Context, w World, r *runner.Runner) (done []string, back d
 	if r.State(stateStop) != "true" {
 		return done, back, err
 	}
-	stopped, stopErr := deploy.Stop(ctx, in, deps)
+	stopped, stopErr := localtarget.Stop(ctx, in, deps)
 	for _, name := range stopped {
 		done = append(done, "stopped "+name)
 	}
@@ -139,7 +140,7 @@ func tidy(ctx context.Context, w World, r *runner.Runner) (done []string, back d
 }
 
 // cutOff tells people and the record that the action did not come to its end.
-func cutOff(w World, r *runner.Runner, action string, done []string, back deploy.Restored) error {
+func cutOff(w World, r *runner.Runner, action string, done []string, back target.Restored) error {
 	during, recordErr := correct(w, r.State(stateRecord), back)
 	what := fmt.Sprintf("idp %s was cut off%s", action, during)
 	if len(done) > 0 {
@@ -151,7 +152,7 @@ func cutOff(w World, r *runner.Runner, action string, done []string, back deploy
 }
 
 // correct makes the record say that the delivery was cut off, and gives in words when that was.
-func correct(w World, path string, back deploy.Restored) (during string, err error) {
+func correct(w World, path string, back target.Restored) (during string, err error) {
 	if path == "" {
 		return " before it had changed anything", nil
 	}

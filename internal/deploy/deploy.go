@@ -1,42 +1,36 @@
-// Package deploy makes a signed image live: it holds the exact digest against the policy first, starts the new release
-// beside the old one, waits until it is healthy, and only then retires the old one. When it does not become healthy, what
-// was live before is live after.
-//
-// The old release's process is stopped as soon as the new one is healthy, its files are kept, and Rollback starts it
-// again. Keeping it running until the smoke test has passed would save a second on that path, at the price of a state in
-// which two releases are live and a killed deploy cannot be told from a finished one.
+// Package deploy makes a signed image live: it holds the exact digest against the policy first, and then hands it to a
+// target, which waits until it is healthy and puts back what was live before when it is not.
 package deploy
 
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
-	"net/http"
-	"runtime"
 	"time"
 
 	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/fault"
-	"github.com/org/idp/internal/local"
 	"github.com/org/idp/internal/record"
-	"github.com/org/idp/internal/service"
+	"github.com/org/idp/internal/target"
 )
 
 // Inputs of the stage.
 type Inputs struct {
-	Target string
-	Wait   time.Duration
+	Target   string
+	Wait     time.Duration
+	Override string // reason to deploy in a freeze
+	Cluster  Cluster
 
 	// Filled in by the app.
-	Reference   string // IMAGE@DIGEST
-	Digest      string // sha256:…
-	Commit      string
-	Service     *service.Service // resolved for the environment
-	Environment string
-	StateDir    string // of this service in this environment
-	Program     string // what supervises a release, called as "PROGRAM supervise FOLDER"
-	Manifests   string // file of the rendered manifests
+	Reference string // IMAGE@DIGEST
+	Digest    string // sha256:…
+	Manifests string // file of the rendered manifests
+}
+
+// Cluster is how target kubernetes is reached, and what it may do.
+type Cluster struct {
+	Kubeconfig string // file
+	Content    string // of a kubeconfig, in place of a file
+	Recreate   bool
 }
 
 // Declare declares the stage's inputs.
@@ -44,257 +38,71 @@ func (in *Inputs) Declare(s *action.Set) {
 	action.Target(s, &in.Target)
 	s.Duration(&in.Wait, action.Input{Name: "wait", Default: "5m", Example: "90s",
 		Usage: "How long a new release may take to become healthy, and a deploy to wait for another one to end."})
+	s.String(&in.Override, action.Input{Name: "freeze-override", Example: "fixes the outage of checkout, incident 4711",
+		Usage: "Why this is deployed although the policy says freeze. The reason is recorded."})
+	in.Cluster.Declare(s)
+	s.Bool(&in.Cluster.Recreate, action.Input{Name: "recreate",
+		Usage: "Delete and create anew what Kubernetes cannot change in place, such as a selector. The service is away meanwhile."})
 }
 
-// Image is an image in a registry.
-type Image struct {
-	OS, Arch   string   // empty: not stated
-	Entrypoint []string // entrypoint and command
-	Env        []string // NAME=VALUE
-	WorkDir    string
-	// Unpack writes the image's files to dir, which is empty.
-	Unpack func(ctx context.Context, dir string) error
+// Declare declares how the cluster is reached.
+func (c *Cluster) Declare(s *action.Set) {
+	s.String(&c.Kubeconfig, action.Input{Name: "kubeconfig", Example: "kubeconfig.yaml",
+		Usage: "Kubeconfig of target kubernetes. Default: KUBECONFIG, as login actions of clouds set it, else ~/.kube/config, else the service account of the pod."})
+	s.String(&c.Content, action.Input{Name: "kubeconfig-content", Secret: true,
+		Usage: "What is in a kubeconfig, in place of a file: a secret of the workflow."})
+}
+
+// Target is where the image is made live.
+type Target interface {
+	Deploy(ctx context.Context, guard target.Guard) (target.Outputs, error)
 }
 
 // Deps is what the stage needs of the world.
 type Deps struct {
 	// Verify holds the exact digest against the policy. Nothing is changed unless it returns nil.
 	Verify   func(ctx context.Context, reference string) error
-	Pull     func(ctx context.Context, reference string) (Image, error)
+	Guard    target.Guard
+	Target   Target
 	Progress action.Progress // may be nil
-	Now      func() time.Time
-	Client   *http.Client // asks the health path; nil: the default
 }
 
 // Outputs of the stage.
-type Outputs = action.Result[record.Deploy]
+type Outputs = target.Outputs
 
 // Run deploys the image. A release that does not become healthy is a failed gate; cancellation is undetermined, and both
 // leave what was live before.
 func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
-	out := Outputs{Tool: record.Tool{Name: "idp", Version: "local"}}
+	out := Outputs{Tool: record.Tool{Name: "idp"}}
 	out.Evidence = record.Deploy{Target: in.Target, Digest: in.Digest, Manifests: in.Manifests}
-	if err := in.check(deps); err != nil {
+	if err := in.Check(); err != nil {
 		return out, err
 	}
-	deps.say("checking the policy")
+	switch {
+	case deps.Verify == nil || deps.Guard == nil || deps.Target == nil:
+		return out, errors.New("there is no policy check, guard or target to deploy with")
+	case in.Reference == "" || in.Digest == "":
+		return out, errors.New("the image is not known")
+	}
+	if deps.Progress != nil {
+		deps.Progress("checking the policy")
+	}
 	if err := deps.Verify(ctx, in.Reference); err != nil {
 		return out, err
 	}
-	d, unlock, err := begin(ctx, in, deps)
-	if err != nil {
-		return out, err
-	}
-	defer unlock()
-	if err := d.target.Heal(ctx); err != nil {
-		return out, fmt.Errorf("putting the state of the last deploy in order: %w", err)
-	}
-	err = d.converge(ctx, &out)
-	return out, err
+	done, err := deps.Target.Deploy(ctx, deps.Guard)
+	done.Evidence.Target, done.Evidence.Digest, done.Evidence.Manifests = in.Target, in.Digest, in.Manifests
+	done.Tool.Name = out.Tool.Name
+	return done, err
 }
 
 // Check refuses inputs with which nothing can be deployed, before anything is done.
 func (in Inputs) Check() error {
-	switch {
-	case in.Target != "local":
-		next := "Deploy with --target local, or apply the rendered manifests."
-		if in.Manifests != "" {
-			next = "Deploy with --target local, or apply the rendered manifests: kubectl apply -f " + in.Manifests
-		}
-		return fault.BadInputf("this version deploys to the local target only, not to %q", in.Target).WithNext(next)
-	case in.Wait <= 0:
+	if in.Wait <= 0 {
 		return fault.BadInputf("input wait must be above 0, such as --wait 5m")
 	}
-	return nil
-}
-
-// check refuses what would otherwise pass for want of a check.
-func (in Inputs) check(deps Deps) error {
-	if err := in.Check(); err != nil {
-		return err
-	}
-	switch {
-	case deps.Verify == nil || deps.Pull == nil || deps.Now == nil:
-		return errors.New("there is no policy check, registry or clock to deploy with")
-	case in.Reference == "" || in.Digest == "" || in.Commit == "" || in.Service == nil || in.StateDir == "" || in.Program == "":
-		return errors.New("the image, commit, service, state folder or supervisor is not known")
+	if in.Cluster.Kubeconfig != "" && in.Cluster.Content != "" {
+		return fault.BadInputf("inputs kubeconfig and kubeconfig-content are both given").WithNext("Give one of them.")
 	}
 	return nil
-}
-
-// deployment is one run of the stage, with the lock held.
-type deployment struct {
-	in     Inputs
-	deps   Deps
-	target *local.Target
-}
-
-// begin opens the target and waits for its lock.
-func begin(ctx context.Context, in Inputs, deps Deps) (*deployment, func(), error) {
-	target, err := local.Open(in.StateDir, deps.Now)
-	if err != nil {
-		return nil, nil, err
-	}
-	limited, cancel := context.WithTimeout(ctx, in.Wait)
-	defer cancel()
-	who := ""
-	unlock, err := target.Lock(limited, func(holder string) {
-		who = holder
-		deps.say("waiting for another deploy, " + holder)
-	})
-	var path *fs.PathError
-	switch {
-	case err == nil:
-		return &deployment{in: in, deps: deps, target: target}, unlock, nil
-	case ctx.Err() != nil:
-		return nil, nil, fmt.Errorf("cancelled while waiting for another deploy: %w", context.Cause(ctx))
-	case limited.Err() != nil:
-		return nil, nil, fault.Undeterminedf("another deploy, %s, did not end within %s; nothing was changed", who, span(in.Wait)).
-			WithNext("Wait for it, or end it, and run this again.")
-	case errors.As(err, &path):
-		return nil, nil, fault.BadInputf("cannot write the state of the local target: %w", err).
-			WithNext("Give another folder with --out, or make this one writable.")
-	}
-	return nil, nil, err
-}
-
-// converge makes the wanted release live, unless it is already.
-func (d *deployment) converge(ctx context.Context, out *Outputs) error {
-	current, err := d.target.Current()
-	if err != nil {
-		return err
-	}
-	in := d.in
-	if current == nil || !current.Same(in.Digest, in.Commit, in.Service.Health, in.Service.Env) {
-		return d.replace(ctx, current, out)
-	}
-	run, alive := d.target.Running(current.Name)
-	switch {
-	case alive && d.answers(ctx, current):
-		d.live(out, current, run)
-		out.Summary = "already live, nothing changed"
-		return nil
-	case !alive && current.Runnable() == nil:
-		return d.again(ctx, current, out)
-	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	// It runs but does not answer, or its files are damaged: a fresh copy takes its place.
-	return d.replace(ctx, current, out)
-}
-
-// answers gives a live release a few seconds to answer, so that one slow answer does not replace it.
-func (d *deployment) answers(ctx context.Context, r *local.Release) bool {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	_, err := d.target.WaitHealthy(ctx, r, d.deps.Client)
-	return err == nil
-}
-
-// again starts the current release, which was stopped.
-func (d *deployment) again(ctx context.Context, r *local.Release, out *Outputs) error {
-	b := d.bring(ctx, r)
-	if b.err == nil {
-		b.err = d.target.Promote(r, b.run)
-	}
-	if b.err != nil {
-		return d.abandon(ctx, r, b, r)
-	}
-	d.live(out, r, b.run)
-	out.Evidence.HealthyMS = b.took.Milliseconds()
-	out.Summary = "already the release, started again · healthy after " + seconds(b.took)
-	return nil
-}
-
-// replace brings up a new release beside the old one and retires that only when the new one is healthy.
-func (d *deployment) replace(ctx context.Context, old *local.Release, out *Outputs) error {
-	r, err := d.stage(ctx)
-	if err != nil {
-		return err
-	}
-	b := d.bring(ctx, r)
-	if b.err == nil {
-		b.err = ctx.Err()
-	}
-	if b.err == nil {
-		b.err = d.target.Promote(r, b.run)
-	}
-	if b.err != nil {
-		return d.abandon(ctx, r, b, old)
-	}
-	d.live(out, r, b.run)
-	out.Evidence.Changed, out.Evidence.HealthyMS = true, b.took.Milliseconds()
-	out.Summary = "first release, " + short(r.Digest)
-	if old != nil {
-		out.Evidence.Replaced = &record.Deployment{Digest: old.Digest, Commit: old.Commit}
-		out.Summary = short(r.Digest) + " replaces " + short(old.Digest)
-		d.deps.say("retiring " + short(old.Digest))
-		if err := d.target.Stop(ctx, old.Name, local.StopGrace); err != nil {
-			return fmt.Errorf("%s is live, but the release before it cannot be stopped: %w", short(r.Digest), err)
-		}
-	}
-	out.Summary += " · healthy after " + seconds(b.took)
-	return d.target.Prune(local.KeepReleases)
-}
-
-// stage unpacks the image into a release of its own.
-func (d *deployment) stage(ctx context.Context) (*local.Release, error) {
-	in := d.in
-	d.deps.say("unpacking " + short(in.Digest))
-	img, err := d.deps.Pull(ctx, in.Reference)
-	if err != nil {
-		return nil, err
-	}
-	if img.OS != "" && img.OS != runtime.GOOS || img.Arch != "" && img.Arch != runtime.GOARCH {
-		return nil, fault.BadInputf("the image is for %s/%s, this machine is %s/%s", img.OS, img.Arch, runtime.GOOS, runtime.GOARCH).
-			WithNext("Build it for the platform of the target.")
-	}
-	if img.Unpack == nil {
-		return nil, errors.New("the image cannot be unpacked")
-	}
-	meta := local.Meta{Digest: in.Digest, Commit: in.Commit, Entrypoint: img.Entrypoint, ImageEnv: img.Env,
-		WorkDir: img.WorkDir, Env: in.Service.Env, Health: in.Service.Health}
-	r, err := d.target.Stage(ctx, meta, img.Unpack)
-	if errors.Is(err, local.ErrEntrypoint) {
-		return nil, fault.Failedf("image sha256:%s is not deployed: %w", short(in.Digest), err).
-			WithNext("The local target runs the image's entrypoint without a container, so it must be a file of the image.")
-	}
-	return r, err
-}
-
-// brought is how starting a release went.
-type brought struct {
-	run      local.Running
-	seen     local.Observation
-	took     time.Duration // from start to the first healthy answer
-	timedOut bool
-	err      error
-}
-
-// bring starts a release and waits until it is healthy, for as long as the input says.
-func (d *deployment) bring(ctx context.Context, r *local.Release) brought {
-	d.deps.say("starting " + short(r.Digest))
-	limited, cancel := context.WithTimeout(ctx, d.in.Wait)
-	defer cancel()
-	var b brought
-	begun := d.deps.Now()
-	b.run, b.err = d.target.Start(limited, r, d.in.Program)
-	if b.err == nil {
-		d.deps.say("waiting for " + r.Health)
-		b.seen, b.err = d.target.WaitHealthy(limited, r, d.deps.Client)
-	}
-	b.took = d.deps.Now().Sub(begun)
-	b.timedOut = b.err != nil && ctx.Err() == nil && limited.Err() != nil
-	return b
-}
-
-func (d *deployment) live(out *Outputs, r *local.Release, run local.Running) {
-	out.Evidence.Release, out.Evidence.URL = r.Name, run.URL
-}
-
-func (deps Deps) say(what string) {
-	if deps.Progress != nil {
-		deps.Progress(what)
-	}
 }

@@ -1,4 +1,4 @@
-package deploy
+package localtarget
 
 import (
 	"context"
@@ -8,61 +8,52 @@ import (
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/local"
 	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/target"
 )
-
-// Restored is what a rollback came to.
-type Restored struct {
-	Summary string // such as "back on 77aa…03 (healthy)" or "nothing is live"
-	Release string // that is live now; empty: none
-	URL     string
-	Digest  string
-	Commit  string
-	Detail  []string // what the release that failed wrote last
-}
 
 // Rollback takes back a deploy whose smoke test failed: what the release wrote is read first, then the last good release
 // is started, and only when that is healthy the failed one is stopped. Where there is nothing to go back to, nothing is
 // live afterwards. A release that was live before this delivery stays, unless its own delivery was killed before the smoke
 // test came to an answer and an older release is known to be good. Rollback has its own time limit and ignores the
 // cancellation of ctx, because a rollback cut in half is worse than a late one.
-func Rollback(ctx context.Context, in Inputs, deps Deps, deployed record.Deploy) (Restored, error) {
+func Rollback(ctx context.Context, in Inputs, deps Deps, deployed record.Deploy) (target.Restored, error) {
 	ctx = context.WithoutCancel(ctx)
 	d, unlock, err := begin(ctx, in, deps)
 	if err != nil {
-		return Restored{}, err
+		return target.Restored{}, err
 	}
 	defer unlock()
 	state, err := d.target.State()
 	if err != nil {
-		return Restored{}, err
+		return target.Restored{}, err
 	}
 	if deployed.Release == "" || state.Current != deployed.Release {
-		return Restored{}, fault.Undeterminedf("release %s is not live any more: another deploy came after it; nothing was changed", deployed.Release)
+		return target.Restored{}, fault.Undeterminedf("release %s is not live any more: another deploy came after it; nothing was changed", deployed.Release)
 	}
 	failed, err := d.target.Release(deployed.Release)
 	if err != nil {
-		return Restored{}, err
+		return target.Restored{}, err
 	}
-	back := Restored{Detail: d.diagnose(failed, brought{}).log()}
+	back := target.Restored{Detail: d.diagnose(failed, brought{}).log()}
 	unproven := state.LastGood != "" && state.LastGood != failed.Name
 	if !deployed.Changed && !unproven {
 		run, _ := d.target.Running(failed.Name)
-		return back.on(failed, run, short(failed.Digest)+" was live before this delivery and stays"), nil
+		return on(back, failed, run, short(failed.Digest)+" was live before this delivery and stays"), nil
 	}
 	return d.rollback(ctx, failed, back)
 }
 
-func (d *deployment) rollback(ctx context.Context, failed *local.Release, back Restored) (Restored, error) {
+func (d *deployment) rollback(ctx context.Context, failed *local.Release, back target.Restored) (target.Restored, error) {
 	r, err := d.restore(ctx, failed.Name)
 	if err != nil {
 		run, _ := d.target.Running(failed.Name)
-		back = back.on(failed, run, short(failed.Digest)+" stays live though its smoke test failed")
+		back = on(back, failed, run, short(failed.Digest)+" stays live though its smoke test failed")
 		return back, fault.Failedf("%s; %w", back.Summary, err)
 	}
 	back.Summary = "nothing is live"
 	if r != nil {
 		run, _ := d.target.Running(r.Name)
-		back = back.on(r, run, "back on "+short(r.Digest)+" (healthy)")
+		back = on(back, r, run, "back on "+short(r.Digest)+" (healthy)")
 	}
 	// Forgotten first: should this be killed before the release is stopped, the next deploy stops what is not live.
 	if err := errors.Join(d.target.Forget(failed.Name), d.target.Stop(ctx, failed.Name, local.StopGrace)); err != nil {
@@ -71,7 +62,7 @@ func (d *deployment) rollback(ctx context.Context, failed *local.Release, back R
 	return back, d.target.Prune(local.KeepReleases)
 }
 
-func (b Restored) on(r *local.Release, run local.Running, summary string) Restored {
+func on(b target.Restored, r *local.Release, run local.Running, summary string) target.Restored {
 	b.Summary, b.Release, b.URL, b.Digest, b.Commit = summary, r.Name, run.URL, r.Digest, r.Commit
 	return b
 }
@@ -91,8 +82,8 @@ func MarkGood(ctx context.Context, in Inputs, deps Deps, release string) error {
 // Stop ends everything that runs of the target in in.StateDir and gives the names of the releases that ran. The next
 // deploy starts the current one again.
 func Stop(ctx context.Context, in Inputs, deps Deps) ([]string, error) {
-	target, err := local.Open(in.StateDir, deps.Now)
-	if err != nil || !target.Exists() {
+	place, err := local.Open(in.StateDir, deps.Now)
+	if err != nil || !place.Exists() {
 		return nil, err
 	}
 	d, unlock, err := begin(ctx, in, deps)
@@ -105,15 +96,15 @@ func Stop(ctx context.Context, in Inputs, deps Deps) ([]string, error) {
 
 // Live gives the address of the release that runs now, without asking it anything; empty where none does.
 func Live(in Inputs, deps Deps) (string, error) {
-	target, err := local.Open(in.StateDir, deps.Now)
+	place, err := local.Open(in.StateDir, deps.Now)
 	if err != nil {
 		return "", err
 	}
-	current, err := target.Current()
+	current, err := place.Current()
 	if err != nil || current == nil {
 		return "", err
 	}
-	run, alive := target.Running(current.Name)
+	run, alive := place.Running(current.Name)
 	if !alive {
 		return "", nil
 	}

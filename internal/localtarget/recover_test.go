@@ -1,6 +1,6 @@
 //go:build unix
 
-package deploy
+package localtarget
 
 import (
 	"os"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/org/idp/internal/local"
+	"github.com/org/idp/internal/target"
 )
 
 // recovering is all that Recover may need.
@@ -26,7 +27,7 @@ func current(t *testing.T, dir string) string {
 	return name
 }
 
-func recoverFrom(t *testing.T, dir, before string) Restored {
+func recoverFrom(t *testing.T, dir, before string) target.Restored {
 	t.Helper()
 	back, err := Recover(t.Context(), recovering(dir), Deps{Now: time.Now}, before)
 	if err != nil {
