@@ -56,6 +56,18 @@ func IsConflict(err error) bool {
 // IsForbidden tells that the credentials may not do this, as opposed to an admission that refuses the object.
 func IsForbidden(err error) bool { return apierrors.IsForbidden(err) && denied(err) == "" }
 
+// unreachableError is an API server that did not answer.
+type unreachableError struct{ error }
+
+// Unwrap gives the cause.
+func (e *unreachableError) Unwrap() error { return e.error }
+
+// IsUnreachable tells that nothing can be asked of the cluster: it did not answer, or does not know who asks.
+func IsUnreachable(err error) bool {
+	var away *unreachableError
+	return errors.As(err, &away) || apierrors.IsUnauthorized(err) || errors.Is(err, context.Canceled)
+}
+
 // IsInvalid tells that the API server does not accept what the object says.
 func IsInvalid(err error) bool { return apierrors.IsInvalid(err) }
 
@@ -108,7 +120,7 @@ func explain(err error, verb string, ref Ref, server string) error {
 		return fault.Undeterminedf("the credentials may not %s in namespace %q of the cluster: %w", what, ref.Namespace, err).
 			WithNext("Let a cluster administrator apply what this prints: idp deploy --print-rbac")
 	case passing(err):
-		return fault.Undeterminedf("the cluster %s cannot be reached (%s): %w", server, what, err).
+		return fault.Undeterminedf("the cluster %s cannot be reached (%s): %w", server, what, &unreachableError{err}).
 			WithNext("Is the API server up, and may this machine reach it?")
 	}
 	return fmt.Errorf("cannot %s: %w", what, err)

@@ -22,6 +22,12 @@ type Object = unstructured.Unstructured
 // Manager is the field manager of everything that idp applies.
 const Manager = "idp"
 
+// Labels of what idp applies, on the object itself only and never on its pods.
+const (
+	LabelService     = "idp/service"
+	LabelEnvironment = "idp/environment"
+)
+
 // Ref names one object.
 type Ref struct {
 	APIVersion string `json:"apiVersion"`
@@ -159,15 +165,15 @@ func (c *Client) Update(ctx context.Context, o *Object) (*Object, error) {
 	return updated, explain(err, "update", RefOf(o), c.server)
 }
 
-// Patch is a patch of the given type, such as types.JSONPatchType.
-func (c *Client) Patch(ctx context.Context, ref Ref, kind types.PatchType, data []byte) (*Object, error) {
+// Patch is a patch of the given type, such as types.JSONPatchType. It is never sent twice.
+func (c *Client) Patch(ctx context.Context, ref Ref, kind types.PatchType, data []byte, dry bool) (*Object, error) {
 	r, err := c.resource(ctx, ref.GVK(), ref.Namespace)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	patched, err := r.Patch(ctx, ref.Name, kind, data, metav1.PatchOptions{FieldManager: Manager})
+	patched, err := r.Patch(ctx, ref.Name, kind, data, metav1.PatchOptions{FieldManager: Manager, DryRun: dryRun(dry)})
 	return patched, explain(err, "patch", ref, c.server)
 }
 

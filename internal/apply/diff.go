@@ -1,0 +1,140 @@
+package apply
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/org/idp/internal/kubernetes"
+)
+
+const (
+	diffBytes  = 48 << 10 // of a whole diff: a comment of GitHub holds 64 KiB
+	diffLines  = 60       // of one object
+	valueRunes = 160      // of one value: an image with its digest fits
+)
+
+// Diff tells people what changes do: first how many of which kind, then each object with the fields that differ. What the
+// API server only filled in is left out. Content of Secrets, and what is named like a secret elsewhere, is masked. It is
+// bounded, and safe in a terminal and in a Markdown fence: no line can end the fence, and nothing in it can move the
+// cursor. As a fence of the language "diff" it is coloured.
+func Diff(changes []Change) string {
+	var b strings.Builder
+	b.WriteString(Summary(changes) + "\n")
+	for i, c := range changes {
+		if c.Action == Unchanged && c.Refused == "" {
+			continue
+		}
+		text := strings.Join(describe(c), "\n") + "\n"
+		if b.Len()+len(text) > diffBytes {
+			fmt.Fprintf(&b, "\nThe diff is cut here. Not shown: %s\n", Summary(changes[i:]))
+			break
+		}
+		b.WriteString("\n" + text)
+	}
+	return b.String()
+}
+
+// Summary is one line: how many objects change in which way.
+func Summary(changes []Change) string {
+	counts := map[string]int{}
+	for _, c := range changes {
+		if c.Refused != "" {
+			counts["refused"]++
+		} else {
+			counts[c.Action]++
+		}
+	}
+	var parts []string
+	for _, p := range []struct{ action, words string }{
+		{Create, "to create"}, {Update, "to update"}, {Adopt, "to adopt"}, {Recreate, "to delete and create anew"}, {Pruned, "to delete"},
+		{"refused", "refused"}, {Unchanged, "unchanged"},
+	} {
+		if n := counts[p.action]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, p.words))
+		}
+	}
+	if len(parts) == 0 {
+		return "nothing to do"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// describe is one object: a headline, what has to be known about it, and its fields.
+func describe(c Change) []string {
+	lines := []string{headline(c)}
+	add := func(format string, args ...any) {
+		lines = append(lines, "!   "+safe(fmt.Sprintf(format, args...), 4*valueRunes))
+	}
+	if c.Refused != "" {
+		add("refused: %s", c.Refused)
+	}
+	for _, f := range c.Conflicts {
+		if c.Refused == "" {
+			add("%s is taken over from %s", f.Field, f.Manager)
+		} else {
+			add("%s is set by %s", f.Field, f.Manager)
+		}
+	}
+	if len(c.Adopted) > 0 {
+		add("taken over from %s: what it set and the manifest does not is removed", strings.Join(c.Adopted, ", "))
+	}
+	if c.Unchecked != "" {
+		add("not checked by the cluster: %s", c.Unchecked)
+	}
+	body := fieldLines(c)
+	if n := len(body) - diffLines; n > 0 {
+		body = append(body[:diffLines], fmt.Sprintf("    … %d more lines", n))
+	}
+	return append(lines, body...)
+}
+
+func headline(c Change) string {
+	where := ""
+	if c.Ref.Namespace != "" {
+		where = " in " + c.Ref.Namespace
+	}
+	words := map[string]string{Create: "create", Update: "update", Adopt: "adopt", Recreate: "delete and create anew", Pruned: "delete", Unchanged: "unchanged"}[c.Action]
+	if words == "" {
+		words = "refused"
+	}
+	return safe(fmt.Sprintf("%s%s: %s", c.Ref, where, words), 2*valueRunes)
+}
+
+// fieldLines are the fields of one change.
+func fieldLines(c Change) []string {
+	before, after, given := shown(c.Before), shown(c.After), shown(c.given)
+	switch {
+	case c.Action == Pruned, c.After == nil:
+		return nil // all of it goes
+	case c.Before == nil:
+		if given == nil {
+			given = after
+		}
+		w := writer{secret: isSecret(c)}
+		w.tree("+", "", given)
+		return w.lines
+	}
+	w := writer{secret: isSecret(c)}
+	w.compare("", before, after, given, given != nil)
+	return w.lines
+}
+
+func isSecret(c Change) bool { return c.Ref.Kind == "Secret" }
+
+// shown is the part of an object that people write.
+func shown(o *kubernetes.Object) any {
+	if o == nil {
+		return nil
+	}
+	o = bare(o)
+	for _, name := range []string{"apiVersion", "kind"} {
+		delete(o.Object, name)
+	}
+	meta, _ := o.Object["metadata"].(map[string]any)
+	delete(meta, "name")
+	delete(meta, "namespace")
+	if len(meta) == 0 {
+		delete(o.Object, "metadata")
+	}
+	return o.Object
+}

@@ -1,0 +1,99 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/kubernetes"
+)
+
+// Orphans are the objects of an inventory that are still there, belong to the service (and, where it says so, to the
+// environment of what is kept), and are not in keep. Namespaces, definitions and volumes are never among them.
+func Orphans(ctx context.Context, c Cluster, keep []kubernetes.Object, inventory []kubernetes.Ref, service string) ([]kubernetes.Ref, error) {
+	var orphans []kubernetes.Ref
+	for _, ref := range inventory {
+		if keeps(ref) || slices.ContainsFunc(keep, func(o kubernetes.Object) bool { return named(kubernetes.RefOf(&o), ref) }) ||
+			slices.ContainsFunc(orphans, ref.Same) {
+			continue
+		}
+		live, err := present(ctx, c, ref)
+		if err != nil {
+			return nil, err
+		}
+		if live != nil && ours(live, keep, service) {
+			orphans = append(orphans, ref)
+		}
+	}
+	return orphans, nil
+}
+
+// named is Ref.Same for what may or may not have been given the namespace of its release although it lives in none.
+func named(a, b kubernetes.Ref) bool {
+	if a.Namespace == "" || b.Namespace == "" {
+		a.Namespace, b.Namespace = "", ""
+	}
+	return a.Same(b)
+}
+
+// present reads an object; nil where it is gone, is going, or its whole kind is gone.
+func present(ctx context.Context, c Cluster, ref kubernetes.Ref) (*kubernetes.Object, error) {
+	live, err := c.Get(ctx, ref)
+	var unknown *kubernetes.UnknownKindError
+	if errors.As(err, &unknown) || live != nil && live.GetDeletionTimestamp() != nil {
+		return nil, nil
+	}
+	return live, err
+}
+
+// ours tells whether an object may be removed for the service: another one, or the same one of another environment, may
+// have taken the name since.
+func ours(live *kubernetes.Object, keep []kubernetes.Object, service string) bool {
+	if service == "" || live.GetLabels()[kubernetes.LabelService] != service {
+		return false
+	}
+	environment := live.GetLabels()[kubernetes.LabelEnvironment]
+	return environment == "" || !slices.ContainsFunc(keep, func(o kubernetes.Object) bool {
+		other := o.GetLabels()[kubernetes.LabelEnvironment]
+		return other != "" && other != environment
+	})
+}
+
+// Prune deletes objects, as Orphans gave them, those first that use others. It refuses to delete more than limit, and deletes none then.
+func Prune(ctx context.Context, c Cluster, refs []kubernetes.Ref, limit int, progress func(string)) ([]Change, error) {
+	if len(refs) > limit {
+		e := fault.Failedf("%d objects are no longer in the manifests and would be deleted; at most %d may be", len(refs), limit)
+		for i, ref := range refs {
+			if i == 20 {
+				e = e.WithDetail("…")
+				break
+			}
+			e = e.WithDetail(ref.String())
+		}
+		return nil, e.WithNext("Are manifests missing? If not, raise the limit for this deploy: deploy: {prune-max: …} in the policy.")
+	}
+	refs = slices.Clone(refs)
+	slices.SortStableFunc(refs, func(a, b kubernetes.Ref) int { return rank(b) - rank(a) })
+	var done []Change
+	for _, ref := range refs {
+		if keeps(ref) {
+			continue
+		}
+		live, err := present(ctx, c, ref)
+		if err != nil {
+			return done, err
+		}
+		if live == nil || live.GetLabels()[kubernetes.LabelService] == "" {
+			continue
+		}
+		if err := c.Delete(ctx, ref, live.GetUID()); err != nil {
+			return done, err
+		}
+		done = append(done, Change{Ref: ref, Action: Pruned, Before: live})
+		if progress != nil {
+			progress(ref.String() + ": prune")
+		}
+	}
+	return done, nil
+}

@@ -1,0 +1,195 @@
+package kubernetes
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/jsonmergepatch"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/util/csaupgrade"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+)
+
+// Adoptable are the managers of an object that Adopt takes its fields over from: the tools with which people and Helm
+// deploy. There are none where Manager has applied the object before, for then their changes are conflicts that somebody
+// has to look at.
+func Adoptable(live *Object) []string {
+	var names []string
+	for _, e := range live.GetManagedFields() {
+		switch {
+		case e.Subresource != "":
+		case e.Manager == Manager && e.Operation == metav1.ManagedFieldsOperationApply:
+			return nil
+		case deploys(e.Manager) && !slices.Contains(names, e.Manager):
+			names = append(names, e.Manager)
+		}
+	}
+	return names
+}
+
+// deploys knows the managers that write whole objects. "kubectl rollout restart" and "kubectl scale" are no such.
+func deploys(manager string) bool {
+	return manager == "helm" || manager == Manager ||
+		strings.HasPrefix(manager, "kubectl") && manager != "kubectl-rollout" && manager != "kubectl-scale" && manager != "kubectl-autoscale"
+}
+
+// adoptions bounds how often Adopt begins anew because the object changes meanwhile.
+const adoptions = 5
+
+// Adopt makes Manager the owner of what the Adoptable managers own, so that the next apply removes the fields that it does
+// not name. It changes nothing else of the object.
+func (c *Client) Adopt(ctx context.Context, ref Ref) error {
+	for range adoptions {
+		live, err := c.Get(ctx, ref)
+		if err != nil || live == nil || len(Adoptable(live)) == 0 {
+			return err
+		}
+		patch, err := adoption(live)
+		if err != nil {
+			return fmt.Errorf("the managed fields of %s cannot be read: %w", ref, err)
+		}
+		if _, err = c.Patch(ctx, ref, types.JSONPatchType, patch, false); !apierrors.IsConflict(err) {
+			return err
+		}
+	}
+	return fmt.Errorf("%s changes all the time: it could not be adopted in %d attempts", ref, adoptions)
+}
+
+// adoption is the patch that moves the fields. It holds the version of the object that was read.
+func adoption(live *Object) ([]byte, error) {
+	names, o := sets.New(Adoptable(live)...), live.DeepCopy()
+	entries := o.GetManagedFields()
+	for i := range entries {
+		// What "kubectl apply --server-side" and Helm 4 applied is theirs in the same sense as what their forerunners wrote.
+		if names.Has(entries[i].Manager) && entries[i].Subresource == "" {
+			entries[i].Operation = metav1.ManagedFieldsOperationUpdate
+		}
+	}
+	o.SetManagedFields(entries)
+	return csaupgrade.UpgradeManagedFieldsPatch(o, names, Manager)
+}
+
+// PlanAdoption has the API server tell, without keeping it, what Adopt and then Apply make of an object: live as it was
+// read, applied as a forced dry-run of the apply gave it.
+func (c *Client) PlanAdoption(ctx context.Context, live, applied *Object) (*Object, error) {
+	wanted, err := withoutAdopted(applied, Adoptable(live))
+	if err != nil {
+		return nil, fmt.Errorf("the managed fields of %s cannot be read: %w", RefOf(live), err)
+	}
+	before, after := plain(live), plain(wanted)
+	patch, err := jsonmergepatch.CreateThreeWayJSONMergePatch(before, after, before)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", RefOf(live), err)
+	}
+	return c.Patch(ctx, RefOf(live), types.MergePatchType, patch, true)
+}
+
+// plain is an object without what changes with every write.
+func plain(o *Object) []byte {
+	o = o.DeepCopy()
+	o.SetManagedFields(nil)
+	o.SetResourceVersion("")
+	o.SetGeneration(0)
+	delete(o.Object, "status")
+	data, _ := json.Marshal(o.Object)
+	return data
+}
+
+// withoutAdopted takes away the fields that only the named managers own.
+func withoutAdopted(o *Object, managers []string) (*Object, error) {
+	kept, gone := fieldpath.NewSet(), fieldpath.NewSet()
+	for _, e := range o.GetManagedFields() {
+		if e.FieldsV1 == nil {
+			continue
+		}
+		var fields fieldpath.Set
+		if err := fields.FromJSON(bytes.NewReader(e.FieldsV1.Raw)); err != nil {
+			return nil, err
+		}
+		if slices.Contains(managers, e.Manager) && e.Subresource == "" {
+			gone = gone.Union(&fields)
+		} else {
+			kept = kept.Union(&fields)
+		}
+	}
+	var paths []fieldpath.Path
+	gone.Iterate(func(p fieldpath.Path) {
+		if !covers(kept, p) {
+			paths = append(paths, p.Copy())
+		}
+	})
+	// A whole item of a list goes before the fields that it is known by.
+	slices.SortStableFunc(paths, func(a, b fieldpath.Path) int { return len(a) - len(b) })
+	o = o.DeepCopy()
+	for _, p := range paths {
+		remove(o.Object, p)
+	}
+	return o, nil
+}
+
+// covers tells whether a set has a path, or something below it.
+func covers(s *fieldpath.Set, p fieldpath.Path) bool {
+	for _, e := range p[:len(p)-1] {
+		s = s.WithPrefix(e)
+	}
+	last := p[len(p)-1]
+	return s.Members.Has(last) || !s.WithPrefix(last).Empty()
+}
+
+// remove takes the value at a path out of v, and gives what is left of v.
+func remove(v any, p fieldpath.Path) any {
+	switch v := v.(type) {
+	case map[string]any:
+		if p[0].FieldName == nil {
+			return v
+		}
+		name := *p[0].FieldName
+		if len(p) == 1 {
+			delete(v, name)
+		} else if child, ok := v[name]; ok {
+			v[name] = remove(child, p[1:])
+		}
+		return v
+	case []any:
+		i := slices.IndexFunc(v, func(item any) bool { return is(item, p[0]) })
+		if p[0].Index != nil && *p[0].Index < len(v) {
+			i = *p[0].Index
+		}
+		if i < 0 {
+			return v
+		}
+		if len(p) == 1 {
+			return slices.Delete(v, i, i+1)
+		}
+		v[i] = remove(v[i], p[1:])
+		return v
+	}
+	return v
+}
+
+// is tells whether an item of a list is the one that an element of a path means.
+func is(item any, e fieldpath.PathElement) bool {
+	switch {
+	case e.Value != nil:
+		return (*e.Value).Unstructured() == item
+	case e.Key != nil:
+		fields, ok := item.(map[string]any)
+		if !ok {
+			return false
+		}
+		for _, key := range *e.Key {
+			if fields[key.Name] != key.Value.Unstructured() {
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}
