@@ -16,7 +16,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 # What takes long to make and never changes is kept here, outside of the checkout, by version.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/idp
 
-.PHONY: help build release-tree check-release-tree cross bench-start bench-scan demo test lint lint-actions e2e e2e-catalog e2e-events e2e-runner generate vuln clean
+.PHONY: help build release-tree check-release-tree cross bench-start bench-scan demo test lint lint-actions e2e e2e-catalog e2e-events e2e-runner e2e-cluster generate vuln clean cluster cluster-down
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -59,7 +59,7 @@ lint: ## gofmt, vet, staticcheck, actionlint, cross-compilation of what differs 
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo 'not gofmt-ed:'; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	@$(GO) vet ./...
 	@$(GO) run $(STATICCHECK) -checks 'all,-ST1000' ./...
-	@$(GO) run $(STATICCHECK) -checks 'all,-ST1000' -tags e2e ./internal/e2e
+	@$(GO) run $(STATICCHECK) -checks 'all,-ST1000' -tags e2e ./internal/e2e ./internal/testkit/cluster
 	@$(GO) run $(ACTIONLINT) .github/workflows/*.yml docs/workflows/*.yml
 
 lint-actions: ## every action.yml and workflow, by GitHub's own parser
@@ -81,7 +81,17 @@ e2e-catalog: ## the catalogue's entities, by Backstage's own validators
 e2e-events: ## every event of the runner, on GitHub's own example payloads
 	@$(GO) test -tags e2e -count=1 -v -run 'Payload|Events' ./internal/app
 
-e2e: e2e-runner e2e-catalog e2e-events ## everything on real parts
+e2e-cluster: build ## pods on a real Kubernetes, started for this as root on Linux; USE_EXISTING_CLUSTER=1 takes that of KUBECONFIG
+	@IDP_E2E_IDP=$(CURDIR)/bin/idp $(GO) run ./internal/tools/cluster run -cache '$(CACHE)' \
+		$(GO) test -tags e2e -count=1 -v -timeout 30m -run '^TestCluster' ./internal/e2e
+
+cluster: ## the same Kubernetes for use by hand; prints what to set in the shell
+	@$(GO) run ./internal/tools/cluster up -cache '$(CACHE)'
+
+cluster-down: ## stop that Kubernetes
+	@$(GO) run ./internal/tools/cluster down -cache '$(CACHE)'
+
+e2e: e2e-runner e2e-catalog e2e-events e2e-cluster ## everything on real parts
 
 generate: ## write the files that come from declarations: action.yml, READMEs, docs, golden files of schemas
 	@$(GO) test ./internal/app ./internal/schema -run Generated -update
