@@ -111,7 +111,7 @@ func validIn(svc *service.Service, pol *policy.Policy, environment string) error
 	if missing := rules.Missing(); len(missing) > 0 {
 		return undeliverable(pol, missing, environment)
 	}
-	if resolved.Deploy.Manifests != "" || resolved.Deploy.Kustomize != "" {
+	if d := resolved.Deploy; d.Manifests != "" || d.Kustomize != "" || d.Helm != nil {
 		return nil // the team's own
 	}
 	_, err = manifest.Render(resolved, manifest.Options{Environment: environment, Sizes: rules.Sizes})

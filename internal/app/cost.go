@@ -75,8 +75,8 @@ func (d *delivery) manifests(image string) (manifest.Set, error) {
 	switch {
 	case d.svc.Deploy.Manifests != "":
 		return manifest.ReadDir(d.inService(d.svc.Deploy.Manifests))
-	case d.svc.Deploy.Kustomize != "":
-		return manifest.Set{}, fault.BadInputf("deploy.kustomize in %s is not read yet", service.File).
+	case d.svc.Deploy.Kustomize != "" || d.svc.Deploy.Helm != nil:
+		return manifest.Set{}, fault.BadInputf("deploy.kustomize and deploy.helm in %s are not read yet", service.File).
 			WithNext("Render it into a folder (kubectl kustomize) and name that: deploy: {manifests: FOLDER}")
 	}
 	opts := manifest.Options{Image: image, Environment: d.rec.Environment, Commit: d.rec.Source.Commit, Sizes: d.rules.Sizes}

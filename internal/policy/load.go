@@ -66,9 +66,11 @@ func Parse(file string, data []byte) (*Policy, error) {
 	p := &Policy{}
 	doc := strictyaml.Parse(file, data, p, strictyaml.Next(Docs+" says what each key means."))
 	p.Defaults.validate(doc, strictyaml.Path{"defaults"})
-	for _, name := range slices.Sorted(maps.Keys(p.Environments)) {
+	names := slices.Sorted(maps.Keys(p.Environments))
+	for _, name := range names {
 		p.Environments[name].validate(doc, strictyaml.Path{"environments", name})
 	}
+	p.order(doc, names)
 	if err := doc.Err(); err != nil {
 		return nil, err
 	}
@@ -109,6 +111,9 @@ func (r Rules) validate(doc *strictyaml.Document, p strictyaml.Path) {
 		if _, _, err := service.ParseBudget(r.Budget); err != nil {
 			doc.Problem(sub("budget"), "%s: %v", p, err)
 		}
+	}
+	for i, f := range r.Freeze {
+		f.validate(doc, sub("freeze", i))
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Sizes)) {
 		quantity(doc, sub("sizes", name, "cpu"), r.Sizes[name].CPU, "1m", "want cores, such as 100m or 2")

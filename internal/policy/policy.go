@@ -21,6 +21,9 @@ type Rules struct {
 	EvidenceMaxAge string          `yaml:"evidence-max-age" json:"evidence-max-age,omitempty" jsonschema:"pattern=^[1-9][0-9]{0\\,4}[mhd]$" want:"a number of minutes, hours or days, such as 10m, 12h or 7d" jsonschema_description:"Such as 7d or 12h: older evidence is refused."`
 	Smoke          Smoke           `yaml:"smoke" json:"smoke,omitempty" jsonschema_description:"How long a smoke test must stay good."`
 	Budget         string          `yaml:"budget" json:"budget,omitempty" jsonschema:"pattern=^[0-9]+(\\.[0-9]{1\\,2})? [A-Z]{3}/month$" want:"an amount, a currency and /month, such as 300 USD/month" jsonschema_description:"Such as 300 USD/month, for services that set none."`
+	After          After           `yaml:"after" json:"after,omitempty" jsonschema_description:"Environment in which the same digest has to be healthy first."`
+	Freeze         []Freeze        `yaml:"freeze" json:"freeze,omitempty" jsonschema_description:"Times without deploys. [] lifts those of the defaults."`
+	Deploy         Deploy          `yaml:"deploy" json:"deploy,omitempty" jsonschema_description:"What a deploy to Kubernetes may do."`
 	Sizes          map[string]Size `yaml:"sizes" json:"sizes,omitempty" keys:"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$" keyswant:"a size's name is lower-case letters, digits and hyphens" jsonschema_description:"T-shirts that idp.yaml may name."`
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/guard"
 	"github.com/org/idp/internal/policy"
 )
 
@@ -65,7 +66,9 @@ func TestFor(t *testing.T) {
 	}
 	key := filepath.Join(table, "good", "keys", "delivery.pub")
 	staging, err := p.For("staging")
-	if diff := cmp.Diff(p.Defaults, staging); err != nil || diff != "" || staging.Signer.Key != key {
+	alike := p.Defaults
+	alike.After = policy.After{} // it does not come after itself
+	if diff := cmp.Diff(alike, staging); err != nil || diff != "" || staging.Signer.Key != key {
 		t.Errorf("staging, key %s: %v\n%s", staging.Signer.Key, err, diff)
 	}
 	have, err := p.For("production")
@@ -75,7 +78,10 @@ func TestFor(t *testing.T) {
 			Suppressions: "refuse", RequireImport: new(true)},
 		Secrets: policy.Gate{FailOn: "low", Suppressions: "need-justification"},
 		Waivers: policy.Waivers{MaxDays: 14, NeedReason: new(true)}, EvidenceMaxAge: "12h", Smoke: policy.Smoke{Rounds: 3}, Budget: "300.50 USD/month",
-		Sizes: map[string]policy.Size{"small": {CPU: "200m", Memory: "128M"}, "large": {CPU: "2", Memory: "2Gi"}, "huge": {CPU: "16", Memory: "64Gi"}},
+		After:  policy.After{Environment: "preprod", HealthyFor: "10m"},
+		Freeze: []policy.Freeze{{Cron: "0 16 * * FRI", For: "64h", Zone: "Europe/Berlin"}, {Cron: "*/30 8-18 1,15 JAN-MAR *", For: "5m"}},
+		Deploy: policy.Deploy{Conflicts: "fail", PruneMax: new(0), Undo: "warn"},
+		Sizes:  map[string]policy.Size{"small": {CPU: "200m", Memory: "128M"}, "large": {CPU: "2", Memory: "2Gi"}, "huge": {CPU: "16", Memory: "64Gi"}},
 	}
 	if diff := cmp.Diff(want, have); err != nil || diff != "" {
 		t.Errorf("production: %v (-want +have):\n%s", err, diff)
@@ -89,6 +95,43 @@ func TestFor(t *testing.T) {
 	}
 	if _, err := p.For(""); fault.KindOf(err) != fault.BadInput {
 		t.Errorf("no environment: %v", err)
+	}
+}
+
+func TestDeployRules(t *testing.T) {
+	t.Parallel()
+	p, err := policy.Load(filepath.Join(table, "good", "full.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	type answer struct {
+		force   bool
+		pruned  int
+		undo    string
+		after   guard.After
+		windows []guard.Window
+	}
+	for name, want := range map[string]answer{
+		"staging": {true, 0, "refuse", guard.After{}, []guard.Window{{Cron: "0 0 24 12 *", For: 96 * time.Hour}}},
+		"preprod": {true, 3, "refuse", guard.After{Environment: "staging"}, nil},
+		"production": {false, 0, "warn", guard.After{Environment: "preprod", HealthyFor: 10 * time.Minute},
+			[]guard.Window{{Cron: "0 16 * * FRI", For: 64 * time.Hour, Zone: "Europe/Berlin"}, {Cron: "*/30 8-18 1,15 JAN-MAR *", For: 5 * time.Minute}}},
+		"unlisted": {true, 0, "refuse", guard.After{Environment: "staging"}, []guard.Window{{Cron: "0 0 24 12 *", For: 96 * time.Hour}}},
+	} {
+		rules, err := p.For(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		windows, err := rules.Windows()
+		after, afterErr := rules.After.Guard()
+		have := answer{rules.Deploy.Force(), rules.Deploy.MaxPruned(), rules.Deploy.UndoRule(), after, windows}
+		if diff := cmp.Diff(want, have, cmp.AllowUnexported(answer{})); err != nil || afterErr != nil || diff != "" {
+			t.Errorf("%s: %v %v (-want +have):\n%s", name, err, afterErr, diff)
+		}
+	}
+	var none policy.Deploy // what no policy says: nothing is taken over, ten are removed at most, and people are warned
+	if none.Force() || none.MaxPruned() != 10 || none.UndoRule() != "warn" {
+		t.Errorf("without a word: %v, %d, %s", none.Force(), none.MaxPruned(), none.UndoRule())
 	}
 }
 

@@ -18,7 +18,11 @@ func (p *Policy) For(environment string) (Rules, error) {
 	if environment == "" {
 		return Rules{}, fault.BadInputf("no environment was named")
 	}
-	return p.Environments[environment].over(p.Defaults), nil
+	rules := p.Environments[environment].over(p.Defaults)
+	if rules.After.Environment == environment {
+		rules.After = After{} // the defaults name the first environment
+	}
+	return rules, nil
 }
 
 func (r Rules) over(base Rules) Rules {
@@ -33,6 +37,11 @@ func (r Rules) over(base Rules) Rules {
 	r.EvidenceMaxAge = cmp.Or(r.EvidenceMaxAge, base.EvidenceMaxAge)
 	r.Smoke.Rounds = cmp.Or(r.Smoke.Rounds, base.Smoke.Rounds)
 	r.Budget = cmp.Or(r.Budget, base.Budget)
+	r.After, r.Deploy = r.After.over(base.After), r.Deploy.over(base.Deploy)
+	if r.Freeze == nil {
+		r.Freeze = base.Freeze
+	}
+	r.Freeze = slices.Clone(r.Freeze)
 	own := r.Sizes
 	r.Sizes = maps.Clone(base.Sizes)
 	if r.Sizes == nil && own != nil {

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -15,7 +16,8 @@ import (
 // Local is the environment of the local deploy target. It needs no entry in idp.yaml.
 const Local = "local"
 
-// In is the service as it is in one environment: a copy with that environment's variables, scale and size over its own.
+// In is the service as it is in one environment: a copy with that environment's variables, scale, size, manifests and
+// strategy over its own.
 // An environment that idp.yaml does not list is BadInput, except Local.
 func (s *Service) In(environment string) (*Service, error) {
 	env, listed := s.Environments[environment]
@@ -34,7 +36,15 @@ func (s *Service) In(environment string) (*Service, error) {
 	if env.Size != "" {
 		c.Size = env.Size
 	}
+	if env.Deploy != nil {
+		c.Deploy = *env.Deploy
+	}
 	return &c, nil
+}
+
+// Namespace is the Kubernetes namespace of an environment.
+func (s *Service) Namespace(environment string) string {
+	return cmp.Or(s.Environments[environment].Namespace, s.Name)
 }
 
 func (s *Service) unknown(environment string) error {

@@ -83,6 +83,15 @@ func (l *loader) fill() {
 			s.Environments[name] = env
 		}
 	}
+	deploy := s.Deploy
+	s.Deploy = deploy.resolve()
+	for name, env := range s.Environments {
+		if env.Deploy != nil {
+			resolved := env.Deploy.over(deploy).resolve()
+			env.Deploy = &resolved
+			s.Environments[name] = env
+		}
+	}
 	if len(s.Smoke) == 0 {
 		s.Smoke = []Check{{Get: s.Health}}
 	}
@@ -112,4 +121,48 @@ func (s Scale) resolve() Scale {
 	setDefault(&s.Max, s.Min)
 	setDefault(&s.CPU, 70)
 	return s
+}
+
+// Strategies of a deploy.
+const (
+	Rolling   = "rolling"
+	Canary    = "canary"
+	BlueGreen = "blue-green"
+)
+
+// over fills what this does not say from another. A source of manifests takes the place of any other.
+func (d Deploy) over(base Deploy) Deploy {
+	if len(d.sources()) == 0 {
+		d.Manifests, d.Kustomize, d.Helm = base.Manifests, base.Kustomize, base.Helm
+	}
+	setDefault(&d.Strategy, base.Strategy)
+	if d.Steps == nil {
+		d.Steps = base.Steps
+	}
+	return d
+}
+
+// resolve sets the defaults; only a canary has steps.
+func (d Deploy) resolve() Deploy {
+	setDefault(&d.Strategy, Rolling)
+	switch {
+	case d.Strategy != Canary:
+		d.Steps = nil
+	case len(d.Steps) == 0:
+		d.Steps = []int{10, 50}
+	}
+	return d
+}
+
+// sources are the keys that say where manifests come from.
+func (d Deploy) sources() (keys []string) {
+	for _, s := range []struct {
+		key string
+		set bool
+	}{{"manifests", d.Manifests != ""}, {"kustomize", d.Kustomize != ""}, {"helm", d.Helm != nil}} {
+		if s.set {
+			keys = append(keys, s.key)
+		}
+	}
+	return keys
 }

@@ -27,7 +27,7 @@ type Service struct {
 	Network      Network                `yaml:"network" json:"network,omitempty" jsonschema_description:"Who may call it."`
 	Smoke        []Check                `yaml:"smoke" json:"smoke,omitempty" jsonschema_description:"Checks against the live service."`
 	Environments map[string]Environment `yaml:"environments" json:"environments,omitempty" keys:"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$" keyswant:"an environment's name is lower-case letters, digits and hyphens" jsonschema_description:"Where it is deployed."`
-	Deploy       Deploy                 `yaml:"deploy" json:"deploy,omitempty" jsonschema_description:"Where its Kubernetes manifests come from. Default: generated from this file."`
+	Deploy       Deploy                 `yaml:"deploy" json:"deploy,omitempty" jsonschema_description:"Where its Kubernetes manifests come from, and how a new version takes over."`
 }
 
 // Link is a titled URL.
@@ -56,12 +56,24 @@ type Environment struct {
 	Env       map[string]string `yaml:"env" json:"env,omitempty" keys:"^[A-Za-z_][A-Za-z0-9_]*$" keyswant:"a variable's name is letters, digits and underscores, no digit first" jsonschema_description:"Environment variables here, over those of the service."`
 	Scale     *Scale            `yaml:"scale" json:"scale,omitempty" jsonschema_description:"Number of replicas here; what it does not say is as for the service."`
 	Size      string            `yaml:"size" json:"size,omitempty" jsonschema:"minLength=1" jsonschema_description:"T-shirt here, in place of the service's."`
+	Context   string            `yaml:"context" json:"context,omitempty" jsonschema:"minLength=1" jsonschema_description:"Context of the kubeconfig that leads to this environment's cluster. Default: its current one."`
+	Deploy    *Deploy           `yaml:"deploy" json:"deploy,omitempty" jsonschema_description:"Manifests and strategy here; what it does not say is as for the service."`
 }
 
-// Deploy says where the manifests come from. Empty: generated from idp.yaml.
+// Deploy says where the manifests come from, and how a new version takes over. At most one of Manifests, Kustomize and
+// Helm is set; with none they are generated from idp.yaml.
 type Deploy struct {
-	Manifests string `yaml:"manifests" json:"manifests,omitempty" jsonschema:"minLength=1" jsonschema_description:"Folder of Kubernetes manifests."`
-	Kustomize string `yaml:"kustomize" json:"kustomize,omitempty" jsonschema:"minLength=1" jsonschema_description:"Folder of a kustomization."`
+	Manifests string `yaml:"manifests" json:"manifests,omitempty" jsonschema:"minLength=1" jsonschema_description:"Folder of Kubernetes manifests. Without it, kustomize and helm they are generated from this file."`
+	Kustomize string `yaml:"kustomize" json:"kustomize,omitempty" jsonschema:"minLength=1" jsonschema_description:"Folder of a kustomization, such as deploy/overlays/production."`
+	Helm      *Helm  `yaml:"helm" json:"helm,omitempty" jsonschema_description:"A Helm chart. The program helm has to be there."`
+	Strategy  string `yaml:"strategy" json:"strategy,omitempty" jsonschema:"enum=rolling,enum=canary,enum=blue-green,default=rolling" jsonschema_description:"How a new version takes over: pod by pod, first for a part of the requests, or all at once."`
+	Steps     []int  `yaml:"steps" json:"steps,omitempty" jsonschema:"minimum=1,maximum=99" jsonschema_description:"For canary: percent of the replicas that run the new version, step by step. Default: 10, then 50."`
+}
+
+// Helm is a chart in the service's folder.
+type Helm struct {
+	Chart  string   `yaml:"chart" json:"chart" jsonschema:"required,minLength=1" jsonschema_description:"Folder of the chart."`
+	Values []string `yaml:"values" json:"values,omitempty" jsonschema:"minLength=1" jsonschema_description:"Files of values, over those of the chart; a later one over an earlier one. Never put a secret there."`
 }
 
 // Check is one request of the smoke test and what it must answer. Exactly one of the methods is set.

@@ -43,7 +43,8 @@ func TestDefaults(t *testing.T) {
 	have := parse(t, "name: checkout\nowner: team-payments\n")
 	want := &service.Service{Name: "checkout", Owner: "team-payments", Port: 8080, Health: "/healthz", Version: "/version",
 		Main: ".", Size: "small", Scale: service.Scale{Min: 1, Max: 1, CPU: 70},
-		Smoke: []service.Check{{Get: "/healthz", Expect: service.Expect{Status: 200}}}}
+		Smoke:  []service.Check{{Get: "/healthz", Expect: service.Expect{Status: 200}}},
+		Deploy: service.Deploy{Strategy: service.Rolling}}
 	if diff := cmp.Diff(want, have); diff != "" {
 		t.Errorf("(-want +have):\n%s", diff)
 	}
@@ -84,6 +85,43 @@ environments:
 	}
 	if s.Env["B"] != "base" || len(s.Env) != 2 {
 		t.Errorf("In changed the service itself: %v", s.Env)
+	}
+}
+
+func TestDeployIn(t *testing.T) {
+	t.Parallel()
+	s := parse(t, `
+name: checkout
+owner: team-payments
+deploy: {kustomize: base, strategy: canary, steps: [20]}
+environments:
+  same: {}
+  steps: {deploy: {steps: [1, 2]}}
+  source: {deploy: {helm: {chart: chart, values: [v.yaml]}}}
+  strategy: {deploy: {strategy: blue-green}}
+  one: {namespace: shop}
+`)
+	canary := func(steps ...int) service.Deploy {
+		return service.Deploy{Kustomize: "base", Strategy: service.Canary, Steps: steps}
+	}
+	for name, want := range map[string]service.Deploy{
+		"same": canary(20), "local": canary(20), "steps": canary(1, 2),
+		"source":   {Helm: &service.Helm{Chart: "chart", Values: []string{"v.yaml"}}, Strategy: service.Canary, Steps: []int{20}},
+		"strategy": {Kustomize: "base", Strategy: service.BlueGreen},
+	} {
+		have, err := s.In(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, have.Deploy); diff != "" {
+			t.Errorf("%s (-want +have):\n%s", name, diff)
+		}
+	}
+	if one, other := s.Namespace("one"), s.Namespace("same"); one != "shop" || other != "checkout" {
+		t.Errorf("namespaces %s and %s", one, other)
+	}
+	if d := parse(t, "name: a\nowner: b\ndeploy: {strategy: canary}\n").Deploy; !cmp.Equal(d.Steps, []int{10, 50}) {
+		t.Errorf("steps of a canary: %v", d.Steps)
 	}
 }
 

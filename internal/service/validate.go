@@ -30,7 +30,7 @@ func (l *loader) validate() {
 	l.size(path{"size"}, l.Size)
 	l.scale(path{"scale"}, l.Scale)
 	l.env(path{"env"}, l.Env)
-	l.folders()
+	l.deploy(path{"deploy"}, l.Deploy, l.Deploy)
 	for i, check := range l.Smoke {
 		l.check(path{"smoke", i}, check)
 	}
@@ -50,6 +50,9 @@ func (l *loader) environment(p path, e Environment) {
 	}
 	if e.Scale != nil {
 		l.scale(sub(p, "scale"), e.Scale.over(l.Scale))
+	}
+	if e.Deploy != nil {
+		l.deploy(sub(p, "deploy"), *e.Deploy, e.Deploy.over(l.Deploy))
 	}
 }
 
@@ -99,15 +102,34 @@ func (l *loader) env(p path, env map[string]string) {
 	}
 }
 
-func (l *loader) folders() {
-	for _, key := range []string{"manifests", "kustomize"} {
-		dir := map[string]string{"manifests": l.Deploy.Manifests, "kustomize": l.Deploy.Kustomize}[key]
-		if dir != "" && !filepath.IsLocal(filepath.FromSlash(dir)) {
-			l.doc.Wrong(path{"deploy", key}, "want a folder below the service's, such as deploy/base")
+// deploy checks what the file says at p; whole is that over what the service says.
+func (l *loader) deploy(p path, d, whole Deploy) {
+	l.below(sub(p, "manifests"), d.Manifests, "a folder", "deploy/base")
+	l.below(sub(p, "kustomize"), d.Kustomize, "a folder", "deploy/base")
+	if d.Helm != nil {
+		l.below(sub(p, "helm", "chart"), d.Helm.Chart, "a folder", "deploy/chart")
+		for i, file := range d.Helm.Values {
+			l.below(sub(p, "helm", "values", i), file, "a file", "deploy/values.yaml")
 		}
 	}
-	if l.Deploy.Manifests != "" && l.Deploy.Kustomize != "" {
-		l.doc.Problem(path{"deploy"}, "deploy: say manifests or kustomize, not both")
+	if keys := d.sources(); len(keys) > 1 {
+		l.doc.Problem(p, "%s: say one of manifests, kustomize, helm, not %s", p, strings.Join(keys, " and "))
+	}
+	wrong := d.Strategy == "" && l.doc.Has(sub(p, "strategy")) // reported already
+	if len(d.Steps) > 0 && whole.Strategy != Canary && !wrong {
+		l.doc.Problem(sub(p, "steps"), "%s: are for strategy: canary", sub(p, "steps"))
+	}
+	for i := 1; i < len(d.Steps); i++ {
+		if d.Steps[i] <= d.Steps[i-1] && d.Steps[i] > 0 {
+			l.doc.Wrong(sub(p, "steps", i), "want more than the step before")
+		}
+	}
+}
+
+// below refuses what is not in the service's folder: the delivery is of what is there.
+func (l *loader) below(p path, name, what, example string) {
+	if name != "" && !filepath.IsLocal(filepath.FromSlash(name)) {
+		l.doc.Wrong(p, "want "+what+" below the service's, such as "+example)
 	}
 }
 

@@ -1,0 +1,112 @@
+package guard
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/org/idp/internal/fault"
+)
+
+// After is the environment in which a version has to be healthy before it comes to another one.
+type After struct {
+	Environment string        // empty: none
+	HealthyFor  time.Duration // 0: it is enough that it is healthy there now
+}
+
+// Release is one release of that environment.
+type Release struct {
+	Digest  string    // sha256:HEX
+	State   string    // pending, live, good, failed, superseded or rolled-back
+	Healthy time.Time // since when without a break, where it is live or good
+}
+
+// History is the releases of that environment, the newest first. The zero value is not known.
+type History struct {
+	Known    bool
+	Releases []Release
+}
+
+// skew is how much the clock of the runner may be behind that of the one that deployed before.
+const skew = time.Minute
+
+// Order refuses a digest that is not what runs in the environment before, or not for long enough. What the history does not
+// tell is undetermined.
+func Order(now time.Time, environment, digest string, after After, history History) (Decision, error) {
+	d := Decision{Guard: GuardOrder, Answer: Clear, Text: environment + " comes after no other environment"}
+	if after.Environment == "" {
+		return d, nil
+	}
+	if !history.Known || digest == "" {
+		return d, fault.Undeterminedf("what is deployed in %s is not known, and %s takes only what is healthy there", after.Environment, environment)
+	}
+	live := find(history.Releases, func(r Release) bool { return r.State == "live" || r.State == "good" })
+	if live == nil || live.Digest != digest {
+		return d, absent(environment, digest, after, history.Releases)
+	}
+	if live.Healthy.IsZero() || live.Healthy.After(now.Add(skew)) {
+		return d, fault.Undeterminedf("since when %s is healthy in %s is not known", short(digest), after.Environment)
+	}
+	since := max(now.Sub(live.Healthy), 0)
+	if since < after.HealthyFor {
+		return d, fault.Failedf("%s is healthy in %s for %s, and %s wants %s", short(digest), after.Environment, span(since), environment, span(after.HealthyFor)).
+			WithNext(fmt.Sprintf("Deploy it in %s.", span((after.HealthyFor - since + time.Minute - 1).Truncate(time.Minute))))
+	}
+	d.Text = fmt.Sprintf("%s is healthy in %s for %s", short(digest), after.Environment, span(since))
+	return d, nil
+}
+
+// absent says why what runs in the environment before is not the digest.
+func absent(environment, digest string, after After, releases []Release) error {
+	what, next := "was never deployed to "+after.Environment, "Deploy it there first."
+	switch r := find(releases, func(r Release) bool { return r.Digest == digest }); {
+	case r == nil:
+	case r.State == "pending":
+		what, next = "is being deployed to "+after.Environment, "Wait until it is healthy there."
+	case r.State == "failed":
+		what, next = "failed in "+after.Environment, "Find out why, and deploy a version there that works."
+	case r.State == "rolled-back":
+		what, next = "was taken back in "+after.Environment, "Find out why, and deploy a version there that works."
+	case r.State == "superseded", r.State == "live", r.State == "good":
+		what, next = "is no longer what runs in "+after.Environment, "Deploy the digest that runs there, or this one there again."
+	default:
+		return fault.Undeterminedf("%s is in a state in %s that this version of idp does not know: %.40q", short(digest), after.Environment, r.State)
+	}
+	return fault.Failedf("%s %s, and %s takes only what is healthy there", short(digest), what, environment).WithNext(next)
+}
+
+func find(releases []Release, is func(Release) bool) *Release {
+	for i := range releases {
+		if is(releases[i]) {
+			return &releases[i]
+		}
+	}
+	return nil
+}
+
+// short is a digest as people see it: 9d0c…e1.
+func short(digest string) string {
+	const prefix = "sha256:"
+	if len(digest) != len(prefix)+64 {
+		return digest
+	}
+	return digest[len(prefix):len(prefix)+4] + "…" + digest[len(digest)-2:]
+}
+
+// span is a duration for people: whole minutes, seconds below one.
+func span(d time.Duration) string {
+	if d < time.Minute {
+		return fmt.Sprintf("%ds", int((d+time.Second-1)/time.Second))
+	}
+	days, hours, minutes := int(d/(24*time.Hour)), int(d/time.Hour)%24, int(d/time.Minute)%60
+	switch {
+	case days > 0 && hours > 0:
+		return fmt.Sprintf("%dd %dh", days, hours)
+	case days > 0:
+		return fmt.Sprintf("%dd", days)
+	case hours > 0 && minutes > 0:
+		return fmt.Sprintf("%dh %dm", hours, minutes)
+	case hours > 0:
+		return fmt.Sprintf("%dh", hours)
+	}
+	return fmt.Sprintf("%dm", minutes)
+}
