@@ -21,7 +21,8 @@ var gitOptions = []string{"--no-replace-objects", "-c", "core.commitGraph=false"
 	"-c", "core.untrackedCache=false", "-c", "core.quotePath=false"}
 
 func command(root string, args ...string) proc.Command {
-	return proc.Command{Dir: root, Env: gitrepo.Environ(), Name: "git", Args: append(gitOptions[:len(gitOptions):len(gitOptions)], args...)}
+	env := append(gitrepo.Environ(), "GIT_FLUSH=0") // or git writes for each commit by itself
+	return proc.Command{Dir: root, Env: env, Name: "git", Args: append(gitOptions[:len(gitOptions):len(gitOptions)], args...)}
 }
 
 func runGit(ctx context.Context, root string, args ...string) (string, error) {

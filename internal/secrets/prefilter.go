@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"math"
 	"regexp/syntax"
 	"slices"
 	"strings"
@@ -23,14 +22,16 @@ import (
 //
 //   - all keywords of all rules are looked for in one pass;
 //   - around a keyword, the rule's expression is held against the text as a [shape], which is what every match has to look
-//     like; where it fits, the expression itself runs over just that part of the text;
+//     like; where it fits, and something there looks like a [value] that counts, the expression itself runs over just that
+//     part of the text;
 //   - of a match, entropy and those allowlists are applied that need no more than the match;
 //   - the same is done with what is left when encoded values are decoded.
 type prefilter struct {
 	config  *config.Config
 	words   *automaton // nil: nothing can be told
 	rules   []config.Rule
-	always  []int // rules that need no keyword
+	values  []*value // of the rules
+	always  []int    // rules that need no keyword
 	uses    [][]use
 	length  []int         // of the words
 	byName  []config.Rule // those that look at the name only
@@ -59,7 +60,7 @@ func newPrefilter(c *config.Config) *prefilter {
 			continue
 		}
 		n := len(p.rules)
-		p.rules = append(p.rules, r)
+		p.rules, p.values = append(p.rules, r), append(p.values, valueOf(&r))
 		if r.Path != nil || slices.ContainsFunc(r.Allowlists, func(a *config.Allowlist) bool { return a != nil && len(a.Paths) > 0 }) {
 			p.paths = append(p.paths, n)
 		}
@@ -195,18 +196,6 @@ type sieve struct {
 	seen    map[seen]bool
 }
 
-// seen is a match that counts was asked about. The same lines are looked at again and again, as each change's context.
-type seen struct {
-	rule  string
-	match string
-}
-
-// maxSeen bounds what is remembered: some MiB at most, as maxMatch bounds each.
-const (
-	maxSeen  = 4096
-	maxMatch = 512
-)
-
 func (p *prefilter) sieve() *sieve {
 	return &sieve{prefilter: p, views: make([]view, len(p.rules)), seen: map[seen]bool{}}
 }
@@ -246,8 +235,8 @@ func (s *sieve) look(ctx context.Context, text []byte, applies []bool) verdict {
 	if s.words == nil || hasOddCase(text) {
 		return verdict{all: true}
 	}
-	rules, parts := s.mayMatch(text, applies)
-	v := verdict{rules: rules, parts: parts, clear: len(s.touched) == 0}
+	rules, parts, none := s.mayMatch(text, applies)
+	v := verdict{rules: rules, parts: parts, clear: none}
 	if !mayDecode(text) {
 		return v
 	}
@@ -260,7 +249,7 @@ func (s *sieve) look(ctx context.Context, text []byte, applies []bool) verdict {
 		if hasOddCase(text) {
 			return verdict{all: true}
 		}
-		if more, _ := s.mayMatch(text, applies); len(more) > 0 {
+		if more, _, _ := s.mayMatch(text, applies); len(more) > 0 {
 			v.rules, v.parts, v.decode = append(v.rules, more...), nil, true
 		}
 	}
@@ -305,8 +294,8 @@ var oddBytes = func() (all [][]byte) {
 }()
 
 // mayMatch gives the rules that match the text in a way that they do not let pass, in order, and the parts of the text
-// where they do; no parts are all of it.
-func (s *sieve) mayMatch(text []byte, applies []bool) (rules []int, parts []span) {
+// where they do; no parts are all of it. With none, no rule matches so in any run of lines of it either.
+func (s *sieve) mayMatch(text []byte, applies []bool) (rules []int, parts []span, none bool) {
 	for _, n := range s.touched {
 		s.views[n] = view{parts: s.views[n].parts[:0]}
 	}
@@ -328,11 +317,12 @@ func (s *sieve) mayMatch(text []byte, applies []bool) (rules []int, parts []span
 			}
 		}
 	})
-	whole := false
+	whole, none := false, true
 	for _, n := range s.touched {
-		if applies != nil && !applies[n] {
+		if (applies != nil && !applies[n]) || !s.holdsValue(n, text) {
 			continue
 		}
+		none = false
 		v := &s.views[n]
 		if s.ruleMayFind(&s.rules[n], text, v) {
 			rules, parts = append(rules, n), append(parts, v.parts...)
@@ -340,23 +330,22 @@ func (s *sieve) mayMatch(text []byte, applies []bool) (rules []int, parts []span
 		}
 	}
 	slices.Sort(rules)
-	if parts = joined(parts, func(p span) span { return wholeLines(text, p) }); whole || s.cutMatches(rules, text, parts) {
-		return rules, nil
+	if whole {
+		return rules, nil, none
 	}
-	return rules, parts
+	return rules, joined(parts, func(p span) span { return wholeLines(text, p) }), none
 }
 
-// cutMatches tells whether a match reaches to the end of a part that is not that of the text.
-func (s *sieve) cutMatches(rules []int, text []byte, parts []span) bool {
-	for _, n := range rules {
-		for _, p := range parts {
-			found := s.rules[n].Regex.FindAllIndex(text[p.from:p.to], -1)
-			if len(found) > 0 && found[len(found)-1][1] == p.to-p.from && p.to < len(text) {
-				return true
-			}
-		}
+// holdsValue tells whether anything that the rule has to look at holds a value that counts, and leaves out the other parts.
+// As the parts do not meet, no match is in two of them.
+func (s *sieve) holdsValue(n int, text []byte) bool {
+	v := &s.views[n]
+	if v.whole {
+		return s.values[n].mayBeIn(text)
 	}
-	return false
+	v.parts = joined(v.parts, func(p span) span { return span{max(p.from-margin, 0), min(p.to+margin, len(text))} })
+	v.parts = slices.DeleteFunc(v.parts, func(p span) bool { return !s.values[n].mayBeIn(text[p.from:p.to]) })
+	return len(v.parts) > 0
 }
 
 func (s *sieve) touch(n int) *view {
@@ -391,7 +380,9 @@ func joined(parts []span, widen func(span) span) []span {
 // margin is more than one character, so that what an expression sees beside a match is what is there.
 const margin = 8
 
-// wholeLines gives the lines of a part, and the one before them: gitleaks counts columns differently in the first line.
+// wholeLines gives the lines of a part, and the one before them: gitleaks counts columns differently in the first line. Of
+// what an expression finds in them, nothing is owed to the cut: a part takes the end of every line for that of the text, and
+// the lines go on behind it.
 func wholeLines(text []byte, p span) span {
 	p.from = lineStart(text, lineStart(text, max(p.from-margin, 0))-1)
 	p.to = min(p.to+margin, len(text))
@@ -408,7 +399,6 @@ func lineStart(text []byte, at int) int { return bytes.LastIndexByte(text[:max(a
 // ruleMayFind runs the rule over what it has to look at, which is widened to the whole text where a cut may have made a
 // match.
 func (s *sieve) ruleMayFind(r *config.Rule, text []byte, v *view) bool {
-	v.parts = joined(v.parts, func(p span) span { return span{max(p.from-margin, 0), min(p.to+margin, len(text))} })
 	counts := false
 	for i := 0; i < len(v.parts) && !v.whole; i++ {
 		part := text[v.parts[i].from:v.parts[i].to]
@@ -422,73 +412,4 @@ func (s *sieve) ruleMayFind(r *config.Rule, text []byte, v *view) bool {
 		return s.anyCounts(r, text, r.Regex.FindAllIndex(text, -1))
 	}
 	return counts
-}
-
-func (s *sieve) anyCounts(r *config.Rule, text []byte, matches [][]int) bool {
-	for _, m := range matches {
-		key := seen{r.RuleID, strings.Trim(string(text[m[0]:m[1]]), "\n")}
-		counts, known := s.seen[key]
-		if !known {
-			counts = s.counts(r, key.match)
-			if len(s.seen) == maxSeen {
-				clear(s.seen)
-			}
-			if len(key.match) <= maxMatch {
-				s.seen[key] = counts
-			}
-		}
-		if counts {
-			return true
-		}
-	}
-	return false
-}
-
-// counts takes the secret out of a match as gitleaks does.
-func (s *sieve) counts(r *config.Rule, match string) bool {
-	secret := match
-	if groups := r.Regex.FindStringSubmatch(match); r.SecretGroup > 0 && len(groups) > r.SecretGroup {
-		secret = groups[r.SecretGroup]
-	} else if r.SecretGroup == 0 && len(groups) > 1 {
-		for _, g := range groups[1:] {
-			if g != "" {
-				secret = g
-				break
-			}
-		}
-	}
-	if r.Entropy != 0 && entropy(secret) < r.Entropy-1e-9 { // the sum depends on its order
-		return false
-	}
-	return !letPass(s.config.Allowlists, match, secret) && !letPass(r.Allowlists, match, secret)
-}
-
-// letPass applies the allowlists that need no more than the match; the others let nothing pass.
-func letPass(lists []*config.Allowlist, match, secret string) bool {
-	for _, a := range lists {
-		if a == nil || a.MatchCondition != config.AllowlistMatchOr {
-			continue
-		}
-		if stop, _ := a.ContainsStopWord(secret); stop {
-			return true
-		}
-		if (a.RegexTarget == "match" && a.RegexAllowed(match)) || (a.RegexTarget != "match" && a.RegexTarget != "line" && a.RegexAllowed(secret)) {
-			return true
-		}
-	}
-	return false
-}
-
-// entropy is Shannon's, in bits a character, as gitleaks computes it.
-func entropy(text string) float64 {
-	counts := map[rune]int{}
-	for _, r := range text {
-		counts[r]++
-	}
-	sum := 0.0
-	for _, n := range counts {
-		share := float64(n) / float64(len(text))
-		sum -= share * math.Log2(share)
-	}
-	return sum
 }
