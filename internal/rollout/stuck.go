@@ -1,0 +1,214 @@
+package rollout
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/kubernetes"
+)
+
+// stuck finds what keeps a controller from making pods, or from replacing the old ones.
+func (w *watch) stuck(ctx context.Context, t *target) error {
+	if paused, _, _ := unstructured.NestedBool(t.live.Object, "spec", "paused"); paused {
+		t.problems = append(t.problems, problem{target: t, cause: causePaused, reason: "Paused", message: "spec.paused is true, so its pods are not replaced"})
+	}
+	if t.ref.Kind == "StatefulSet" {
+		w.blocked(t)
+	}
+	kind, _, _ := unstructured.NestedString(t.live.Object, "spec", "updateStrategy", "type")
+	if kind == "OnDelete" && len(t.others) > 0 && len(t.pods) < t.wanted {
+		t.problems = append(t.problems, problem{target: t, cause: causeManual, reason: "OnDelete", grace: stale,
+			message: fmt.Sprintf("%d of %d pods still run another version: with updateStrategy OnDelete each stays until somebody deletes it", t.wanted-len(t.pods), t.wanted)})
+	}
+	if len(t.pods) >= t.wanted {
+		return nil
+	}
+	message, err := w.refusal(ctx, t)
+	if err != nil || message == "" {
+		return err
+	}
+	found := problem{target: t, cause: causeRefused, grace: graceRefused, reason: "FailedCreate", message: message}
+	switch {
+	case strings.Contains(message, "exceeded quota"), strings.Contains(message, "failed quota"):
+		found.cause, found.grace = causeQuota, graceQuota
+		if t.leaving > 0 {
+			found.grace = never // what goes makes room
+		}
+	case strings.Contains(message, "service account"), strings.Contains(message, "serviceaccount"):
+		found.cause, found.grace = causeConfig, graceConfig
+	case strings.Contains(message, "failed calling webhook"):
+		found.grace = graceWebhook
+	}
+	t.problems = append(t.problems, found)
+	return nil
+}
+
+// refusal is why the API server does not let the controller make pods of this version; empty where it does.
+func (w *watch) refusal(ctx context.Context, t *target) (string, error) {
+	if t.ref.Kind == "Deployment" || t.ref.Kind == "ReplicaSet" {
+		if t.set == nil {
+			return "", nil
+		}
+		if status, _, message := condition(t.set, "ReplicaFailure"); status == "True" {
+			return message, nil
+		}
+		return "", nil
+	}
+	if !w.lasts(t, "few", graceEvents) {
+		return "", nil
+	}
+	events, err := w.eventsOf(ctx, t.ref.Namespace, t.live.GetUID())
+	if err != nil {
+		return "", err
+	}
+	applied := changedAt(t.want)
+	for _, e := range slices.Backward(events) {
+		if e.Reason == "FailedCreate" && !when(e).Before(applied) {
+			return e.Message, nil
+		}
+	}
+	return "", nil
+}
+
+// changedAt is when somebody last wrote to the object, by the cluster's clock in whole seconds.
+func changedAt(o *kubernetes.Object) time.Time {
+	var at time.Time
+	for _, m := range o.GetManagedFields() {
+		if m.Subresource == "" && m.Time != nil && m.Time.After(at) {
+			at = m.Time.Time
+		}
+	}
+	return at
+}
+
+// blocked is a StatefulSet that waits for a broken pod of another version before it replaces any.
+func (w *watch) blocked(t *target) {
+	if text(t.live, "spec", "podManagementPolicy") == "Parallel" {
+		return
+	}
+	for i := range t.others {
+		p := &t.others[i]
+		if isReady(p) {
+			continue
+		}
+		for _, s := range p.Status.ContainerStatuses {
+			if s.State.Waiting == nil || s.State.Waiting.Reason == "ContainerCreating" || s.State.Waiting.Reason == "PodInitializing" {
+				continue
+			}
+			t.problems = append(t.problems, problem{target: t, pod: p, container: s.Name, cause: causeBlocked, grace: graceSchedule, reason: s.State.Waiting.Reason,
+				message: "this pod of the version before is not ready, and a StatefulSet replaces no other before it is"})
+		}
+	}
+}
+
+// Blocking names the pods that keep the StatefulSets of a set from being rolled out: broken pods of another version, which
+// the controller waits for. A rollback has to delete them, because nothing else will.
+func Blocking(ctx context.Context, c Cluster, set []kubernetes.Object, now time.Time) ([]kubernetes.Ref, error) {
+	w := newWatch(c, set, Options{Now: func() time.Time { return now }})
+	w.view = newView(c, w.targets)
+	var refs []kubernetes.Ref
+	for _, t := range w.targets {
+		if t.ref.Kind != "StatefulSet" {
+			continue
+		}
+		live, err := w.view.get(ctx, t.ref)
+		if err != nil {
+			return nil, err
+		}
+		if live == nil {
+			continue
+		}
+		t.live = live
+		if err := w.revision(ctx, t); err != nil {
+			return nil, err
+		}
+		w.blocked(t)
+		for _, p := range t.problems {
+			refs = append(refs, kubernetes.Ref{APIVersion: "v1", Kind: "Pod", Namespace: p.pod.Namespace, Name: p.pod.Name})
+		}
+	}
+	return refs, nil
+}
+
+// job is ready when it has succeeded.
+func (w *watch) job(t *target) {
+	if status, _, _ := condition(t.live, "Complete"); status == "True" {
+		t.done, t.problems = true, nil
+		return
+	}
+	if status, reason, message := condition(t.live, "Failed"); status == "True" {
+		t.problems = append(t.problems, problem{target: t, cause: causeJob, reason: reason, message: message})
+	}
+	if suspended, _, _ := unstructured.NestedBool(t.live.Object, "spec", "suspend"); suspended {
+		t.problems = append(t.problems, problem{target: t, cause: causePaused, reason: "Suspended", message: "spec.suspend is true, so it does not run"})
+	}
+}
+
+// jobGone is a Job that is no longer there. With a time to live the cluster removes it after its end, and only its events
+// tell whether it succeeded.
+func (w *watch) jobGone(ctx context.Context, t *target) error {
+	events, err := w.eventsOf(ctx, t.ref.Namespace, t.want.GetUID())
+	if err != nil {
+		return err
+	}
+	for _, e := range events {
+		switch e.Reason {
+		case "Completed":
+			t.done = true
+			return nil
+		case "BackoffLimitExceeded", "DeadlineExceeded", "PodFailurePolicy":
+			t.live = t.want
+			t.problems = append(t.problems, problem{target: t, cause: causeJob, reason: e.Reason, message: e.Message})
+			return nil
+		}
+	}
+	return fault.Undeterminedf("%s is gone, and no event tells whether it succeeded", t.ref).
+		WithNext("Give it a longer spec.ttlSecondsAfterFinished, such as 600.")
+}
+
+// argo is a Rollout of Argo Rollouts. Its observedGeneration is a string, unlike that of any other kind.
+func (w *watch) argo(ctx context.Context, t *target) error {
+	phase, message := text(t.live, "status", "phase"), text(t.live, "status", "message")
+	t.state = strings.TrimSpace("(" + phase + " " + clean(message))
+	t.state += ")"
+	if observed := text(t.live, "status", "observedGeneration"); observed != fmt.Sprint(t.live.GetGeneration()) {
+		t.state = "(not taken up yet)"
+		return nil
+	}
+	pods, err := w.argoPods(ctx, t)
+	if err != nil {
+		return err
+	}
+	t.pods = pods
+	if err := w.symptoms(ctx, t); err != nil {
+		return err
+	}
+	switch phase {
+	case "Healthy":
+		t.done = true
+	case "Degraded":
+		t.problems = append(t.problems, problem{target: t, cause: causeOwn, reason: phase, message: message})
+	case "Paused":
+		t.problems = append(t.problems, problem{target: t, cause: causePaused, grace: never, reason: phase, message: message})
+	}
+	return nil
+}
+
+func (w *watch) argoPods(ctx context.Context, t *target) ([]corev1.Pod, error) {
+	hash := text(t.live, "status", "currentPodHash")
+	if hash == "" {
+		return nil, nil
+	}
+	objects, err := w.view.list(ctx, kubernetes.Query{APIVersion: "v1", Kind: "Pod", Namespace: t.ref.Namespace, Labels: "rollouts-pod-template-hash=" + hash})
+	if err != nil {
+		return nil, err
+	}
+	return typed[corev1.Pod](objects)
+}

@@ -1,0 +1,260 @@
+package rollout
+
+import (
+	"context"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// cause is what kind of trouble it is: it chooses the advice, and what is named when there is more than one.
+type cause string
+
+const (
+	causePull     cause = "image"
+	causeCrash    cause = "crash"
+	causeMemory   cause = "memory"
+	causeStart    cause = "start"
+	causeConfig   cause = "config"
+	causeVolume   cause = "volume"
+	causeSandbox  cause = "sandbox"
+	causeRefused  cause = "refused"
+	causeQuota    cause = "quota"
+	causeSchedule cause = "schedule"
+	causeClaim    cause = "claim"
+	causePaused   cause = "paused"
+	causeManual   cause = "manual"
+	causeBlocked  cause = "blocked"
+	causeEvicted  cause = "evicted"
+	causeStartup  cause = "startup"
+	causeProbe    cause = "probe"
+	causeGate     cause = "gate"
+	causeJob      cause = "job"
+	causeProgress cause = "progress"
+	causeService  cause = "service"
+	causeOwn      cause = "own"
+	causeLate     cause = "late"
+)
+
+// byWeight has what explains most first.
+var byWeight = []cause{causeMemory, causeStart, causePull, causeConfig, causeCrash, causeVolume, causeQuota, causeRefused, causeSchedule, causeBlocked,
+	causeClaim, causeSandbox, causePaused, causeManual, causeEvicted, causeStartup, causeProbe, causeGate, causeService, causeOwn, causeJob, causeProgress, causeLate}
+
+func (c cause) weight() int { return -slices.Index(byWeight, c) }
+
+// What goes by itself is given some time, at most so long that a failure is called within 20 s.
+const (
+	graceConfig   = 10 * time.Second // an operator may be about to make the Secret
+	gracePull     = 14 * time.Second // the kubelet tries again after 10 s
+	graceCrash    = 15 * time.Second // the third start comes after 10 s
+	graceSlow     = 9 * time.Second  // a container that took seconds to crash has had its time
+	graceSchedule = 20 * time.Second // a node may be about to come up, or a pod to go
+	graceQuota    = 10 * time.Second
+	graceRefused  = 4 * time.Second
+	graceWebhook  = 15 * time.Second // the pods of an admission webhook may be restarting
+	graceEvents   = 4 * time.Second  // a pod that is not running after that is asked for its events
+)
+
+// symptoms looks at the pods of this version.
+func (w *watch) symptoms(ctx context.Context, t *target) error {
+	for i := range t.pods {
+		p := &t.pods[i]
+		before := len(t.problems)
+		statuses := slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses)
+		for _, s := range statuses {
+			if found := container(t, p, s); found != nil {
+				t.problems = append(t.problems, *found)
+			}
+		}
+		if len(t.problems) > before {
+			continue
+		}
+		if err := w.pod(ctx, t, p, statuses); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// final matches what a registry says that it will say again.
+var final = regexp.MustCompile(`(?i)not found|manifest unknown|name unknown|unauthorized|authorization failed|denied|forbidden|no match for platform|invalid reference|` +
+	`InvalidImageName|ErrImageNeverPull|couldn't parse image|pull access`)
+
+// unstartable matches a command that no later try can run.
+var unstartable = regexp.MustCompile(`(?i)no such file or directory|executable file not found|permission denied|exec format error|is a directory|not a directory`)
+
+// container finds what is wrong with one container; nil where nothing is.
+func container(t *target, p *corev1.Pod, s corev1.ContainerStatus) *problem {
+	found := &problem{target: t, pod: p, container: s.Name}
+	if wait := s.State.Waiting; wait != nil {
+		found.reason, found.message = wait.Reason, wait.Message
+		switch wait.Reason {
+		case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed":
+			found.cause, found.grace = causePull, gracePull
+			if final.MatchString(wait.Reason + " " + wait.Message) {
+				found.grace = 0
+			}
+			return found
+		case "CreateContainerConfigError":
+			found.cause, found.grace = causeConfig, graceConfig
+			return found
+		case "CreateContainerError", "RunContainerError", "PostStartHookError", "PreStartHookError", "PreCreateHookError":
+			found.cause, found.grace = causeStart, gracePull
+			if unstartable.MatchString(wait.Message) {
+				found.grace = 0
+			}
+			return found
+		}
+	}
+	end := lastEnd(s)
+	if end == nil || s.State.Running != nil {
+		return nil
+	}
+	if s.State.Terminated != nil && end.ExitCode == 0 && t.ref.Kind == "Job" || isInit(p, s.Name) && end.ExitCode == 0 {
+		return nil
+	}
+	found.cause, found.grace = causeCrash, graceCrash
+	if found.reason == "" {
+		found.reason = end.Reason
+	}
+	found.message = end.Message
+	switch {
+	case end.Reason == "OOMKilled":
+		found.cause = causeMemory
+	case end.Reason == "StartError" || end.Reason == "ContainerCannotRun":
+		found.cause = causeStart
+	}
+	switch {
+	case t.ref.Kind == "Job":
+		found.grace = never // it has a number of tries of its own
+	case s.RestartCount >= 2, found.cause == causeStart && unstartable.MatchString(end.Message):
+		found.grace = 0
+	case end.FinishedAt.Sub(end.StartedAt.Time) >= 3*time.Second:
+		found.grace = graceSlow
+	}
+	return found
+}
+
+func isInit(p *corev1.Pod, name string) bool {
+	return slices.ContainsFunc(p.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == name })
+}
+
+// lastEnd is how a container ended last.
+func lastEnd(s corev1.ContainerStatus) *corev1.ContainerStateTerminated {
+	if s.State.Terminated != nil {
+		return s.State.Terminated
+	}
+	return s.LastTerminationState.Terminated
+}
+
+// pod finds what keeps a pod from being ready whose containers have nothing to tell.
+func (w *watch) pod(ctx context.Context, t *target, p *corev1.Pod, statuses []corev1.ContainerStatus) error {
+	add := func(c cause, grace time.Duration, container, reason, message string) {
+		t.problems = append(t.problems, problem{target: t, pod: p, cause: c, grace: grace, container: container, reason: reason, message: message})
+	}
+	if c := podCondition(p, corev1.PodScheduled); c != nil && c.Status == corev1.ConditionFalse {
+		return w.unscheduled(ctx, t, p, c)
+	}
+	if p.Status.Phase == corev1.PodFailed && t.ref.Kind != "Job" {
+		add(causeEvicted, never, "", p.Status.Reason, p.Status.Message)
+		return nil
+	}
+	creating := false
+	for _, s := range statuses {
+		switch {
+		case s.State.Waiting != nil && (s.State.Waiting.Reason == "ContainerCreating" || s.State.Waiting.Reason == "PodInitializing"):
+			creating = true
+		case s.State.Running != nil && !s.Ready && s.Started != nil && !*s.Started && !isInit(p, s.Name):
+			add(causeStartup, never, s.Name, "NotStarted", "")
+		case s.State.Running != nil && !s.Ready && !isInit(p, s.Name) && t.ref.Kind != "Job":
+			add(causeProbe, never, s.Name, "NotReady", "")
+		}
+	}
+	if c := podCondition(p, corev1.PodReady); c != nil && c.Reason == "ReadinessGatesNotReady" {
+		add(causeGate, never, "", c.Reason, c.Message)
+	}
+	if creating {
+		return w.creating(ctx, t, p)
+	}
+	return nil
+}
+
+func podCondition(p *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {
+	for i := range p.Status.Conditions {
+		if p.Status.Conditions[i].Type == kind {
+			return &p.Status.Conditions[i]
+		}
+	}
+	return nil
+}
+
+// unscheduled is a pod that no node takes.
+func (w *watch) unscheduled(ctx context.Context, t *target, p *corev1.Pod, c *corev1.PodCondition) error {
+	found := problem{target: t, pod: p, cause: causeSchedule, grace: graceSchedule, reason: c.Reason, message: c.Message}
+	switch {
+	case strings.Contains(c.Message, "persistentvolumeclaim") && strings.Contains(c.Message, "not found"):
+		found.cause, found.grace = causeConfig, graceConfig
+	case strings.Contains(c.Message, "unbound immediate PersistentVolumeClaims"):
+		found.cause, found.grace = causeClaim, never
+	case c.Reason == corev1.PodReasonSchedulingGated, t.leaving > 0:
+		found.grace = never
+	case w.lasts(t, "unscheduled", graceSchedule/2):
+		events, err := w.eventsOf(ctx, p.Namespace, p.UID)
+		if err != nil {
+			return err
+		}
+		for _, e := range events {
+			if e.Reason == "TriggeredScaleUp" || e.Reason == "Nominated" {
+				found.grace = never // a node is on its way
+			}
+		}
+	}
+	t.problems = append(t.problems, found)
+	return nil
+}
+
+// creating is a pod on a node that has not started its containers: only its events tell why.
+func (w *watch) creating(ctx context.Context, t *target, p *corev1.Pod) error {
+	if !w.lasts(t, "creating", graceEvents) || t.asked {
+		return nil
+	}
+	t.asked = true
+	events, err := w.eventsOf(ctx, p.Namespace, p.UID)
+	if err != nil {
+		return err
+	}
+	for _, e := range slices.Backward(events) {
+		found := problem{target: t, pod: p, grace: never, reason: e.Reason, message: e.Message}
+		switch e.Reason {
+		case "FailedMount", "FailedAttachVolume", "FailedMapVolume":
+			found.cause = causeVolume
+			if notThere.MatchString(e.Message) {
+				found.cause, found.grace = causeConfig, graceConfig
+			}
+		case "FailedCreatePodSandBox", "NetworkNotReady":
+			found.cause = causeSandbox
+		default:
+			continue
+		}
+		t.problems = append(t.problems, found)
+		return nil
+	}
+	return nil
+}
+
+var notThere = regexp.MustCompile(`(?i)(configmap|secret|persistentvolumeclaim)s? "[^"]*" not found|references non-existent (config|secret) key`)
+
+// lasts tells whether something has been so for a while.
+func (w *watch) lasts(t *target, what string, d time.Duration) bool {
+	key, now := what+"/"+t.ref.Kind+"/"+t.ref.Name, w.now()
+	s, known := w.first[key]
+	if !known || now.Sub(s.last) > forget {
+		s.first = now
+	}
+	s.last = now
+	w.first[key] = s
+	return now.Sub(s.first) >= d
+}

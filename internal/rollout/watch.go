@@ -1,0 +1,293 @@
+package rollout
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/kubernetes"
+)
+
+// watch is one wait.
+type watch struct {
+	c       Cluster
+	set     []kubernetes.Object
+	o       Options
+	begun   time.Time
+	targets []*target
+	told    string
+	notes   []string
+	view    *view
+	first   map[string]sighting // of symptoms, by what they are
+}
+
+// sighting is when a symptom was seen first and last.
+type sighting struct{ first, last time.Time }
+
+// target is one object that is waited for.
+type target struct {
+	want  *kubernetes.Object // as applied
+	ref   kubernetes.Ref
+	live  *kubernetes.Object // as last read
+	done  bool
+	state string // for people, such as "(1 of 2 ready)"; empty: nothing to say
+
+	wanted   int                // pods
+	pods     []corev1.Pod       // of this version
+	set      *kubernetes.Object // the ReplicaSet of this version; nil for kinds without
+	others   []corev1.Pod       // of other versions
+	leaving  int                // pods of any version that are being deleted
+	asked    bool               // a pod's events were looked at in this look
+	problems []problem
+}
+
+// problem is what keeps a target from being ready, seen in one look.
+type problem struct {
+	target    *target
+	cause     cause
+	reason    string // the cluster's word, such as ImagePullBackOff
+	message   string
+	pod       *corev1.Pod
+	container string
+	// grace is how long it may last before it is a failure: some go by themselves. Negative: until the deadline.
+	grace time.Duration
+}
+
+// never is the grace of what is only named at the deadline.
+const never = -1
+
+func newWatch(c Cluster, set []kubernetes.Object, o Options) *watch {
+	w := &watch{c: c, set: set, o: o, begun: o.Now(), first: map[string]sighting{}}
+	for i := range set {
+		if !static(&set[i]) {
+			w.targets = append(w.targets, &target{want: &set[i], ref: kubernetes.RefOf(&set[i])})
+		}
+	}
+	// Services last: what they lead to has to be ready first.
+	slices.SortStableFunc(w.targets, func(a, b *target) int { return rank(a) - rank(b) })
+	return w
+}
+
+func rank(t *target) int {
+	if isService(t.want) {
+		return 1
+	}
+	return 0
+}
+
+func (w *watch) now() time.Time { return w.o.Now() }
+
+// look reads the state of everything that is not ready yet, and of everything once more when all was ready.
+func (w *watch) look(ctx context.Context) (done bool, err error) {
+	w.view = newView(w.c, w.targets)
+	again := w.missing() == 0
+	for _, t := range w.targets {
+		if t.done && !again {
+			continue
+		}
+		if rank(t) > 0 && slices.ContainsFunc(w.targets, func(o *target) bool { return rank(o) == 0 && !o.done }) {
+			continue
+		}
+		t.done, t.asked, t.state, t.problems = false, false, "", nil
+		if err := w.observe(ctx, t); err != nil {
+			return false, err
+		}
+	}
+	w.tell()
+	return again && w.missing() == 0 || len(w.targets) == 0, nil
+}
+
+func (w *watch) missing() int {
+	n := 0
+	for _, t := range w.targets {
+		if !t.done {
+			n++
+		}
+	}
+	return n
+}
+
+// observe brings one target up to date.
+func (w *watch) observe(ctx context.Context, t *target) error {
+	live, err := w.view.get(ctx, t.ref)
+	if err != nil {
+		return err
+	}
+	if live == nil {
+		return w.gone(ctx, t)
+	}
+	t.live = live
+	if err := same(t); err != nil {
+		return err
+	}
+	switch {
+	case isWorkload(live):
+		return w.workload(ctx, t)
+	case isService(live):
+		return w.service(ctx, t)
+	}
+	return w.other(ctx, t)
+}
+
+// gone is a target that is not in the cluster.
+func (w *watch) gone(ctx context.Context, t *target) error {
+	if t.want.GetUID() == "" {
+		t.state = "(not there yet)"
+		return nil
+	}
+	if t.ref.Kind == "Job" {
+		return w.jobGone(ctx, t)
+	}
+	return fault.Undeterminedf("%s was deleted by somebody else while it was waited for", t.ref).
+		WithNext("Find out who does so, and deploy again.")
+}
+
+// same holds that the target is what was applied: another object of its name, or another template of its pods, has been
+// put there by somebody else, and its health says nothing of this version.
+func same(t *target) error {
+	if t.want.GetUID() == "" {
+		return nil
+	}
+	if t.live.GetUID() != t.want.GetUID() {
+		return fault.Undeterminedf("%s was deleted and made anew by somebody else while it was waited for", t.ref).
+			WithNext("Find out who does so, and deploy again.")
+	}
+	want, has, _ := unstructured.NestedFieldNoCopy(t.want.Object, "spec", "template")
+	live, _, _ := unstructured.NestedFieldNoCopy(t.live.Object, "spec", "template")
+	if has && t.live.GetGeneration() != t.want.GetGeneration() && !equality.Semantic.DeepEqual(want, live) {
+		return fault.Undeterminedf("%s was changed by %s while it was waited for: what runs now is not what was deployed", t.ref, lastManager(t.live)).
+			WithNext("Let one of both deploy it, and deploy again.")
+	}
+	return nil
+}
+
+// lastManager is who wrote to an object last.
+func lastManager(o *kubernetes.Object) string {
+	name, at := "somebody else", time.Time{}
+	for _, m := range o.GetManagedFields() {
+		if m.Subresource == "" && m.Time != nil && !m.Time.Time.Before(at) {
+			name, at = fmt.Sprintf("%q", m.Manager), m.Time.Time
+		}
+	}
+	return name
+}
+
+// other is a kind of which only its own status tells.
+func (w *watch) other(ctx context.Context, t *target) error {
+	if group(t.live) == "argoproj.io" && t.live.GetKind() == "Rollout" {
+		return w.argo(ctx, t)
+	}
+	if t.live.GetKind() == "Pod" && group(t.live) == "" {
+		return w.bare(ctx, t)
+	}
+	if t.live.GetKind() == "PersistentVolumeClaim" {
+		w.claim(t)
+		return nil
+	}
+	r, err := status.Compute(t.live)
+	if err != nil {
+		return fault.Undeterminedf("the status of %s cannot be understood: %w", t.ref, err)
+	}
+	switch r.Status {
+	case status.CurrentStatus:
+		t.done = true
+	case status.FailedStatus:
+		t.problems = append(t.problems, problem{target: t, cause: causeOwn, reason: reasonOf(r), message: r.Message})
+	case status.TerminatingStatus:
+		t.state = "(being deleted)"
+	default:
+		t.state = "(" + clean(r.Message) + ")"
+	}
+	return nil
+}
+
+func reasonOf(r *status.Result) string {
+	for _, c := range r.Conditions {
+		if c.Reason != "" {
+			return c.Reason
+		}
+	}
+	return string(r.Status)
+}
+
+// called is the problem of a target of which one has lasted longer than its grace; nil where there is none.
+func (w *watch) called() *problem {
+	now := w.now()
+	for _, t := range w.targets {
+		due := false
+		for i := range t.problems {
+			p := &t.problems[i]
+			if p.grace == never {
+				continue
+			}
+			key := t.ref.Kind + "/" + t.ref.Name + "/" + string(p.cause) + "/" + p.container
+			s, known := w.first[key]
+			if !known || now.Sub(s.last) > forget {
+				s.first = now
+			}
+			s.last = now
+			w.first[key] = s
+			due = due || now.Sub(s.first) >= p.grace
+		}
+		if due {
+			// What explains most may be something that would not have ended the wait by itself, such as a failing probe
+			// where a deadline of the Deployment's own has passed.
+			return worst(t.problems)
+		}
+	}
+	return nil
+}
+
+func worst(problems []problem) *problem {
+	var most *problem
+	for i := range problems {
+		if p := &problems[i]; most == nil || p.cause.weight() > most.cause.weight() {
+			most = p
+		}
+	}
+	return most
+}
+
+// forget is how long a symptom may be out of sight and still be the same: a container that is started again and again
+// shows its trouble only in between.
+const forget = 15 * time.Second
+
+// late is the problem to name at the deadline.
+func (w *watch) late() problem {
+	var all []problem
+	for _, t := range w.targets {
+		all = append(all, t.problems...)
+	}
+	if p := worst(all); p != nil {
+		return *p
+	}
+	for _, t := range w.targets {
+		if !t.done {
+			return problem{target: t, cause: causeLate, reason: "NotReady"}
+		}
+	}
+	return problem{target: &target{}, cause: causeLate, reason: "NotReady"}
+}
+
+// ready sums up.
+func (w *watch) ready() Ready {
+	r := Ready{After: w.now().Sub(w.begun), Notes: w.notes}
+	for _, t := range w.targets {
+		r.Pods += len(t.pods)
+	}
+	return r
+}
+
+func (w *watch) note(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if !slices.Contains(w.notes, text) {
+		w.notes = append(w.notes, text)
+	}
+}

@@ -1,0 +1,218 @@
+package rollout
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/kubernetes"
+)
+
+const (
+	labelTemplateHash = "pod-template-hash"
+	labelRevision     = "controller-revision-hash"
+	// settle is how long the pods of a workload have to run when nothing but the start of a process makes them ready: one
+	// without a readiness probe counts as ready in the moment before it crashes.
+	settle = 5 * time.Second
+	// stale is how long the status of a controller may be that of the version before.
+	stale = 5 * time.Second
+)
+
+// workload is a kind with pods: it is ready when its own status says so, and the pods of this version bear it out.
+func (w *watch) workload(ctx context.Context, t *target) error {
+	if observed := number(t.live, -1, "status", "observedGeneration"); t.ref.Kind != "Job" && observed < t.live.GetGeneration() {
+		t.state = "(not taken up yet)"
+		return nil
+	}
+	if err := w.revision(ctx, t); err != nil {
+		return err
+	}
+	r, err := status.Compute(t.live)
+	if err != nil {
+		return fault.Undeterminedf("the status of %s cannot be understood: %w", t.ref, err)
+	}
+	t.state = w.progress(t)
+	if err := w.symptoms(ctx, t); err != nil {
+		return err
+	}
+	if t.ref.Kind == "Job" {
+		w.job(t)
+		return nil
+	}
+	if err := w.stuck(ctx, t); err != nil {
+		return err
+	}
+	switch r.Status {
+	case status.CurrentStatus:
+		t.done = len(t.problems) == 0 && w.borneOut(t)
+	case status.FailedStatus:
+		t.problems = append(t.problems, problem{target: t, cause: causeProgress, reason: reasonOf(r), message: r.Message, grace: stale})
+	}
+	return nil
+}
+
+// revision finds the pods of exactly this version.
+func (w *watch) revision(ctx context.Context, t *target) error {
+	owner, label := t.live.GetUID(), ""
+	t.set, t.pods, t.others, t.leaving = nil, nil, nil, 0
+	switch t.ref.Kind {
+	case "Deployment":
+		rs, err := w.replicaSet(ctx, t)
+		if err != nil {
+			return err
+		}
+		if rs == nil {
+			return nil
+		}
+		owner, t.set = rs.GetUID(), rs
+	case "StatefulSet":
+		label = text(t.live, "status", "updateRevision")
+	case "DaemonSet":
+		revision, err := w.controllerRevision(ctx, t)
+		if err != nil {
+			return err
+		}
+		label = revision
+	}
+	objects, err := w.view.selected(ctx, "v1", "Pod", t)
+	if err != nil {
+		return err
+	}
+	var mine, others []kubernetes.Object
+	for _, o := range objects {
+		switch {
+		case o.GetDeletionTimestamp() != nil:
+			t.leaving++
+		case ownedBy(&o, owner) && (label == "" || o.GetLabels()[labelRevision] == label):
+			mine = append(mine, o)
+		case ownedBy(&o, owner):
+			others = append(others, o)
+		}
+	}
+	if t.pods, err = typed[corev1.Pod](mine); err != nil {
+		return err
+	}
+	t.others, err = typed[corev1.Pod](others)
+	return err
+}
+
+func ownedBy(o *kubernetes.Object, uid types.UID) bool {
+	for _, ref := range o.GetOwnerReferences() {
+		if ref.Controller != nil && *ref.Controller && ref.UID == uid {
+			return true
+		}
+	}
+	return false
+}
+
+// replicaSet is the one with the template of the Deployment as it is now; nil while there is none.
+func (w *watch) replicaSet(ctx context.Context, t *target) (*kubernetes.Object, error) {
+	sets, err := w.view.selected(ctx, "apps/v1", "ReplicaSet", t)
+	if err != nil {
+		return nil, err
+	}
+	want, _, _ := unstructured.NestedMap(t.live.Object, "spec", "template")
+	for i := range sets {
+		if !ownedBy(&sets[i], t.live.GetUID()) {
+			continue
+		}
+		has, _, _ := unstructured.NestedMap(sets[i].Object, "spec", "template")
+		unstructured.RemoveNestedField(has, "metadata", "labels", labelTemplateHash)
+		if equality.Semantic.DeepEqual(want, has) {
+			return &sets[i], nil
+		}
+	}
+	return nil, nil
+}
+
+// controllerRevision is the hash that marks the pods of a DaemonSet's newest version.
+func (w *watch) controllerRevision(ctx context.Context, t *target) (string, error) {
+	all, err := w.view.selected(ctx, "apps/v1", "ControllerRevision", t)
+	if err != nil {
+		return "", err
+	}
+	newest, hash := int64(-1), ""
+	for i := range all {
+		if n := number(&all[i], 0, "revision"); ownedBy(&all[i], t.live.GetUID()) && n > newest {
+			newest, hash = n, all[i].GetLabels()[labelRevision]
+		}
+	}
+	return hash, nil
+}
+
+// progress says how far a workload is.
+func (w *watch) progress(t *target) string {
+	t.wanted = int(number(t.live, 1, "spec", "replicas"))
+	switch t.ref.Kind {
+	case "DaemonSet":
+		t.wanted = int(number(t.live, 0, "status", "desiredNumberScheduled"))
+	case "Job":
+		return fmt.Sprintf("(%d of %d succeeded)", number(t.live, 0, "status", "succeeded"), number(t.live, 1, "spec", "completions"))
+	}
+	ready := 0
+	for i := range t.pods {
+		if isReady(&t.pods[i]) {
+			ready++
+		}
+	}
+	return fmt.Sprintf("(%d of %d ready)", ready, t.wanted)
+}
+
+func isReady(p *corev1.Pod) bool {
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
+
+// borneOut holds the pods against what the workload's status says of them.
+func (w *watch) borneOut(t *target) bool {
+	ready, key, young := 0, t.ref.Kind+"/"+t.ref.Name, false
+	for i := range t.pods {
+		p := &t.pods[i]
+		if isReady(p) {
+			ready++
+		}
+		for _, c := range p.Status.ContainerStatuses {
+			if c.State.Running == nil {
+				young = true
+				continue
+			}
+			key += fmt.Sprint("/", p.UID, c.RestartCount)
+			young = young || w.now().Sub(c.State.Running.StartedAt.Time) < time.Minute
+		}
+	}
+	if t.ref.Kind != "DaemonSet" && ready < t.wanted-int(number(t.live, 0, "spec", "updateStrategy", "rollingUpdate", "partition")) {
+		return false
+	}
+	if !young || probed(t.live) {
+		return true
+	}
+	s, known := w.first[key]
+	if !known {
+		w.first[key] = sighting{first: w.now()}
+		return false
+	}
+	return w.now().Sub(s.first) >= settle
+}
+
+// probed tells whether every container has a readiness probe.
+func probed(o *kubernetes.Object) bool {
+	containers, _, _ := unstructured.NestedSlice(o.Object, "spec", "template", "spec", "containers")
+	for _, item := range containers {
+		c, _ := item.(map[string]any)
+		if _, ok := c["readinessProbe"]; !ok {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,144 @@
+// Package strategy turns a rendered set into the steps by which it becomes live: at once (rolling), by replicas beside
+// the old version (canary), or by a second set of pods that the Service is switched to (blue-green). It talks to no
+// cluster: whoever walks the steps applies, waits and asks.
+package strategy
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/kubernetes"
+)
+
+// Kinds of strategies, as idp.yaml names them.
+const (
+	Rolling   = "rolling"
+	Canary    = "canary"
+	BlueGreen = "blue-green"
+)
+
+// Labels of pods that tell versions apart that are live at the same time.
+const (
+	LabelTrack = "idp/track" // canary
+	LabelColor = "idp/color" // blue or green
+)
+
+// Options of a plan.
+type Options struct {
+	Service string        // name in idp.yaml: of several Deployments, the one of this name is smoke-tested
+	Steps   []int         // percent of the live replicas that each step of a canary has beside them; none: 10 and 50
+	Drain   time.Duration // how long the old color stays after the switch was confirmed; 0: 5 s
+}
+
+// Plan is how a set becomes live.
+type Plan struct {
+	Kind string
+	// Set is what the release consists of in the end: what is kept for a rollback, and what is pruned against. For a
+	// blue-green deploy it is not the set that was rendered.
+	Set []kubernetes.Object
+	// Temporary is what steps create and is gone after the last one: it belongs into the inventory of a release that is
+	// being made, so that a deploy after a kill removes it.
+	Temporary []kubernetes.Ref
+	// Steps are walked in order. The last one applies Set.
+	Steps []Step
+	// Note says why the steps are other than the kind of strategy suggests; often empty.
+	Note string
+}
+
+// Step is one step of a plan: apply, wait until everything of Apply is ready, smoke-test through Smoke. Then, passed, go
+// on; failed, apply Restore and remove Abort.
+type Step struct {
+	Name  string // for people, such as "canary 10% (1 beside 4)"
+	Apply []kubernetes.Object
+	Smoke *Door // nil where no Service leads to the new version
+	// Restore leads traffic back to the old version as long as that still runs: applied first of all when this step, its
+	// smoke test or what is after it fails. It does not replace the re-apply of the last good release.
+	Restore []kubernetes.Object
+	// Abort is removed when this step fails, after Restore.
+	Abort []kubernetes.Ref
+	// Drain is the time to let pass between the confirmation and Remove.
+	Drain time.Duration
+	// Remove is removed when the step has passed; for the last step: when the release is confirmed.
+	Remove []kubernetes.Ref
+}
+
+// Door is a Service through which one version alone is reached; for the last step, the Service that everybody uses.
+type Door struct {
+	Namespace, Service string
+	Port               string // name or number of the Service's port
+}
+
+// New plans how set becomes live. live is what Reads names, as read from the cluster, without what is not there.
+// Something else than Deployments under canary or blue-green is bad input that names the object.
+func New(kind string, set, live []kubernetes.Object, o Options) (Plan, error) {
+	p, err := prepare(kind, set, live, o)
+	if err != nil {
+		return Plan{}, err
+	}
+	switch kind {
+	case Rolling, "":
+		return p.rolling(), nil
+	case Canary:
+		return p.canary()
+	case BlueGreen:
+		return p.blueGreen()
+	}
+	return Plan{}, fault.BadInputf("deploy.strategy %q in idp.yaml: one of rolling, canary, blue-green", kind)
+}
+
+// Reads names what has to be read from the cluster before a plan can be made.
+func Reads(kind string, set []kubernetes.Object) []kubernetes.Ref {
+	var refs []kubernetes.Ref
+	for i := range set {
+		ref := kubernetes.RefOf(&set[i])
+		switch {
+		case isDeployment(&set[i]):
+			refs = append(refs, ref)
+			for _, suffix := range []string{suffixCanary, suffixBlue, suffixGreen} {
+				refs = append(refs, renamed(ref, suffix))
+			}
+		case isService(&set[i]):
+			refs = append(refs, ref, renamed(ref, suffixCanary), renamed(ref, suffixPreview))
+		case kind != Rolling && kind != "" && supports(&set[i]):
+			refs = append(refs, ref)
+		}
+	}
+	return refs
+}
+
+func renamed(ref kubernetes.Ref, suffix string) kubernetes.Ref {
+	ref.Name += suffix
+	return ref
+}
+
+func group(o *kubernetes.Object) string { return o.GroupVersionKind().Group }
+
+func isDeployment(o *kubernetes.Object) bool {
+	return o.GetKind() == "Deployment" && group(o) == "apps"
+}
+
+func isService(o *kubernetes.Object) bool { return o.GetKind() == "Service" && group(o) == "" }
+
+// podLabels are the labels of a workload's pods.
+func podLabels(o *kubernetes.Object) map[string]string {
+	labels, _, _ := unstructured.NestedStringMap(o.Object, "spec", "template", "metadata", "labels")
+	return labels
+}
+
+func selector(service *kubernetes.Object) map[string]string {
+	m, _, _ := unstructured.NestedStringMap(service.Object, "spec", "selector")
+	return m
+}
+
+// selects tells whether a Service leads to pods with the labels.
+func selects(service *kubernetes.Object, labels map[string]string) bool {
+	want := selector(service)
+	for key, value := range want {
+		if labels[key] != value {
+			return false
+		}
+	}
+	return len(want) > 0
+}
