@@ -26,6 +26,7 @@ func explain(ref kubernetes.Ref, err error, o Options) error {
 	var known *fault.Error
 	var unknown *kubernetes.UnknownKindError
 	var conflict *kubernetes.ConflictError
+	var malformed *kubernetes.MalformedError
 	fixed := immutable(err)
 	switch {
 	case errors.As(err, &known):
@@ -37,10 +38,8 @@ func explain(ref kubernetes.Ref, err error, o Options) error {
 		return conflicts(conflict)
 	case len(fixed) > 0:
 		return unchangeable(ref, fixed, err)
-	case apierrors.IsInvalid(err):
-		return fault.BadInputf("%s is not valid: %w", ref, err)
-	case apierrors.IsBadRequest(err):
-		return fault.BadInputf("%s is not valid: %w", ref, err)
+	case apierrors.IsInvalid(err), errors.As(err, &malformed):
+		return invalid(ref, err)
 	case apierrors.IsNotFound(err) && ref.Namespace != "":
 		return fault.BadInputf("%s: there is no namespace %s in the cluster", ref, ref.Namespace).
 			WithNext("Create it: kubectl create namespace " + ref.Namespace)
@@ -54,6 +53,24 @@ func conflicts(e *kubernetes.ConflictError) error {
 		what = what.WithDetail(fmt.Sprintf("%s is set by %s", c.Field, c.Manager))
 	}
 	return what.WithNext("Take the field out of the manifest, or have it taken over: deploy: {conflicts: force} in the policy.")
+}
+
+// invalid is an object that the API server does not accept: each field, and why.
+func invalid(ref kubernetes.Ref, err error) error {
+	causes := kubernetes.Causes(err)
+	if len(causes) == 0 {
+		return fault.BadInputf("%s is not valid: %w", ref, err)
+	}
+	e := fault.BadInputf("%s is not valid", ref)
+	e.Err = err
+	if len(causes) == 1 {
+		e.What += ": " + causes[0].Field + ": " + causes[0].Message
+		return e
+	}
+	for _, c := range causes {
+		e = e.WithDetail(c.Field + ": " + c.Message)
+	}
+	return e
 }
 
 // fixed are the ways in which the API server says that a field cannot be changed once the object is there.

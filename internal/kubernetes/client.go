@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -40,6 +41,9 @@ const (
 	requestTimeout = 65 * time.Second
 	// outage is how long a request is tried again while the API server is away, such as while it restarts.
 	outage = 45 * time.Second
+	// settling is how long after an outage an API server is not believed that something is forbidden or unknown: it answers
+	// before it has read its roles and definitions again. On an idle machine it takes about 1 s.
+	settling = 15 * time.Second
 )
 
 // Client is a connection to one cluster.
@@ -51,6 +55,8 @@ type Client struct {
 	http    *http.Client
 	base    string
 	sleep   func(context.Context, time.Duration) error
+	away    atomic.Int64 // when the API server did not answer last, in nanoseconds since started
+	started time.Time
 }
 
 // Connect reads the configuration. It asks the cluster nothing.
@@ -78,7 +84,7 @@ func Connect(o Options) (*Client, error) {
 		return nil, fault.BadInputf("the kubeconfig names no usable server: %w", err)
 	}
 	return &Client{server: base.Host, context: o.Context, dynamic: dyn, http: client, base: strings.TrimRight(base.String(), "/"),
-		mapper: restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disco)), sleep: sleep}, nil
+		mapper: restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disco)), sleep: sleep, started: time.Now()}, nil
 }
 
 func load(o Options) (*rest.Config, error) {
@@ -186,13 +192,24 @@ func (c *Client) retry(ctx context.Context, verb string, ref Ref, request func()
 	defer cancel()
 	for wait := 200 * time.Millisecond; ; wait = min(2*wait, 3*time.Second) {
 		err := request()
-		if err == nil || !passing(err) || ctx.Err() != nil {
+		if err == nil || !c.again(err) || ctx.Err() != nil {
 			return explain(err, verb, ref, c.server)
 		}
 		if c.sleep(limited, wait) != nil {
 			return explain(err, verb, ref, c.server)
 		}
 	}
+}
+
+// again tells whether a request may have another answer soon.
+func (c *Client) again(err error) bool {
+	now := time.Since(c.started)
+	if passing(err) {
+		c.away.Store(int64(max(now, 1)))
+		return true
+	}
+	away := time.Duration(c.away.Load())
+	return away > 0 && now-away < settling && unsettled(err)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

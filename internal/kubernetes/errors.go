@@ -85,8 +85,12 @@ func passing(err error) bool {
 	if errors.Is(err, context.Canceled) {
 		return false
 	}
-	if meta.IsNoMatchError(err) {
+	if meta.IsNoMatchError(err) || malformed.MatchString(err.Error()) {
 		return false
+	}
+	var status apierrors.APIStatus
+	if errors.As(err, &status) && status.Status().Code >= 500 {
+		return true // also those without a reason, which is how the trouble of etcd looks
 	}
 	var network net.Error
 	return apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsInternalError(err) ||
@@ -94,6 +98,20 @@ func passing(err error) bool {
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.EPIPE) || errors.Is(err, context.DeadlineExceeded) ||
 		errors.As(err, &network) && network.Timeout()
 }
+
+// unsettled tells of what an API server says wrongly in the moments after its start.
+func unsettled(err error) bool {
+	return apierrors.IsUnauthorized(err) || IsForbidden(err) || meta.IsNoMatchError(err)
+}
+
+// MalformedError is an object that does not have the form of its kind, such as for a field that the kind does not have.
+type MalformedError struct{ Problem string }
+
+// Error implements error.
+func (e *MalformedError) Error() string { return e.Problem }
+
+// malformed matches how server-side apply words it. It has no reason by which to know it, and says code 500.
+var malformed = regexp.MustCompile(`(?s)failed to create typed patch object \([^)]*\): (.*)`)
 
 // explain says what an error of the API server means for the person who deploys. What callers tell apart stays reachable.
 func explain(err error, verb string, ref Ref, server string) error {
@@ -105,8 +123,17 @@ func explain(err error, verb string, ref Ref, server string) error {
 		what = "ask what kinds it has"
 	}
 	switch conflicts := conflictsOf(err); {
+	case refusedByAdmission(err):
+		return fault.Failedf("%s is refused by the cluster: %s", ref, denied(err)).WithNext(admissionAdvice(err))
+	case strings.Contains(err.Error(), "failed calling webhook"):
+		return fault.Undeterminedf("%s: an admission webhook of the cluster does not answer: %w", ref, err).
+			WithNext("Talk to who runs the cluster: until the webhook answers, nobody can apply this.")
 	case apierrors.IsNotFound(err), apierrors.IsAlreadyExists(err), meta.IsNoMatchError(err):
 		return err
+	case malformed.MatchString(err.Error()):
+		return &MalformedError{malformed.FindStringSubmatch(err.Error())[1]}
+	case apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err):
+		return &MalformedError{err.Error()}
 	case len(conflicts) > 0:
 		return &ConflictError{ref, conflicts}
 	case apierrors.IsConflict(err), apierrors.IsInvalid(err):
@@ -114,8 +141,6 @@ func explain(err error, verb string, ref Ref, server string) error {
 	case apierrors.IsUnauthorized(err):
 		return fault.Undeterminedf("the cluster %s does not accept the credentials (may not %s): %w", server, what, err).
 			WithNext("They may have expired: log in to the cluster again in a step before, and give the step a fresh kubeconfig.")
-	case apierrors.IsForbidden(err) && denied(err) != "":
-		return fault.Failedf("%s is refused by the cluster: %s", ref, denied(err)).WithDetail().WithNext(admissionAdvice(err))
 	case apierrors.IsForbidden(err):
 		return fault.Undeterminedf("the credentials may not %s in namespace %q of the cluster: %w", what, ref.Namespace, err).
 			WithNext("Let a cluster administrator apply what this prints: idp deploy --print-rbac")
@@ -132,6 +157,13 @@ var admission = regexp.MustCompile(`(?s)(admission webhook "[^"]+" denied the re
 // denied is what an admission plugin says, or empty where the refusal is about permissions.
 func denied(err error) string {
 	return strings.Join(strings.Fields(admission.FindString(err.Error())), " ")
+}
+
+// refusedByAdmission tells of a request that was understood and permitted, and then refused for what the object says. A
+// policy or webhook chooses its code, 403 or 422 as a rule.
+func refusedByAdmission(err error) bool {
+	var status apierrors.APIStatus
+	return errors.As(err, &status) && status.Status().Code >= 400 && status.Status().Code < 500 && denied(err) != ""
 }
 
 func admissionAdvice(err error) string {
