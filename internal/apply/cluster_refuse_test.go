@@ -3,7 +3,9 @@
 package apply_test
 
 import (
+	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -24,18 +26,27 @@ func write(t *testing.T, manifests string) string {
 	return file
 }
 
+// cleanup runs kubectl after a test, whose own context has ended.
+func cleanup(t *testing.T, k *cluster.Cluster, args ...string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, "kubectl", append([]string{"--kubeconfig", k.Kubeconfig}, args...)...).CombinedOutput(); err != nil {
+		t.Errorf("kubectl %v: %v: %s", args, err, out)
+	}
+}
+
 func TestClusterWhatCannotBeChangedIsExplainedAndMadeAnewWhenAsked(t *testing.T) {
 	k := cluster.Open(t)
 	c := connect(t, k.Kubeconfig)
 	pod := `{metadata: {labels: {app: x}}, spec: {restartPolicy: %s, containers: [{name: app, image: "registry.example/x:1"}]}}`
 	always, never := strings.Replace(pod, "%s", "Always", 1), strings.Replace(pod, "%s", "Never", 1)
 	for name, test := range map[string]struct{ manifest, old, new, field, next string }{
-		"Deployment": {"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\nspec: {selector: {matchLabels: {app: x}}, template: " + always + "}", "app: x", "app: y", "spec.selector", "the service is down meanwhile"},
-		"StatefulSet": {"apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: x}\nspec: {serviceName: a, selector: {matchLabels: {app: x}}, template: " + always + "}", "serviceName: a", "serviceName: b", "spec", "the service is down meanwhile"},
-		"Job":         {"apiVersion: batch/v1\nkind: Job\nmetadata: {name: x}\nspec: {template: " + never + "}", "x:1", "x:2", "spec.template", "It runs again"},
-		"Service":     {"apiVersion: v1\nkind: Service\nmetadata: {name: x}\nspec: {clusterIP: None, ports: [{port: 80}]}", "clusterIP: None", "type: ClusterIP, clusterIP: \"\"", "spec.clusterIPs[0]", "a new address"},
-		"ConfigMap":   {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\nimmutable: true\ndata: {a: old}", "old", "new", "data", "a new name is safer"},
-		"RoleBinding": {"apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: x}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: a}", "name: a}", "name: b}", "roleRef", "gone for a moment"},
+		"Deployment":            {"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\nspec: {selector: {matchLabels: {app: x}}, template: " + always + "}", "app: x", "app: z", "spec.selector", "the service is down meanwhile"},
+		"StatefulSet":           {"apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: x}\nspec: {serviceName: a, selector: {matchLabels: {app: x}}, template: " + always + "}", "serviceName: a", "serviceName: b", "spec", "the service is down meanwhile"},
+		"Job":                   {"apiVersion: batch/v1\nkind: Job\nmetadata: {name: x}\nspec: {template: " + never + "}", "x:1", "x:2", "spec.template", "It runs again"},
+		"Service":               {"apiVersion: v1\nkind: Service\nmetadata: {name: x}\nspec: {ports: [{port: 80}]}", "spec: {", "spec: {clusterIP: None, ", "spec.clusterIPs[0]", "a new address"},
+		"ConfigMap":             {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\nimmutable: true\ndata: {a: old}", "old", "new", "data", "a new name is safer"},
+		"RoleBinding":           {"apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: x}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: a}", "name: a}", "name: b}", "roleRef", "gone for a moment"},
 		"PersistentVolumeClaim": {"apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: x}\nspec: {accessModes: [ReadWriteOnce], storageClassName: a, resources: {requests: {storage: 1Mi}}}", "storageClassName: a", "storageClassName: b", "spec", "data or objects of others go with it"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -101,7 +112,7 @@ data: {a: `+strings.Repeat("x", 3500000)+`}
 	}
 
 	_, err = apply.Apply(t.Context(), c, objects(t, ns, "apiVersion: nowhere.example/v1\nkind: Gadget\nmetadata: {name: x}\n---\napiVersion: apps/v1beta1\nkind: Deployment\nmetadata: {name: x}"), apply.Options{})
-	wantFault(t, err, fault.BadInput, "2 of 2 objects", "Gadget x: the cluster has no kind Gadget of nowhere.example/v1", "Deployment x: the cluster has no kind Deployment of apps/v1beta1")
+	wantFault(t, err, fault.BadInput, "2 of 2 objects", "Gadget x: the cluster has no kind Gadget of nowhere.example/v1", "Deployment x: the cluster has no kind Deployment of apps/v1beta1; it has that of apps/v1")
 
 	_, err = apply.Apply(t.Context(), c, objects(t, "idp-not-there", shop), apply.Options{})
 	wantFault(t, err, fault.BadInput, "there is no namespace idp-not-there")
@@ -113,8 +124,8 @@ func TestClusterDefinitionsAndNamespacesComeFirst(t *testing.T) {
 	ns := "idp-test-" + strings.ToLower(strings.ReplaceAll(t.Name()[len(t.Name())-5:], "/", "")) + "-" + time.Now().Format("150405")
 	group := ns + ".example.com"
 	t.Cleanup(func() {
-		k.Kubectl(t, "delete", "namespace", ns, "--wait=false", "--ignore-not-found")
-		k.Kubectl(t, "delete", "crd", "gadgets."+group, "--ignore-not-found")
+		cleanup(t, k, "delete", "namespace", ns, "--wait=false", "--ignore-not-found")
+		cleanup(t, k, "delete", "crd", "gadgets."+group, "--ignore-not-found")
 	})
 	set := objects(t, ns, `
 apiVersion: `+group+`/v1
@@ -268,7 +279,7 @@ spec:
   matchResources: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: `+ns+`}}}
 `)
 		t.Cleanup(func() {
-			k.Kubectl(t, "delete", "validatingadmissionpolicy,validatingadmissionpolicybinding", ns)
+			cleanup(t, k, "delete", "validatingadmissionpolicy,validatingadmissionpolicybinding", ns)
 		})
 		var err error
 		for range 100 { // a policy is in force a moment after it was made
@@ -306,7 +317,7 @@ webhooks:
   admissionReviewVersions: [v1]
   timeoutSeconds: 1
 `)
-		t.Cleanup(func() { k.Kubectl(t, "delete", "validatingwebhookconfiguration", ns) })
+		t.Cleanup(func() { cleanup(t, k, "delete", "validatingwebhookconfiguration", ns) })
 		time.Sleep(time.Second) // until it is in force
 		_, err := apply.Plan(t.Context(), c, objects(t, ns, shop), apply.Options{})
 		wantFault(t, err, fault.Undetermined, "an admission webhook of the cluster does not answer", "away.example.com")
@@ -316,7 +327,7 @@ webhooks:
 		k.Apply(t, ns, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: stays, finalizers: [example.com/stay]}")
 		k.Kubectl(t, "delete", "namespace", ns, "--wait=false")
 		t.Cleanup(func() {
-			k.Kubectl(t, "patch", "configmap", "stays", "-n", ns, "--type=merge", "-p", `{"metadata":{"finalizers":null}}`)
+			cleanup(t, k, "patch", "configmap", "stays", "-n", ns, "--type=merge", "-p", `{"metadata":{"finalizers":null}}`)
 		})
 		_, err := apply.Apply(t.Context(), c, objects(t, ns, shop), apply.Options{})
 		wantFault(t, err, fault.Failed, "being terminated")
@@ -328,7 +339,7 @@ func TestClusterCredentials(t *testing.T) {
 	ns := k.Namespace(t)
 	k.Kubectl(t, "create", "serviceaccount", "nobody", "-n", ns)
 	_, err := apply.Plan(t.Context(), connect(t, k.User(t, ns, "nobody", time.Hour)), objects(t, ns, shop), apply.Options{})
-	wantFault(t, err, fault.Undetermined, "the credentials may not get Deployment shop in namespace", "idp deploy --print-rbac")
+	wantFault(t, err, fault.Undetermined, "the credentials may not get Deployment shop: User ", "idp deploy --print-rbac")
 
 	_, err = apply.Plan(t.Context(), connect(t, k.User(t, ns, "nobody", -time.Hour)), objects(t, ns, shop), apply.Options{})
 	wantFault(t, err, fault.Undetermined, "does not accept the credentials", "log in to the cluster again")

@@ -220,8 +220,8 @@ func TestClusterConflictsNameOwnerAndFieldAndChangeNothing(t *testing.T) {
 
 	next := objects(t, ns, strings.NewReplacer("shop:1", "shop:2", "green", "red").Replace(shop))
 	_, err = apply.Apply(t.Context(), c, next, apply.Options{})
-	wantFault(t, err, fault.Failed, "2 fields belong to another manager", `.spec.replicas is set by kubectl (scale)`,
-		`.spec.template.spec.containers[name="app"].image is set by someone`, "conflicts: force")
+	wantFault(t, err, fault.Failed, "2 fields belong to another manager", `spec.replicas is set by kubectl (scale)`,
+		`spec.template.spec.containers[app].image is set by someone`, "conflicts: force")
 	if got := k.Kubectl(t, "get", "configmap", "shop", "-n", ns, "-o", "jsonpath={.data.color}"); got != "green" {
 		t.Errorf("a refused apply changed another object: %s", got)
 	}
@@ -292,7 +292,7 @@ func TestClusterTakesOverWhatSomethingElseMade(t *testing.T) {
 	ns = k.Namespace(t)
 	k.Kubectl(t, "create", "-n", ns, "-f", file, "--field-manager=terraform")
 	_, err = apply.Apply(t.Context(), c, objects(t, ns, shop), apply.Options{})
-	wantFault(t, err, fault.Failed, "2 of 3 objects cannot be applied", ".data.color is set by terraform", ".spec.replicas is set by terraform")
+	wantFault(t, err, fault.Failed, "2 of 3 objects cannot be applied", "data.color is set by terraform", "spec.replicas is set by terraform")
 	done, err = apply.Apply(t.Context(), c, objects(t, ns, shop), apply.Options{Force: true})
 	must(t, done, err)
 	if got := k.Kubectl(t, "get", "deployment", "shop", "-n", ns, "-o", "jsonpath={.spec.replicas}"); got != "1" {

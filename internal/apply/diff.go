@@ -2,7 +2,10 @@ package apply
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/org/idp/internal/kubernetes"
 )
@@ -66,13 +69,13 @@ func describe(c Change) []string {
 		lines = append(lines, "!   "+safe(fmt.Sprintf(format, args...), 4*valueRunes))
 	}
 	if c.Refused != "" {
-		add("refused: %s", c.Refused)
+		add("refused: %s", strings.TrimPrefix(strings.TrimPrefix(c.Refused, c.Ref.String()), ": "))
 	}
 	for _, f := range c.Conflicts {
 		if c.Refused == "" {
-			add("%s is taken over from %s", f.Field, f.Manager)
+			add("%s is taken over from %s", field(f), f.Manager)
 		} else {
-			add("%s is set by %s", f.Field, f.Manager)
+			add("%s is set by %s", field(f), f.Manager)
 		}
 	}
 	if len(c.Adopted) > 0 {
@@ -86,6 +89,13 @@ func describe(c Change) []string {
 		body = append(body[:diffLines], fmt.Sprintf("    … %d more lines", n))
 	}
 	return append(lines, body...)
+}
+
+var listKey = regexp.MustCompile(`\[[a-zA-Z]+="([^"\]]*)"\]`)
+
+// field is the path of a conflict as Diff writes paths: containers[app] and not containers[name="app"].
+func field(c kubernetes.Conflict) string {
+	return strings.TrimPrefix(listKey.ReplaceAllString(c.Field, "[$1]"), ".")
 }
 
 func headline(c Change) string {
@@ -114,7 +124,7 @@ func fieldLines(c Change) []string {
 		w.tree("+", "", given)
 		return w.lines
 	}
-	w := writer{secret: isSecret(c)}
+	w := writer{secret: isSecret(c), given: c.Action == Recreate}
 	w.compare("", before, after, given, given != nil)
 	return w.lines
 }
@@ -133,6 +143,11 @@ func shown(o *kubernetes.Object) any {
 	meta, _ := o.Object["metadata"].(map[string]any)
 	delete(meta, "name")
 	delete(meta, "namespace")
+	// The whole object again, as kubectl applied it last, with what was secret in it.
+	unstructured.RemoveNestedField(o.Object, "metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration")
+	if annotations, ok := meta["annotations"].(map[string]any); ok && len(annotations) == 0 {
+		delete(meta, "annotations")
+	}
 	if len(meta) == 0 {
 		delete(o.Object, "metadata")
 	}

@@ -14,6 +14,7 @@ import (
 // writer writes the fields of one object, or what differs between two states of it.
 type writer struct {
 	secret bool // the object is a Secret
+	given  bool // write nothing but what is given: the second state has values that another object of the same name has not
 	lines  []string
 }
 
@@ -37,7 +38,8 @@ func (w *writer) tree(sign, path string, v any) {
 			return
 		}
 		for i, item := range v {
-			w.tree(sign, path+"["+key(v, i)+"]", item)
+			name, by := key(v, i)
+			w.tree(sign, path+"["+name+"]", without(item, by))
 		}
 	case string:
 		if !strings.Contains(v, "\n") || w.masked(path) {
@@ -81,7 +83,7 @@ func (w *writer) compare(path string, a, b, given any, strict bool) {
 	case []any:
 		if b, ok := b.([]any); ok && !scalars(a) && !scalars(b) {
 			g, _ := given.([]any)
-			w.maps2(path, a, b, g, strict)
+			w.lists(path, a, b, g, strict)
 			return
 		}
 	case string:
@@ -89,6 +91,9 @@ func (w *writer) compare(path string, a, b, given any, strict bool) {
 			w.text(path, a, b)
 			return
 		}
+	}
+	if w.given && given == nil {
+		return
 	}
 	w.line("-", path, w.value(path, a))
 	w.line("+", path, w.value(path, b))
@@ -103,8 +108,8 @@ func (w *writer) maps(path string, a, b map[string]any, given any, strict bool) 
 	}
 }
 
-// maps2 compares lists of objects by what their items are known by.
-func (w *writer) maps2(path string, a, b, given []any, strict bool) {
+// lists compares lists of objects by what their items are known by.
+func (w *writer) lists(path string, a, b, given []any, strict bool) {
 	am, order := keyed(a, nil)
 	bm, order := keyed(b, order)
 	gm, _ := keyed(given, nil)
@@ -116,8 +121,8 @@ func (w *writer) maps2(path string, a, b, given []any, strict bool) {
 func keyed(list []any, order []string) (map[string]any, []string) {
 	m := map[string]any{}
 	for i, item := range list {
-		k := key(list, i)
-		m[k] = item
+		k, by := key(list, i)
+		m[k] = without(item, by)
 		if !slices.Contains(order, k) {
 			order = append(order, k)
 		}
@@ -129,7 +134,7 @@ func keyed(list []any, order []string) (map[string]any, []string) {
 var keys = []string{"name", "mountPath", "containerPort", "port", "key", "type", "ip", "host", "path"}
 
 // key names an item of a list: by a field that is another one in every item, else by its place.
-func key(list []any, i int) string {
+func key(list []any, i int) (name, field string) {
 	for _, name := range keys {
 		seen := map[string]bool{}
 		for _, item := range list {
@@ -138,10 +143,21 @@ func key(list []any, i int) string {
 			}
 		}
 		if m, ok := list[i].(map[string]any); ok && len(seen) == len(list) {
-			return fmt.Sprint(m[name])
+			return fmt.Sprint(m[name]), name
 		}
 	}
-	return fmt.Sprint(i)
+	return fmt.Sprint(i), ""
+}
+
+// without is an item of a list without the field that it is named by, if there is anything else.
+func without(item any, field string) any {
+	m, ok := item.(map[string]any)
+	if !ok || field == "" || len(m) == 1 {
+		return item
+	}
+	m = maps.Clone(m)
+	delete(m, field)
+	return m
 }
 
 // common is the part of v that is in given too.
@@ -170,7 +186,11 @@ func common(v, given any) any {
 		gm, _ := keyed(g, nil)
 		var out []any
 		for i, item := range v {
-			if c := common(item, gm[key(v, i)]); c != nil {
+			name, by := key(v, i)
+			if c, ok := common(without(item, by), gm[name]).(map[string]any); ok {
+				if m := item.(map[string]any); by != "" {
+					c[by] = m[by]
+				}
 				out = append(out, c)
 			}
 		}

@@ -50,9 +50,12 @@ func explain(ref kubernetes.Ref, err error, o Options) error {
 func conflicts(e *kubernetes.ConflictError) error {
 	what := fault.Failedf("%s: %d %s to another manager", e.Ref, len(e.Conflicts), plural(len(e.Conflicts), "field belongs", "fields belong"))
 	for _, c := range e.Conflicts {
-		what = what.WithDetail(fmt.Sprintf("%s is set by %s", c.Field, c.Manager))
+		what = what.WithDetail(fmt.Sprintf("%s is set by %s", field(c), c.Manager))
 	}
-	return what.WithNext("Take the field out of the manifest, or have it taken over: deploy: {conflicts: force} in the policy.")
+	if slices.Contains(e.Conflicts, kubernetes.Conflict{Manager: "kube-controller-manager (scale)", Field: ".spec.replicas"}) {
+		what = what.WithNext("An autoscaler sets spec.replicas: leave it out of the manifest.")
+	}
+	return what.WithNext("Leave it out of the manifest, or have it taken over: deploy: {conflicts: force} in the policy.")
 }
 
 // invalid is an object that the API server does not accept: each field, and why.
@@ -64,13 +67,20 @@ func invalid(ref kubernetes.Ref, err error) error {
 	e := fault.BadInputf("%s is not valid", ref)
 	e.Err = err
 	if len(causes) == 1 {
-		e.What += ": " + causes[0].Field + ": " + causes[0].Message
+		e.What += ": " + cause(causes[0])
 		return e
 	}
 	for _, c := range causes {
-		e = e.WithDetail(c.Field + ": " + c.Message)
+		e = e.WithDetail(cause(c))
 	}
 	return e
+}
+
+func cause(c metav1.StatusCause) string {
+	if c.Field == "" || c.Field == "[]" { // the whole object
+		return c.Message
+	}
+	return c.Field + ": " + c.Message
 }
 
 // fixed are the ways in which the API server says that a field cannot be changed once the object is there.
@@ -141,33 +151,45 @@ func refusals(changes []Change) error {
 	return joined(list, len(changes))
 }
 
+// shownProblems is how many problems are told in full; whoever has more has the same one many times.
+const shownProblems = 20
+
 // joined is one error for all problems. What could not be determined weighs most, then what the author has to change.
 func joined(problems []error, of int) error {
 	if len(problems) <= 1 {
 		return errors.Join(problems...)
 	}
 	all := &fault.Error{Kind: fault.Failed, What: fmt.Sprintf("%d of %d objects cannot be applied", len(problems), of), Err: errors.Join(problems...)}
-	for _, err := range problems {
+	for i, err := range problems {
 		switch kind := fault.KindOf(err); {
 		case kind == fault.Undetermined:
 			all.Kind = kind
 		case kind == fault.BadInput && all.Kind == fault.Failed:
 			all.Kind = kind
 		}
-		var e *fault.Error
-		if !errors.As(err, &e) {
-			all.Detail = append(all.Detail, err.Error())
-			continue
-		}
-		all.Detail = append(all.Detail, e.What)
-		for _, d := range e.Detail {
-			all.Detail = append(all.Detail, "  "+d)
-		}
-		for _, n := range e.Next {
-			if !slices.Contains(all.Next, n) {
-				all.Next = append(all.Next, n)
-			}
+		if i < shownProblems {
+			tell(all, err)
 		}
 	}
+	if n := len(problems) - shownProblems; n > 0 {
+		all.Detail = append(all.Detail, fmt.Sprintf("… and %d more", n))
+	}
 	return all
+}
+
+func tell(all *fault.Error, err error) {
+	var e *fault.Error
+	if !errors.As(err, &e) {
+		all.Detail = append(all.Detail, err.Error())
+		return
+	}
+	all.Detail = append(all.Detail, e.What)
+	for _, d := range e.Detail {
+		all.Detail = append(all.Detail, "  "+d)
+	}
+	for _, n := range e.Next {
+		if !slices.Contains(all.Next, n) {
+			all.Next = append(all.Next, n)
+		}
+	}
 }

@@ -55,7 +55,7 @@ func (c *Client) Adopt(ctx context.Context, ref Ref) error {
 		if err != nil {
 			return fmt.Errorf("the managed fields of %s cannot be read: %w", ref, err)
 		}
-		if _, err = c.Patch(ctx, ref, types.JSONPatchType, patch, false); !apierrors.IsConflict(err) {
+		if _, err = c.patch(ctx, ref, types.JSONPatchType, patch, false); !apierrors.IsConflict(err) {
 			return err
 		}
 	}
@@ -88,7 +88,7 @@ func (c *Client) PlanAdoption(ctx context.Context, live, applied *Object) (*Obje
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", RefOf(live), err)
 	}
-	return c.Patch(ctx, RefOf(live), types.MergePatchType, patch, true)
+	return c.patch(ctx, RefOf(live), types.MergePatchType, patch, true)
 }
 
 // plain is an object without what changes with every write.

@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
@@ -19,6 +21,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
 
 	"github.com/org/idp/internal/fault"
 )
@@ -61,6 +64,7 @@ type Client struct {
 
 // Connect reads the configuration. It asks the cluster nothing.
 func Connect(o Options) (*Client, error) {
+	silence()
 	config, err := load(o)
 	if err != nil {
 		return nil, err
@@ -86,6 +90,9 @@ func Connect(o Options) (*Client, error) {
 	return &Client{server: base.Host, context: o.Context, dynamic: dyn, http: client, base: strings.TrimRight(base.String(), "/"),
 		mapper: restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disco)), sleep: sleep, started: time.Now()}, nil
 }
+
+// silence keeps client-go from writing to the standard error. All that matters is in the errors that it returns.
+var silence = sync.OnceFunc(func() { klog.SetLogger(logr.Discard()) })
 
 func load(o Options) (*rest.Config, error) {
 	if len(o.Data) == 0 && len(o.Files) == 0 {
@@ -166,9 +173,22 @@ func (c *Client) mapping(ctx context.Context, gvk schema.GroupVersionKind) (*met
 		return err
 	})
 	if meta.IsNoMatchError(err) {
-		return nil, &UnknownKindError{gvk}
+		return nil, &UnknownKindError{gvk, c.versions(gvk.GroupKind())}
 	}
 	return m, err
+}
+
+// versions are those that the cluster has of a kind, as it said last.
+func (c *Client) versions(kind schema.GroupKind) []string {
+	mappings, err := c.mapper.RESTMappings(kind)
+	if err != nil {
+		return nil
+	}
+	var list []string
+	for _, m := range mappings {
+		list = append(list, m.GroupVersionKind.GroupVersion().String())
+	}
+	return list
 }
 
 func (c *Client) resource(ctx context.Context, gvk schema.GroupVersionKind, namespace string) (dynamic.ResourceInterface, error) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -20,16 +21,23 @@ import (
 )
 
 // UnknownKindError is a kind that the cluster does not have.
-type UnknownKindError struct{ GVK schema.GroupVersionKind }
+type UnknownKindError struct {
+	GVK schema.GroupVersionKind
+	Has []string // versions of the group in which it has the kind
+}
 
 // Error implements error.
 func (e *UnknownKindError) Error() string {
-	return fmt.Sprintf("the cluster has no kind %s of %s", e.GVK.Kind, e.GVK.GroupVersion())
+	text := fmt.Sprintf("the cluster has no kind %s of %s", e.GVK.Kind, e.GVK.GroupVersion())
+	if len(e.Has) > 0 {
+		text += "; it has that of " + strings.Join(e.Has, ", ")
+	}
+	return text
 }
 
 // Conflict is one field that another manager owns.
 type Conflict struct {
-	Manager string // as the cluster names it
+	Manager string // as the cluster names it, with the subresource that it used, such as "kubectl (scale)"
 	Field   string // path, such as .spec.replicas
 }
 
@@ -85,7 +93,7 @@ func passing(err error) bool {
 	if errors.Is(err, context.Canceled) {
 		return false
 	}
-	if meta.IsNoMatchError(err) || malformed.MatchString(err.Error()) {
+	if meta.IsNoMatchError(err) || malformed.MatchString(err.Error()) || webhookAway(err) {
 		return false
 	}
 	var status apierrors.APIStatus
@@ -125,7 +133,7 @@ func explain(err error, verb string, ref Ref, server string) error {
 	switch conflicts := conflictsOf(err); {
 	case refusedByAdmission(err):
 		return fault.Failedf("%s is refused by the cluster: %s", ref, denied(err)).WithNext(admissionAdvice(err))
-	case strings.Contains(err.Error(), "failed calling webhook"):
+	case webhookAway(err):
 		return fault.Undeterminedf("%s: an admission webhook of the cluster does not answer: %w", ref, err).
 			WithNext("Talk to who runs the cluster: until the webhook answers, nobody can apply this.")
 	case apierrors.IsNotFound(err), apierrors.IsAlreadyExists(err), meta.IsNoMatchError(err):
@@ -139,10 +147,11 @@ func explain(err error, verb string, ref Ref, server string) error {
 	case apierrors.IsConflict(err), apierrors.IsInvalid(err):
 		return err
 	case apierrors.IsUnauthorized(err):
-		return fault.Undeterminedf("the cluster %s does not accept the credentials (may not %s): %w", server, what, err).
+		return fault.Undeterminedf("the cluster %s does not accept the credentials: %w", server, err).
 			WithNext("They may have expired: log in to the cluster again in a step before, and give the step a fresh kubeconfig.")
 	case apierrors.IsForbidden(err):
-		return fault.Undeterminedf("the credentials may not %s in namespace %q of the cluster: %w", what, ref.Namespace, err).
+		_, why, _ := strings.Cut(err.Error(), "is forbidden: ")
+		return fault.Undeterminedf("the credentials may not %s: %w", what, &reworded{why, err}).
 			WithNext("Let a cluster administrator apply what this prints: idp deploy --print-rbac")
 	case passing(err):
 		return fault.Undeterminedf("the cluster %s cannot be reached (%s): %w", server, what, &unreachableError{err}).
@@ -166,6 +175,27 @@ func refusedByAdmission(err error) bool {
 	return errors.As(err, &status) && status.Status().Code >= 400 && status.Status().Code < 500 && denied(err) != ""
 }
 
+// webhookAway tells that the API server could not ask a webhook without which nothing is admitted. It has waited for it
+// already, up to 30 s.
+func webhookAway(err error) bool { return strings.Contains(err.Error(), "failed calling webhook") }
+
+// reworded is an error in other words.
+type reworded struct {
+	text  string
+	cause error
+}
+
+// Error implements error.
+func (e *reworded) Error() string {
+	if e.text == "" {
+		return e.cause.Error()
+	}
+	return e.text
+}
+
+// Unwrap gives the cause.
+func (e *reworded) Unwrap() error { return e.cause }
+
 func admissionAdvice(err error) string {
 	text := err.Error()
 	switch {
@@ -177,7 +207,7 @@ func admissionAdvice(err error) string {
 	return "A rule of the cluster forbids it: change what the rule names, or talk to who runs the cluster."
 }
 
-var managerOf = regexp.MustCompile(`conflict with "([^"]*)"`)
+var managerOf = regexp.MustCompile(`conflict with "([^"]*)"(?: with subresource "([^"]*)")?`)
 
 func conflictsOf(err error) []Conflict {
 	if !apierrors.IsConflict(err) {
@@ -190,9 +220,12 @@ func conflictsOf(err error) []Conflict {
 		}
 		manager := c.Message
 		if m := managerOf.FindStringSubmatch(c.Message); m != nil {
-			manager = m[1]
+			if manager = m[1]; m[2] != "" {
+				manager += " (" + m[2] + ")"
+			}
 		}
 		list = append(list, Conflict{Manager: manager, Field: c.Field})
 	}
+	slices.SortFunc(list, func(a, b Conflict) int { return strings.Compare(a.Field, b.Field) })
 	return list
 }

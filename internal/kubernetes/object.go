@@ -165,16 +165,20 @@ func (c *Client) Update(ctx context.Context, o *Object) (*Object, error) {
 	return updated, explain(err, "update", RefOf(o), c.server)
 }
 
-// Patch is a patch of the given type, such as types.JSONPatchType. It is never sent twice.
-func (c *Client) Patch(ctx context.Context, ref Ref, kind types.PatchType, data []byte, dry bool) (*Object, error) {
+// patch is for patches that may be sent twice: dry runs, and those that hold the version of the object.
+func (c *Client) patch(ctx context.Context, ref Ref, kind types.PatchType, data []byte, dry bool) (*Object, error) {
 	r, err := c.resource(ctx, ref.GVK(), ref.Namespace)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	patched, err := r.Patch(ctx, ref.Name, kind, data, metav1.PatchOptions{FieldManager: Manager, DryRun: dryRun(dry)})
-	return patched, explain(err, "patch", ref, c.server)
+	var patched *Object
+	err = c.retry(ctx, "patch", ref, func() (err error) {
+		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+		defer cancel()
+		patched, err = r.Patch(ctx, ref.Name, kind, data, metav1.PatchOptions{FieldManager: Manager, DryRun: dryRun(dry)})
+		return err
+	})
+	return patched, err
 }
 
 // Delete removes an object and what it owns; one that is not there is no error. A uid other than empty keeps another
