@@ -2,15 +2,19 @@ package app
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/finding"
+	"github.com/org/idp/internal/gitrepo"
+	"github.com/org/idp/internal/policy"
 	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/report"
 	"github.com/org/idp/internal/runner"
@@ -52,32 +56,87 @@ func (d *delivery) annotations() []runner.Annotation {
 		}
 		notes = append(notes, note)
 	}
-	by := map[string]record.Stage{} // the scanner
+	rules := map[string]finding.Rules{} // of the scanner; the zero value is of what is not known
 	for _, s := range d.rec.Stages {
 		for _, f := range d.findings[s.Name] {
-			by[f.Scanner] = s
+			if _, known := rules[f.Scanner]; !known {
+				rules[f.Scanner] = rulesOf(s)
+			}
 		}
 	}
-	for _, f := range d.allFindings() {
-		notes = append(notes, runner.Annotation{Level: levelOf(by[f.Scanner], f), File: d.inRepository(f.File), Line: f.Line, Title: f.Rule, Message: f.Title})
+	all := d.allFindings()
+	d.touchedFirst(all)
+	for _, f := range all {
+		notes = append(notes, runner.Annotation{Level: levelOf(rules[f.Scanner], f), File: d.inRepository(f.File), Line: f.Line, Title: f.Rule, Message: f.Title})
 	}
 	return notes
 }
 
-// levelOf is an error for what failed the gate, a warning for what is new below it, and a notice for what does not count.
-func levelOf(s record.Stage, f finding.Finding) runner.Level {
-	if !f.Counts() {
-		return runner.Notice
-	}
+// rulesOf are what a stage held its findings to. Where that cannot be told, nothing passes.
+func rulesOf(s record.Stage) finding.Rules {
 	var e record.Scan
-	if err := json.Unmarshal(s.Evidence, &e); err != nil {
-		return runner.Error
+	if json.Unmarshal(s.Evidence, &e) != nil {
+		return finding.Rules{}
 	}
-	t, err := finding.ParseThreshold(e.FailOn)
-	if err != nil || t.Reaches(f.Severity) {
+	rules, err := policy.RulesOf(e)
+	if err != nil {
+		return finding.Rules{}
+	}
+	return rules
+}
+
+// levelOf is an error for what failed the gate, a warning for what is new below it, and a notice for what does not count.
+func levelOf(rules finding.Rules, f finding.Finding) runner.Level {
+	switch {
+	case !f.Counts():
+		return runner.Notice
+	case rules.Reaches(f):
 		return runner.Error
 	}
 	return runner.Warning
+}
+
+// lookedFor is how many files are looked into for what the change touched: a step annotates fewer lines than that.
+const lookedFor = 50
+
+// touchedFirst puts findings on lines that the change touched before the others, as those are what its author can see in
+// the pull request, and the runner takes only so many. Where what changed cannot be told, the gravest stay first.
+func (d *delivery) touchedFirst(all []finding.Finding) {
+	if d.repo == nil || len(all) < 2 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second) // also after an interrupt
+	defer cancel()
+	base, err := d.repo.MergeBase(ctx)
+	if err != nil || base == "" {
+		return
+	}
+	changes, err := d.repo.ChangesSince(ctx, base)
+	if err != nil {
+		return
+	}
+	changed := map[string]gitrepo.Change{}
+	for _, c := range changes {
+		changed[c.New] = c
+	}
+	touched := map[string]gitrepo.Lines{}
+	for _, f := range all {
+		file := d.inRepository(f.File)
+		c, is := changed[file]
+		if _, known := touched[file]; !is || known || len(touched) == lookedFor {
+			continue
+		}
+		if touched[file], err = d.repo.LinesSince(ctx, base, c); err != nil {
+			return
+		}
+	}
+	rank := func(f finding.Finding) int {
+		if touched[d.inRepository(f.File)].Have(f.Line, f.EndLine) {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(all, func(a, b finding.Finding) int { return rank(a) - rank(b) })
 }
 
 // listing has every finding on a line.

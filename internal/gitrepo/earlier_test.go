@@ -1,6 +1,7 @@
 package gitrepo_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -129,4 +130,46 @@ func read(t *testing.T, dir string, args ...string) string {
 		t.Fatal(err)
 	}
 	return string(out)
+}
+
+func TestLinesSince(t *testing.T) {
+	t.Parallel()
+	var long strings.Builder
+	for i := range 30 {
+		fmt.Fprintf(&long, "line %d\n", i+1)
+	}
+	hostile := "@@ -1 +1 @@\n"
+	dir, repo := repository(t, map[string]string{"old.txt": long.String(), "b.txt": "one\ntwo\nthree\n"})
+	base := repo.Commit
+	git(t, dir, "mv", "old.txt", "new name.txt")
+	write(t, dir, "new name.txt", "first\n"+strings.Replace(long.String(), "line 10\n", hostile+hostile, 1))
+	write(t, dir, "b.txt", "one\nthree\n")
+	write(t, dir, "c.txt", "c\nc\n")
+	git(t, dir, "add", "c.txt")
+	changes, err := repo.ChangesSince(t.Context(), base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]gitrepo.Lines{}
+	for _, c := range changes {
+		if got[c.New], err = repo.LinesSince(t.Context(), base, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := map[string]gitrepo.Lines{"new name.txt": {{1, 1}, {11, 12}}, "b.txt": nil, "c.txt": {{1, 2}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	lines := gitrepo.Lines{{3, 5}, {9, 9}}
+	for place, want := range map[[2]int]bool{{2, 0}: false, {2, 3}: true, {3, 0}: true, {5, 7}: true, {6, 8}: false, {9, 9}: true, {0, 0}: true} {
+		if lines.Have(place[0], place[1]) != want {
+			t.Errorf("%v: %t", place, !want)
+		}
+	}
+	if gitrepo.Lines(nil).Have(0, 0) {
+		t.Error("a file in which no line was touched has some")
+	}
+	if _, err := repo.LinesSince(t.Context(), strings.Repeat("0", 40), changes[0]); err == nil || fault.KindOf(err) != fault.Undetermined {
+		t.Error(err)
+	}
 }

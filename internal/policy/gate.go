@@ -8,6 +8,7 @@ import (
 
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/finding"
+	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/strictyaml"
 	"github.com/org/idp/internal/waiver"
 )
@@ -50,6 +51,15 @@ func (g Gate) Rules(stage, failOn string) (finding.Rules, error) {
 		rules.CWE[name] = t
 	}
 	return rules, nil
+}
+
+// RulesOf are the rules that a scan says it was held to. Evidence of before there were more than a threshold has no gate.
+func RulesOf(scan record.Scan) (finding.Rules, error) {
+	gate := Gate{FailOn: scan.FailOn}
+	if g := scan.Gate; g != nil {
+		gate.MinConfidence, gate.CWE, gate.NewOnly, gate.Suppressions = g.MinConfidence, g.CWE, &g.NewOnly, g.Suppressions
+	}
+	return gate.Rules("it", "")
 }
 
 // NeedsImport tells whether a service without Go code has to import what another scanner found.

@@ -9,7 +9,6 @@ import (
 	"github.com/org/idp/internal/attest"
 	"github.com/org/idp/internal/finding"
 	"github.com/org/idp/internal/policy"
-	"github.com/org/idp/internal/record"
 )
 
 func (c *court) signature() (string, error) {
@@ -151,7 +150,7 @@ func (c *court) judge(r attest.TestResult, stage string, gate policy.Gate) error
 	if err != nil {
 		return fmt.Errorf("the policy sets no threshold: %w", err)
 	}
-	then, err := rulesOf(scan.Scan)
+	then, err := policy.RulesOf(scan.Scan)
 	if err != nil {
 		return fmt.Errorf("the scan's threshold: %w", err)
 	}
@@ -174,15 +173,6 @@ func (c *court) judge(r attest.TestResult, stage string, gate policy.Gate) error
 		}
 	}
 	return nil
-}
-
-// rulesOf are the rules that a scan says it was held to. Evidence of before there were more than a threshold has no gate.
-func rulesOf(scan record.Scan) (finding.Rules, error) {
-	gate := policy.Gate{FailOn: scan.FailOn}
-	if g := scan.Gate; g != nil {
-		gate.MinConfidence, gate.CWE, gate.NewOnly, gate.Suppressions = g.MinConfidence, g.CWE, &g.NewOnly, g.Suppressions
-	}
-	return gate.Rules("it", "")
 }
 
 // waived refuses what was let pass until a day that has come, or under looser rules than today's.
