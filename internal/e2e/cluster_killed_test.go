@@ -50,7 +50,8 @@ func TestClusterOfAKilledProgramLeavesNothing(t *testing.T) {
 	t.Setenv("IDP_E2E_CLUSTER", dir)
 	t.Setenv("IDP_E2E_REGISTRY", registry)
 	helloRuns(t, cluster.Open(t), "default")
-	inside, links := processesWith(t, dir), linksOfClusters(t)
+	group := groupOf(t, dir)
+	inside, links := processesWith(t, dir, group), linksOfClusters(t)
 	if len(inside) < 7+2*2 { // the parts, and for each pod at least the pause and the service
 		t.Fatalf("only %d processes are in the cluster: %q", len(inside), inside)
 	}
@@ -71,15 +72,14 @@ func TestClusterOfAKilledProgramLeavesNothing(t *testing.T) {
 	if err != nil || len(left) > 0 {
 		t.Errorf("after the next one: %q, %v", left, err)
 	}
-	groups, err := filepath.Glob("/sys/fs/cgroup/*/" + filepath.Base(dir))
-	if err != nil || len(groups) > 0 {
-		t.Errorf("after the next one: %q, %v", groups, err)
+	if groups := groupDirs(t, group); len(groups) > 0 {
+		t.Errorf("after the next one: %q", groups)
 	}
 }
 
 // processesWith are all processes in the cluster of a folder: those that share the namespace of one that names the folder,
-// and those of containers, which are in its control groups. The value is the command line.
-func processesWith(t *testing.T, dir string) map[string]string {
+// and those of containers, which are in its control group. The value is the command line.
+func processesWith(t *testing.T, dir, group string) map[string]string {
 	t.Helper()
 	own, err := os.Readlink("/proc/self/ns/pid")
 	if err != nil {
@@ -105,11 +105,43 @@ func processesWith(t *testing.T, dir string) map[string]string {
 	inside := map[string]string{}
 	for proc, line := range lines {
 		groups, _ := os.ReadFile(proc + "/cgroup")
-		if of[proc] == namespace || strings.Contains(string(groups), "/"+filepath.Base(dir)+"/") {
+		if of[proc] == namespace || strings.Contains(string(groups), "/"+group+"/") {
 			inside[proc] = line
 		}
 	}
 	return inside
+}
+
+// groupOf is the control group that the kubelet of a cluster was given.
+func groupOf(t *testing.T, dir string) string {
+	t.Helper()
+	config, err := os.ReadFile(filepath.Join(dir, "kubelet.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, found := strings.Cut(string(config), "\ncgroupRoot: /")
+	group, _, _ := strings.Cut(after, "\n")
+	if !found || group == "" {
+		t.Fatalf("no cgroupRoot in:\n%s", config)
+	}
+	if len(groupDirs(t, group)) == 0 {
+		t.Fatalf("there is no control group %s", group)
+	}
+	return group
+}
+
+// groupDirs are the folders of a control group: one, or with version 1 one for each controller.
+func groupDirs(t *testing.T, group string) []string {
+	t.Helper()
+	var dirs []string
+	for _, pattern := range []string{"/sys/fs/cgroup/", "/sys/fs/cgroup/*/"} {
+		found, err := filepath.Glob(pattern + group)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dirs = append(dirs, found...)
+	}
+	return dirs
 }
 
 func stillThere(processes map[string]string) []string {

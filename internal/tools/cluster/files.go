@@ -112,7 +112,7 @@ serializeImagePulls: false
 `,
 	} {
 		text = strings.NewReplacer("DIR", l.Dir, "CNI", l.CNI, "PAUSE", l.Pause, "PODS", l.pods(), "DNS", l.ip("128.10"), "NODE", l.node(),
-			"GROUP", filepath.Base(l.Dir)).Replace(text)
+			"GROUP", groupName(l.Dir)).Replace(text)
 		file := l.path(name)
 		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 			return err

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -159,7 +160,7 @@ func (o options) sweep() error {
 
 // remove removes the folder of a cluster that has ended, and its control groups.
 func remove(dir string) error {
-	groups, err := groupsOf(filepath.Base(dir))
+	groups, err := groupsOf(groupName(dir))
 	if err != nil {
 		return err
 	}
@@ -169,6 +170,11 @@ func remove(dir string) error {
 		}
 	}
 	return os.RemoveAll(dir)
+}
+
+// groupName names the control groups of the cluster of a folder. Folders of two caches may be called the same.
+func groupName(dir string) string {
+	return fmt.Sprintf("%s%x", prefix, sha256.Sum256([]byte(dir)))[:len(prefix)+12]
 }
 
 // groupsOf are the control groups of a cluster that exist: one, or with version 1 one for each controller.

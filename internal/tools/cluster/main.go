@@ -22,7 +22,7 @@ import (
 	"time"
 )
 
-const prefix = "idp-cluster-" // of the folders of clusters, and of their control groups
+const prefix = "idp-cluster-" // of the names of folders and control groups of clusters
 
 const usage = "usage: cluster run [flags] COMMAND… | up [flags] | down [flags]"
 

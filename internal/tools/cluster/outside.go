@@ -90,7 +90,7 @@ func (c *cluster) begin(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := makeGroups(filepath.Base(c.Dir)); err != nil {
+	if err := makeGroups(groupName(c.Dir)); err != nil {
 		return err
 	}
 	registry, err := net.Listen("tcp", "127.0.0.1:0")
