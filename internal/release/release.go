@@ -109,8 +109,9 @@ func (h History) List(ctx context.Context) ([]Release, error) {
 	return list, nil
 }
 
-// Begin writes a new release down as pending, before anything of it is applied.
-func (h History) Begin(ctx context.Context, r Release, set []kubernetes.Object) (Release, error) {
+// Begin writes a new release down as pending, before anything of it is applied: its set, and what it makes on the way and
+// removes again, so that a deploy that is killed leaves nothing that nobody knows.
+func (h History) Begin(ctx context.Context, r Release, set []kubernetes.Object, extra ...kubernetes.Ref) (Release, error) {
 	list, err := h.List(ctx)
 	if err != nil {
 		return r, err
@@ -119,7 +120,7 @@ func (h History) Begin(ctx context.Context, r Release, set []kubernetes.Object) 
 	if len(list) > 0 {
 		r.Number = list[0].Number + 1
 	}
-	r.Objects = nil
+	r.Objects = slices.Clone(extra)
 	for i := range set {
 		r.Objects = append(r.Objects, kubernetes.RefOf(&set[i]))
 	}

@@ -1,0 +1,244 @@
+package clustertarget
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/org/idp/internal/apply"
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/kubernetes"
+	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/release"
+	"github.com/org/idp/internal/strategy"
+	"github.com/org/idp/internal/target"
+)
+
+// abandon ends a release that did not come up, whose failure has been looked at already, and says what is live then.
+func (d *deploy) abandon(ctx context.Context, r *release.Release, why error, out *target.Outputs) error {
+	if errors.Is(why, release.ErrLost) {
+		return why // what is live is for the other deploy to say
+	}
+	// From here on nothing may be cut short by what ended the deploy.
+	steady, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*restoreLimit)
+	defer cancel()
+	d.say("putting back what was live")
+	back, err := d.restore(steady, r, fault.Lines(why)[0])
+	if back.Digest != "" {
+		out.Evidence.Restored = &record.Deployment{Digest: back.Digest, Commit: back.Commit}
+	}
+	out.Evidence.Release, out.Evidence.URL = back.Release, back.URL
+	if ctx.Err() != nil {
+		return fmt.Errorf("cancelled before sha256:%s was healthy; %s: %w", short(r.Digest), ending(back, err), context.Cause(ctx))
+	}
+	var f *fault.Error
+	if !errors.As(why, &f) {
+		f = fault.Undeterminedf("%w", why)
+	}
+	f = &fault.Error{Kind: f.Kind, What: f.What + "; " + ending(back, err), Detail: f.Detail, Next: f.Next, Err: why}
+	if err != nil {
+		f.Detail = append(slices.Clip(f.Detail), fault.Lines(err)[1:]...)
+	}
+	return f
+}
+
+// ending is what is live after a rollback, in words.
+func ending(back target.Restored, err error) string {
+	if err != nil {
+		return "putting the old version back failed: " + fault.Lines(err)[0]
+	}
+	return back.Summary
+}
+
+// restore marks a release as failed and makes the one to go back to live, as a release of its own. Where there is none, what
+// the failed one made is removed.
+func (d *deploy) restore(ctx context.Context, failed *release.Release, reason string) (target.Restored, error) {
+	if err := d.lock.Sure(ctx); err != nil {
+		return target.Restored{}, err
+	}
+	if err := d.history.Mark(ctx, failed, release.Failed, reason); err != nil {
+		return target.Restored{}, err
+	}
+	list, err := d.history.List(ctx)
+	if err != nil {
+		return target.Restored{}, err
+	}
+	d.list = list
+	old := release.Fallback(list, failed.Number)
+	if old == nil {
+		return target.Restored{Summary: "nothing is live"}, d.remove(ctx, failed)
+	}
+	return d.bringBack(ctx, old)
+}
+
+// bringBack applies every object of an earlier release, waits, and removes what it does not have.
+func (d *deploy) bringBack(ctx context.Context, old *release.Release) (target.Restored, error) {
+	set, err := old.Set()
+	if err != nil {
+		return target.Restored{}, err
+	}
+	again := *d
+	again.Image, again.Digest, again.Commit, again.Wait = old.Image, old.Digest, old.Commit, restoreLimit
+	again.Strategy, again.Override, again.Tested = strategy.Kind(old.Strategy), "", false
+	if old.Restores != 0 {
+		again.say("going back to what " + old.Name() + " restored")
+	}
+	r, err := again.begin(ctx, strategy.Walk{Final: set}, old.Number)
+	if err != nil {
+		return target.Restored{}, err
+	}
+	changes, err := again.apply(ctx, set)
+	if err == nil {
+		err = again.healthy(ctx, apply.Objects(changes), restoreLimit)
+	}
+	if err != nil {
+		return target.Restored{}, errors.Join(err, again.history.Mark(ctx, r, release.Failed, fault.Lines(err)[0]))
+	}
+	state := release.Live
+	if old.Proven {
+		state = release.Good
+	}
+	if err := again.history.Settle(ctx, r, state); err != nil {
+		return target.Restored{}, err
+	}
+	back := target.Restored{Summary: "back on " + short(r.Digest) + " (healthy)", Release: r.Name(), URL: d.URL, Digest: r.Digest, Commit: r.Commit}
+	return back, again.prune(ctx, r)
+}
+
+// remove takes away what a first release made that failed: nothing was live before it, and nothing is after it.
+func (d *deploy) remove(ctx context.Context, failed *release.Release) error {
+	return d.sweep(ctx, nil, d.made, len(d.made))
+}
+
+// prune removes what only other releases had.
+func (d *deploy) prune(ctx context.Context, keep *release.Release) error {
+	list, err := d.history.List(ctx)
+	if err != nil {
+		return err
+	}
+	set, err := keep.Set()
+	if err != nil {
+		return err
+	}
+	return d.sweep(ctx, set, release.Inventory(list), d.PruneMax)
+}
+
+func (d *deploy) sweep(ctx context.Context, keep []kubernetes.Object, inventory []kubernetes.Ref, most int) error {
+	orphans, err := apply.Orphans(ctx, d.Cluster, keep, inventory, d.Service)
+	if err != nil || len(orphans) == 0 {
+		return err
+	}
+	if err := d.lock.Sure(ctx); err != nil {
+		return err
+	}
+	pruned, err := apply.Prune(ctx, d.Cluster, orphans, most, d.say)
+	for _, c := range pruned {
+		d.pruned = append(d.pruned, c.Ref.String())
+	}
+	return err
+}
+
+// Rollback takes back a deploy whose smoke test failed. What is live is looked at first; then every object of the last good
+// release is applied again. Where there is nothing to go back to, nothing is live afterwards. A release that was live before
+// this delivery stays, unless an older one is known to be good and this one is not. It has its own time limit and ignores the
+// cancellation of ctx, because a rollback cut in half is worse than a late one.
+func (t Target) Rollback(ctx context.Context, deployed record.Deploy) (target.Restored, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*restoreLimit)
+	defer cancel()
+	d, err := t.open(ctx)
+	if err != nil {
+		return target.Restored{}, err
+	}
+	defer d.close(ctx)
+	if deployed.Release == "" || d.current == nil || d.current.Name() != deployed.Release {
+		return target.Restored{}, fault.Undeterminedf("release %s is not live any more: another deploy came after it; nothing was changed", deployed.Release)
+	}
+	failed := *d.current
+	detail := d.lastWords(ctx, &failed)
+	if old := release.Fallback(d.list, failed.Number); !deployed.Changed && (failed.Proven || old == nil || !old.Proven) {
+		return target.Restored{Summary: short(failed.Digest) + " was live before this delivery and stays", Release: failed.Name(), URL: t.URL,
+			Digest: failed.Digest, Commit: failed.Commit, Detail: detail}, nil
+	}
+	d.made = failed.Objects
+	back, err := d.restore(ctx, &failed, "its smoke test failed")
+	back.Detail = detail
+	return back, err
+}
+
+// Return makes an earlier release live again by hand: the one of the given name, or the last good one before what is live.
+// Its evidence is not asked for again: it was when it was deployed, and a way back must be short.
+func (t Target) Return(ctx context.Context, to string) (target.Restored, record.Deployment, error) {
+	var from record.Deployment
+	d, err := t.open(ctx)
+	if err != nil {
+		return target.Restored{}, from, err
+	}
+	defer d.close(ctx)
+	old, err := d.choose(to)
+	if err != nil {
+		return target.Restored{}, from, err
+	}
+	current := d.current
+	if current != nil {
+		from = *deployment(current)
+	}
+	back, err := d.bringBack(ctx, old)
+	if err == nil && current != nil {
+		// It was superseded by what was brought back; that a person took it back says more.
+		err = d.mark(ctx, current.Number, release.RolledBack, "taken back by "+d.Holder.Run)
+	}
+	if err != nil && current != nil && back.Release == "" {
+		d.say("putting back what was live")
+		steady, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*restoreLimit)
+		defer cancel()
+		again, backErr := d.bringBack(steady, current)
+		f := fault.Failedf("release %s did not become healthy again; %s", old.Name(), ending(again, backErr)).WithDetail(fault.Lines(err)...)
+		f.Kind = fault.KindOf(err)
+		return again, from, f
+	}
+	return back, from, err
+}
+
+// choose is the release to go back to.
+func (d *deploy) choose(to string) (*release.Release, error) {
+	number := 0
+	if d.current != nil {
+		number = d.current.Number
+	}
+	if to == "" {
+		old := release.Fallback(d.list, number)
+		if old == nil {
+			return nil, fault.BadInputf("there is no earlier release of %s in namespace %s to go back to", d.Service, d.Namespace)
+		}
+		return old, nil
+	}
+	var known []string
+	for i := range d.list {
+		r := &d.list[i]
+		if r.Name() == to && r.Number == number {
+			return nil, fault.BadInputf("release %s is live already", to)
+		}
+		if r.Name() == to {
+			return r, nil
+		}
+		known = append(known, fmt.Sprintf("%s  %s  %s  %s", r.Name(), r.State, short(r.Digest), r.Created.Format("2006-01-02 15:04")))
+	}
+	return nil, fault.BadInputf("there is no release %q of %s in namespace %s", to, d.Service, d.Namespace).WithDetail(known...)
+}
+
+func (d *deploy) mark(ctx context.Context, number int, state release.State, reason string) error {
+	list, err := d.history.List(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		if list[i].Number == number {
+			return d.history.Mark(ctx, &list[i], state, reason)
+		}
+	}
+	return nil
+}
+
+var _ = strings.TrimSpace

@@ -1,0 +1,160 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/org/idp/internal/kubernetes"
+)
+
+// real is the clock of the bubble that a test runs in.
+func real() Clock {
+	return Clock{Now: time.Now, Sleep: func(ctx context.Context, d time.Duration) error {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(d):
+			return nil
+		}
+	}}
+}
+
+func holder(id string) Holder { return Holder{ID: id, Run: "https://ci.example.com/runs/" + id} }
+
+func acquire(t *testing.T, h History, id string) *Lock {
+	t.Helper()
+	l, err := Acquire(t.Context(), h, holder(id), real(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func TestLockIsHeldByOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := history(newCluster())
+		var inside, most atomic.Int32
+		done := make(chan struct{})
+		for i := range 10 {
+			go func() {
+				defer func() { done <- struct{}{} }()
+				l, err := Acquire(t.Context(), h, holder(string(rune('a'+i))), real(), nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				most.Store(max(most.Load(), inside.Add(1)))
+				time.Sleep(time.Minute) // longer than the lock lasts without being renewed
+				if err := l.Sure(t.Context()); err != nil {
+					t.Error(err)
+				}
+				inside.Add(-1)
+				l.Release(t.Context())
+			}()
+		}
+		for range 10 {
+			<-done
+		}
+		if most.Load() != 1 {
+			t.Errorf("%d held it at once", most.Load())
+		}
+	})
+}
+
+func TestLockOfAKilledHolderEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		h := history(c)
+		dead := acquire(t, h, "dead")
+		dead.stop() // as a kill does: nobody renews, nobody releases
+		<-dead.done
+		begun := time.Now()
+		var told []Holder
+		l, err := Acquire(t.Context(), h, holder("next"), real(), func(h Holder) { told = append(told, h) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Release(t.Context())
+		if took := time.Since(begun); took < leaseDuration || took > leaseDuration+time.Second {
+			t.Errorf("taken over after %v", took)
+		}
+		if len(told) != 1 || told[0] != holder("dead") {
+			t.Errorf("told of %v", told)
+		}
+		if err := dead.Sure(t.Context()); !errors.Is(err, ErrLost) || !strings.Contains(err.Error(), "runs/next") {
+			t.Errorf("the dead one, awake again, hears %v", err)
+		}
+	})
+}
+
+// A holder whose clock is hours off is no reason to take its lock.
+func TestClocksOfMachinesDiffer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := history(newCluster())
+		late := real()
+		late.Now = func() time.Time { return time.Now().Add(-3 * time.Hour) }
+		l, err := Acquire(t.Context(), h, holder("late"), late, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Release(t.Context())
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer cancel()
+		if other, err := Acquire(ctx, h, holder("other"), real(), nil); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v %v", other, err)
+		}
+	})
+}
+
+func TestLockOutlivesTheAPIServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		h := history(c)
+		l := acquire(t, h, "one")
+		defer l.Release(t.Context())
+		c.fail(errors.New("connection refused"))
+		time.Sleep(time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if err := l.Sure(ctx); err == nil || !strings.Contains(err.Error(), "connection refused") {
+			t.Errorf("while nothing answers: %v", err)
+		}
+		c.fail(nil)
+		if err := l.Sure(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestReleasedLockIsFreeAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		h := history(c)
+		acquire(t, h, "one").Release(t.Context())
+		begun := time.Now()
+		acquire(t, h, "two").Release(t.Context())
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("waited %v", took)
+		}
+		lease, err := c.Get(t.Context(), h.leaseRef())
+		if err != nil || holderOf(lease).ID != "" || kubernetes.RefOf(lease) != h.leaseRef() {
+			t.Errorf("%v %v", lease, err)
+		}
+	})
+}
+
+func TestClusterThatRefusesTheLock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		refused := errors.New("no room")
+		c.fail(refused)
+		if _, err := Acquire(t.Context(), history(c), holder("one"), real(), nil); !errors.Is(err, refused) {
+			t.Error(err)
+		}
+	})
+}
