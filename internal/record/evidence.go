@@ -140,6 +140,8 @@ type Deploy struct {
 	Restored  *Deployment `json:"restored,omitempty" jsonschema_description:"What was put back because this version failed, in the deploy itself or in the smoke test; absent when nothing was."`
 	HealthyMS int64       `json:"healthyMs" jsonschema_description:"Milliseconds from start to the first healthy answer."`
 	Manifests string      `json:"manifests" jsonschema_description:"File of the rendered Kubernetes manifests."`
+	Strategy  string      `json:"strategy,omitempty" jsonschema_description:"How the version took over: rolling, canary or blue-green; of target kubernetes."`
+	Healed    []string    `json:"healed,omitempty" jsonschema_description:"Releases that an earlier deploy was cut off in, and that this one put in order."`
 }
 
 // Smoke is the evidence of smoke.

@@ -138,7 +138,7 @@ func (l *Lock) keep(ctx context.Context) {
 	defer close(l.done)
 	for l.clock.Sleep(ctx, renewEvery) == nil {
 		l.mu.Lock()
-		l.renew(ctx)
+		_ = l.renew(ctx) // that it is lost, Sure tells
 		l.mu.Unlock()
 	}
 }
@@ -164,7 +164,7 @@ func (l *Lock) renew(ctx context.Context) error {
 			return l.lost
 		}
 		l.lease = read
-		return nil
+		return errors.New("the lock was written at the same time")
 	}
 	if err == nil {
 		l.lease, l.renewed = next, now
@@ -176,20 +176,24 @@ func (l *Lock) renew(ctx context.Context) error {
 // step that changes something, so that a process that was suspended for a while changes nothing that is not its own any
 // more.
 func (l *Lock) Sure(ctx context.Context) error {
+	for {
+		err := l.sure(ctx)
+		if err == nil || errors.Is(err, ErrLost) {
+			return err
+		}
+		if l.clock.Sleep(ctx, time.Second) != nil {
+			return fault.Undeterminedf("whether the lock is still held cannot be asked: %w", err)
+		}
+	}
+}
+
+func (l *Lock) sure(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.lost == nil && l.clock.Now().Sub(l.renewed) < leaseDuration/2 {
 		return nil
 	}
-	for {
-		err := l.renew(ctx)
-		if err == nil || l.lost != nil {
-			return err
-		}
-		if sleepErr := l.clock.Sleep(ctx, time.Second); sleepErr != nil {
-			return fault.Undeterminedf("whether the lock is still held cannot be asked: %w", err)
-		}
-	}
+	return l.renew(ctx)
 }
 
 // Release gives the lock back. A failure is of no consequence: the lock ends by itself soon after.

@@ -49,6 +49,7 @@ type Release struct {
 	Run         string           `json:"run,omitempty"`      // who deployed: the run's URL, or a person
 	Override    string           `json:"override,omitempty"` // reason why it was deployed in a freeze
 	Restores    int              `json:"restores,omitempty"` // number of the release whose set this is, for a rollback
+	Drain       time.Duration    `json:"drain,omitempty"`    // between its confirmation and the end of what was before
 	Proven      bool             `json:"proven,omitempty"`   // its smoke test passed, whatever came after it
 	Created     time.Time        `json:"created"`
 	Healthy     time.Time        `json:"healthy,omitzero"` // since when it was healthy without a break; zero: never
