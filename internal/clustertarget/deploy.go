@@ -4,15 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/org/idp/internal/apply"
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/finding"
 	"github.com/org/idp/internal/kubernetes"
 	"github.com/org/idp/internal/release"
 	"github.com/org/idp/internal/rollout"
 	"github.com/org/idp/internal/strategy"
-	"github.com/org/idp/internal/target"
 )
 
 // deploy is one change of the service, with the lock held.
@@ -23,6 +24,7 @@ type deploy struct {
 	list    []release.Release // the newest first
 	current *release.Release  // what the service runs; nil: nothing
 	cut     []string          // releases that a killed deploy left half-way
+	made    []kubernetes.Ref  // that were not there before
 }
 
 // open takes the lock and puts in order what a killed deploy left.
@@ -105,31 +107,55 @@ func (d *deploy) namespace(ctx context.Context) error {
 	return err
 }
 
-// steps says what is applied in which order, by the strategy and what is live.
-func (d *deploy) steps() (strategy.Walk, error) {
+// plan says what is applied in which order, by the strategy and what runs.
+func (d *deploy) plan(ctx context.Context) (strategy.Plan, error) {
 	var live []kubernetes.Object
-	if d.current != nil {
-		var err error
-		if live, err = d.current.Set(); err != nil {
-			return strategy.Walk{}, err
+	for _, ref := range strategy.Reads(d.Strategy, d.Set) {
+		o, err := d.Cluster.Get(ctx, ref)
+		if err != nil {
+			return strategy.Plan{}, err
+		}
+		if o != nil {
+			live = append(live, *o)
 		}
 	}
-	return strategy.Plan(d.Strategy, d.Set, live, strategy.Options{Steps: d.Steps})
+	plan, err := strategy.New(d.Strategy, d.Set, live, strategy.Options{Service: d.Service, Steps: d.Steps})
+	if err == nil && plan.Note != "" {
+		d.say(plan.Note)
+	}
+	return plan, err
 }
 
-func (d *deploy) options(wait func(context.Context, []kubernetes.Ref) error) apply.Options {
-	return apply.Options{Service: d.Service, Force: d.Force, Recreate: d.Recreate, Progress: d.say, Wait: wait}
+func (d *deploy) options() apply.Options {
+	return apply.Options{Force: d.Force, Recreate: d.Recreate, Progress: d.say, Wait: func(ctx context.Context, refs []kubernetes.Ref) error {
+		var set []kubernetes.Object
+		for _, ref := range refs {
+			o, err := d.Cluster.Get(ctx, ref)
+			if err != nil {
+				return err
+			}
+			if o != nil {
+				set = append(set, *o)
+			}
+		}
+		return d.healthy(ctx, set, d.Wait)
+	}}
 }
 
 // begin writes the release down before anything of it is applied. Restores is the number of the release whose set it is, 0
 // for a new one.
-func (d *deploy) begin(ctx context.Context, walk strategy.Walk, restores int) (*release.Release, error) {
+func (d *deploy) begin(ctx context.Context, plan strategy.Plan, restores int) (*release.Release, error) {
 	if err := d.lock.Sure(ctx); err != nil {
 		return nil, err
 	}
-	r := release.Release{Environment: d.Environment, Image: d.Image, Digest: d.Digest, Commit: d.Commit, Strategy: string(d.Strategy),
+	r := release.Release{Environment: d.Environment, Image: d.Image, Digest: d.Digest, Commit: d.Commit, Strategy: plan.Kind,
 		Run: d.Holder.Run, Override: d.Override, Restores: restores}
-	r, err := d.history.Begin(ctx, r, walk.Final, walk.Extra())
+	passing := plan.Temporary
+	if last := len(plan.Steps) - 1; last >= 0 {
+		r.Drain = plan.Steps[last].Drain
+		passing = append(slices.Clip(passing), plan.Steps[last].Remove...)
+	}
+	r, err := d.history.Begin(ctx, r, plan.Set, passing...)
 	if err != nil {
 		return nil, err
 	}
@@ -137,12 +163,14 @@ func (d *deploy) begin(ctx context.Context, walk strategy.Walk, restores int) (*
 }
 
 // walk takes the steps of the strategy, one after the other, each to its end.
-func (d *deploy) walk(ctx context.Context, r *release.Release, walk strategy.Walk, out *target.Outputs) error {
-	limited, cancel := context.WithTimeoutCause(ctx, d.Wait, errTime)
-	defer cancel()
-	for _, step := range walk.Steps {
-		if err := d.step(limited, step, out); err != nil {
-			return err
+func (d *deploy) walk(ctx context.Context, r *release.Release, plan strategy.Plan) error {
+	for i, step := range plan.Steps {
+		last := i == len(plan.Steps)-1
+		if !last {
+			d.say(step.Name)
+		}
+		if err := d.step(ctx, step, last); err != nil {
+			return errors.Join(err, d.undo(ctx, step))
 		}
 	}
 	if err := d.lock.Sure(ctx); err != nil {
@@ -152,9 +180,86 @@ func (d *deploy) walk(ctx context.Context, r *release.Release, walk strategy.Wal
 		return err
 	}
 	if d.Tested {
-		return nil
+		return nil // what the old release had is still needed for a quick way back
 	}
-	return d.prune(ctx, r)
+	return d.retire(ctx, r)
 }
 
-var errTime = errors.New("the time to become healthy is over")
+// step applies, waits and tests. The last step is tested by the smoke stage, as the whole service.
+func (d *deploy) step(ctx context.Context, step strategy.Step, last bool) error {
+	changes, err := d.apply(ctx, step.Apply)
+	if err != nil {
+		return err
+	}
+	if err := d.healthy(ctx, changes, d.Wait); err != nil {
+		return err
+	}
+	if last {
+		return nil
+	}
+	if step.Smoke != nil && d.Smoke != nil {
+		d.say(step.Name + ": smoke test")
+		url, through := d.Cluster.Proxy(step.Smoke.Namespace, step.Smoke.Service, step.Smoke.Port)
+		if err := d.Smoke(ctx, url, through); err != nil {
+			return within(err, step.Name)
+		}
+	}
+	return d.delete(ctx, step.Remove)
+}
+
+// within names the step in the headline of an error.
+func within(err error, step string) error {
+	var f *fault.Error
+	if !errors.As(err, &f) {
+		return fmt.Errorf("%s: %w", step, err)
+	}
+	return &fault.Error{Kind: fault.KindOf(err), What: step + ": " + f.What, Detail: f.Detail, Next: f.Next, Err: err}
+}
+
+// undo leads the traffic back before anything else is put right, whatever ended the step.
+func (d *deploy) undo(ctx context.Context, step strategy.Step) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreLimit)
+	defer cancel()
+	if len(step.Restore) > 0 {
+		if _, err := d.apply(ctx, step.Restore); err != nil {
+			return err
+		}
+	}
+	return d.delete(ctx, step.Abort)
+}
+
+func (d *deploy) delete(ctx context.Context, refs []kubernetes.Ref) error {
+	if len(refs) == 0 {
+		return nil
+	}
+	if err := d.lock.Sure(ctx); err != nil {
+		return err
+	}
+	_, err := apply.Prune(ctx, d.Cluster, refs, len(refs), d.say)
+	return err
+}
+
+// apply applies a set, and gives its objects as the cluster has them.
+func (d *deploy) apply(ctx context.Context, set []kubernetes.Object) ([]kubernetes.Object, error) {
+	if err := d.lock.Sure(ctx); err != nil {
+		return nil, err
+	}
+	d.say("applying " + finding.Plural(len(set), "object"))
+	changes, err := apply.Apply(ctx, d.Cluster, set, d.options())
+	var objects []kubernetes.Object
+	for _, c := range changes {
+		if c.Action == apply.Create {
+			d.made = append(d.made, c.Ref)
+		}
+		if c.After != nil {
+			objects = append(objects, *c.After)
+		}
+	}
+	return objects, err
+}
+
+// healthy waits until exactly these versions are.
+func (d *deploy) healthy(ctx context.Context, set []kubernetes.Object, limit time.Duration) error {
+	_, err := rollout.Wait(ctx, d.Cluster, set, rollout.Options{Timeout: limit, Progress: d.say, Now: d.Clock.Now, Sleep: d.Clock.Sleep})
+	return err
+}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/org/idp/internal/apply"
 	"github.com/org/idp/internal/fault"
@@ -68,7 +67,7 @@ func (d *deploy) restore(ctx context.Context, failed *release.Release, reason st
 	d.list = list
 	old := release.Fallback(list, failed.Number)
 	if old == nil {
-		return target.Restored{Summary: "nothing is live"}, d.remove(ctx, failed)
+		return target.Restored{Summary: "nothing is live"}, d.remove(ctx)
 	}
 	return d.bringBack(ctx, old)
 }
@@ -81,17 +80,14 @@ func (d *deploy) bringBack(ctx context.Context, old *release.Release) (target.Re
 	}
 	again := *d
 	again.Image, again.Digest, again.Commit, again.Wait = old.Image, old.Digest, old.Commit, restoreLimit
-	again.Strategy, again.Override, again.Tested = strategy.Kind(old.Strategy), "", false
-	if old.Restores != 0 {
-		again.say("going back to what " + old.Name() + " restored")
-	}
-	r, err := again.begin(ctx, strategy.Walk{Final: set}, old.Number)
+	again.Override, again.Tested, again.Recreate = "", false, true // a field that was changed by recreating goes back the same way
+	r, err := again.begin(ctx, strategy.Plan{Kind: old.Strategy, Set: set}, old.Number)
 	if err != nil {
 		return target.Restored{}, err
 	}
-	changes, err := again.apply(ctx, set)
+	applied, err := again.apply(ctx, set)
 	if err == nil {
-		err = again.healthy(ctx, apply.Objects(changes), restoreLimit)
+		err = again.healthy(ctx, applied, restoreLimit)
 	}
 	if err != nil {
 		return target.Restored{}, errors.Join(err, again.history.Mark(ctx, r, release.Failed, fault.Lines(err)[0]))
@@ -104,16 +100,16 @@ func (d *deploy) bringBack(ctx context.Context, old *release.Release) (target.Re
 		return target.Restored{}, err
 	}
 	back := target.Restored{Summary: "back on " + short(r.Digest) + " (healthy)", Release: r.Name(), URL: d.URL, Digest: r.Digest, Commit: r.Commit}
-	return back, again.prune(ctx, r)
+	return back, again.retire(ctx, r)
 }
 
 // remove takes away what a first release made that failed: nothing was live before it, and nothing is after it.
-func (d *deploy) remove(ctx context.Context, failed *release.Release) error {
+func (d *deploy) remove(ctx context.Context) error {
 	return d.sweep(ctx, nil, d.made, len(d.made))
 }
 
-// prune removes what only other releases had.
-func (d *deploy) prune(ctx context.Context, keep *release.Release) error {
+// retire removes what only other releases had, once requests have had time to leave it.
+func (d *deploy) retire(ctx context.Context, keep *release.Release) error {
 	list, err := d.history.List(ctx)
 	if err != nil {
 		return err
@@ -121,6 +117,12 @@ func (d *deploy) prune(ctx context.Context, keep *release.Release) error {
 	set, err := keep.Set()
 	if err != nil {
 		return err
+	}
+	if keep.Drain > 0 {
+		d.say("letting the old version finish what it has begun")
+		if err := d.Clock.Sleep(ctx, keep.Drain); err != nil {
+			return err
+		}
 	}
 	return d.sweep(ctx, set, release.Inventory(list), d.PruneMax)
 }
@@ -133,10 +135,7 @@ func (d *deploy) sweep(ctx context.Context, keep []kubernetes.Object, inventory 
 	if err := d.lock.Sure(ctx); err != nil {
 		return err
 	}
-	pruned, err := apply.Prune(ctx, d.Cluster, orphans, most, d.say)
-	for _, c := range pruned {
-		d.pruned = append(d.pruned, c.Ref.String())
-	}
+	_, err = apply.Prune(ctx, d.Cluster, orphans, most, d.say)
 	return err
 }
 
@@ -156,15 +155,12 @@ func (t Target) Rollback(ctx context.Context, deployed record.Deploy) (target.Re
 		return target.Restored{}, fault.Undeterminedf("release %s is not live any more: another deploy came after it; nothing was changed", deployed.Release)
 	}
 	failed := *d.current
-	detail := d.lastWords(ctx, &failed)
 	if old := release.Fallback(d.list, failed.Number); !deployed.Changed && (failed.Proven || old == nil || !old.Proven) {
 		return target.Restored{Summary: short(failed.Digest) + " was live before this delivery and stays", Release: failed.Name(), URL: t.URL,
-			Digest: failed.Digest, Commit: failed.Commit, Detail: detail}, nil
+			Digest: failed.Digest, Commit: failed.Commit}, nil
 	}
 	d.made = failed.Objects
-	back, err := d.restore(ctx, &failed, "its smoke test failed")
-	back.Detail = detail
-	return back, err
+	return d.restore(ctx, &failed, "its smoke test failed")
 }
 
 // Return makes an earlier release live again by hand: the one of the given name, or the last good one before what is live.
@@ -208,7 +204,11 @@ func (d *deploy) choose(to string) (*release.Release, error) {
 		number = d.current.Number
 	}
 	if to == "" {
-		old := release.Fallback(d.list, number)
+		// What a rollback brought back is there twice; going back from it means what was before.
+		list := slices.DeleteFunc(slices.Clone(d.list), func(r release.Release) bool {
+			return d.current != nil && r.Digest == d.current.Digest && r.Commit == d.current.Commit
+		})
+		old := release.Fallback(list, number)
 		if old == nil {
 			return nil, fault.BadInputf("there is no earlier release of %s in namespace %s to go back to", d.Service, d.Namespace)
 		}
@@ -240,5 +240,3 @@ func (d *deploy) mark(ctx context.Context, number int, state release.State, reas
 	}
 	return nil
 }
-
-var _ = strings.TrimSpace

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,7 +36,7 @@ type Inputs struct {
 	Commit      string
 	Override    string // reason to deploy in a freeze; recorded
 	Set         []kubernetes.Object
-	Strategy    strategy.Kind
+	Strategy    string
 	Steps       []int // percent of the replicas, for a canary
 	Force       bool  // take fields over from other managers
 	Recreate    bool
@@ -107,40 +108,42 @@ func deployment(r *release.Release) *record.Deployment {
 
 // converge makes the wanted release live, unless it is already.
 func (d *deploy) converge(ctx context.Context, out *target.Outputs) error {
-	if len(d.cut) > 0 {
-		out.Evidence.Healed = d.cut
-	}
-	walk, err := d.steps()
+	out.Evidence.Healed = d.cut
+	plan, err := d.plan(ctx)
 	if err != nil {
 		return err
 	}
 	d.say("comparing with the cluster")
-	changes, err := apply.Plan(ctx, d.Cluster, walk.Final, d.options(nil))
+	changes, err := apply.Plan(ctx, d.Cluster, plan.Set, d.options())
 	if err != nil {
 		return err
 	}
-	if len(d.cut) == 0 && d.same() && apply.Unchanged(changes) {
-		return d.stay(ctx, out)
+	if len(d.cut) == 0 && d.same() && unchanged(changes) {
+		return d.stay(ctx, plan, out)
 	}
 	begun := d.Clock.Now()
-	r, err := d.begin(ctx, walk, 0)
+	r, err := d.begin(ctx, plan, 0)
 	if err != nil {
 		return err
 	}
-	if err := d.walk(ctx, r, walk, out); err != nil {
+	out.Evidence.Strategy, out.Evidence.Changed = plan.Kind, true
+	if err := d.walk(ctx, r, plan); err != nil {
 		return d.abandon(ctx, r, err, out)
 	}
-	out.Evidence.Changed = true
-	out.Evidence.HealthyMS = d.Clock.Now().Sub(begun).Milliseconds()
+	took := d.Clock.Now().Sub(begun)
 	d.live(out, r)
+	out.Evidence.HealthyMS, out.Evidence.Replaced = took.Milliseconds(), deployment(d.current)
+	out.Summary = "first release, " + short(r.Digest)
 	if d.current != nil {
-		out.Evidence.Replaced = deployment(d.current)
 		out.Summary = short(r.Digest) + " replaces " + short(d.current.Digest)
-	} else {
-		out.Summary = "first release, " + short(r.Digest)
 	}
-	out.Summary += " · healthy after " + seconds(d.Clock.Now().Sub(begun))
+	out.Summary += " · " + apply.Summary(changes) + " · healthy after " + seconds(took)
 	return nil
+}
+
+// unchanged tells whether an apply would change nothing.
+func unchanged(changes []apply.Change) bool {
+	return !slices.ContainsFunc(changes, func(c apply.Change) bool { return c.Action != apply.Unchanged })
 }
 
 // same tells whether the wanted release is what the history says is live.
@@ -149,12 +152,8 @@ func (d *deploy) same() bool {
 }
 
 // stay finds out whether what is live already is healthy too.
-func (d *deploy) stay(ctx context.Context, out *target.Outputs) error {
-	set, err := d.current.Set()
-	if err != nil {
-		return err
-	}
-	if err := d.healthy(ctx, set, d.Wait); err != nil {
+func (d *deploy) stay(ctx context.Context, plan strategy.Plan, out *target.Outputs) error {
+	if err := d.healthy(ctx, plan.Set, d.Wait); err != nil {
 		return err
 	}
 	d.live(out, d.current)
@@ -180,7 +179,7 @@ func (t Target) Confirm(ctx context.Context, name string) error {
 	if err := d.history.Settle(ctx, d.current, release.Good); err != nil {
 		return err
 	}
-	return d.prune(ctx, d.current)
+	return d.retire(ctx, d.current)
 }
 
 // Address is where the service can be asked: its URL, or through the API server, with the transport for that.
@@ -188,11 +187,16 @@ func (t Target) Address() (url string, through http.RoundTripper, err error) {
 	if t.URL != "" {
 		return t.URL, http.DefaultTransport, nil
 	}
-	name, port, err := strategy.Service(t.Set)
+	plan, err := strategy.New(strategy.Rolling, t.Set, nil, strategy.Options{Service: t.Service})
 	if err != nil {
 		return "", nil, err
 	}
-	url, through = t.Cluster.Proxy(t.Namespace, name, port)
+	door := plan.Steps[len(plan.Steps)-1].Smoke
+	if door == nil {
+		return "", nil, fault.BadInputf("no Service leads to %s, so it cannot be tested", t.Service).
+			WithNext("Add one to its manifests, or say where it answers: environments." + t.Environment + ".url in idp.yaml")
+	}
+	url, through = t.Cluster.Proxy(door.Namespace, door.Service, door.Port)
 	return url, through, nil
 }
 
