@@ -1,10 +1,12 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -20,9 +22,11 @@ import (
 )
 
 type deployWork struct {
-	in    deploy.Inputs
-	key   string
-	image string
+	in      deploy.Inputs
+	key     string
+	image   string
+	smoke   *smokeWork // of the same path; nil alone
+	answers []record.Guard
 }
 
 func (w *deployWork) name() string   { return record.StageDeploy }
@@ -57,8 +61,12 @@ func (w *deployWork) stage(ctx context.Context, d *delivery) (result, error) {
 			_, err := d.verify(ctx, reference, w.key, nil)
 			return err
 		},
-		Guard: func(context.Context, *record.Deployment) error { return nil },
+		Guard: w.guards(d),
 	})
+	out.Evidence.Guards = w.answers
+	if warnings := w.warnings(); err == nil && len(warnings) > 0 {
+		out.Summary += " · " + strings.Join(warnings, " · ")
+	}
 	out.Tool.Version = Version() // of this program, which is the tool
 	d.previous(out.Evidence.Replaced)
 	return resultOf(out, err)
@@ -73,6 +81,9 @@ type place interface {
 
 // place opens the target for the image of the delivery.
 func (w *deployWork) place(d *delivery, stage string) (place, error) {
+	if w.in.Target == targetKubernetes {
+		return w.cluster(d, stage)
+	}
 	return w.local(d, stage), nil
 }
 
@@ -115,27 +126,43 @@ func (w *smokeWork) name() string          { return record.StageSmoke }
 func (w *smokeWork) Declare(s *action.Set) { w.in.Declare(s) }
 
 func (w *smokeWork) stage(ctx context.Context, d *delivery) (result, error) {
-	in := w.in
 	deployed, err := record.EvidenceOf[record.Deploy](d.snapshot(), record.StageDeploy)
-	for _, url := range []string{deployed.URL, d.svc.Environments[d.rec.Environment].URL} {
-		if in.URL == "" {
-			in.URL = url
-		}
+	url, through, addressErr := w.address(d, deployed)
+	if addressErr != nil {
+		return result{}, addressErr
 	}
-	if in.URL == "" {
+	if url == "" {
 		return result{}, fault.BadInputf("where the service answers is not known: %w", err).
 			WithNext("Run idp deploy before, or give it: --url https://checkout.staging.example.com")
 	}
-	in.Checks, in.VersionPath = d.svc.Smoke, d.svc.Version
-	in.WantDigest, in.WantCommit = d.rec.Artifact.Digest, d.rec.Source.Commit
-	if in.Rounds == 0 {
-		in.Rounds = d.rules.Smoke.Rounds
-	}
-	out, err := smoke.Run(ctx, in, smoke.Deps{Transport: http.DefaultTransport, Now: d.world.Now, Sleep: sleep, Progress: d.progress(w.name())})
+	out, err := w.test(ctx, d, url, through, w.name())
 	if w.deploy == nil {
 		return resultOf(out, err)
 	}
 	return resultOf(out, w.settle(ctx, d, deployed, err))
+}
+
+// address is where the service is tested: the input, what deploy says, idp.yaml, or the way through the cluster.
+func (w *smokeWork) address(d *delivery, deployed record.Deploy) (url string, through http.RoundTripper, err error) {
+	if url = cmp.Or(w.in.URL, deployed.URL, d.svc.Environments[d.rec.Environment].URL); url != "" || w.deploy == nil || w.deploy.in.Target != targetKubernetes {
+		return url, http.DefaultTransport, nil
+	}
+	t, err := w.deploy.cluster(d, w.name())
+	if err != nil {
+		return "", nil, err
+	}
+	return t.Address()
+}
+
+// test asks what answers at a URL whether it is the version of this delivery, and well.
+func (w *smokeWork) test(ctx context.Context, d *delivery, url string, through http.RoundTripper, stage string) (smoke.Outputs, error) {
+	in := w.in
+	in.URL, in.Checks, in.VersionPath = url, d.svc.Smoke, d.svc.Version
+	in.WantDigest, in.WantCommit = d.rec.Artifact.Digest, d.rec.Source.Commit
+	if in.Rounds == 0 {
+		in.Rounds = d.rules.Smoke.Rounds
+	}
+	return smoke.Run(ctx, in, smoke.Deps{Transport: through, Now: d.world.Now, Sleep: sleep, Progress: d.progress(stage)})
 }
 
 // settle keeps the version that passed, and takes back the one that did not: an unanswered question keeps nothing live.
@@ -199,6 +226,9 @@ func markRestored(rec *record.Record, back target.Restored) {
 
 // leave ends what the path started, unless the environment was live before or is to stay so.
 func (p *pathWork) leave(ctx context.Context, d *delivery) error {
+	if p.target() != targetLocal {
+		return nil
+	}
 	if p.keep || p.ranBefore {
 		var err error
 		d.live, err = p.localLive(d)

@@ -41,7 +41,7 @@ type step interface {
 
 func newPath() work {
 	p := &pathWork{}
-	p.smoke.deploy = &p.deploy
+	p.smoke.deploy, p.deploy.smoke = &p.deploy, &p.smoke
 	return p
 }
 
@@ -111,6 +111,11 @@ func (p *pathWork) check(ctx context.Context, d *delivery) error {
 	if err := p.sound(d); err != nil {
 		return err
 	}
+	if p.target() == targetKubernetes {
+		if _, err := d.connect(p.deploy.in.Cluster, d.rec.Environment, nil); err != nil {
+			return err
+		}
+	}
 	changed, err := d.changed(ctx)
 	if err != nil {
 		return err
@@ -121,7 +126,9 @@ func (p *pathWork) check(ctx context.Context, d *delivery) error {
 			WithDetail(firstFew(changed, 10)...).
 			WithNext("Commit or stash them, or look without changing anything: idp path --plan")
 	}
-	p.ranBefore, err = p.running(d)
+	if p.target() == targetLocal {
+		p.ranBefore, err = p.running(d)
+	}
 	return err
 }
 

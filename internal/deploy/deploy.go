@@ -38,7 +38,7 @@ func (in *Inputs) Declare(s *action.Set) {
 	action.Target(s, &in.Target)
 	s.Duration(&in.Wait, action.Input{Name: "wait", Default: "5m", Example: "90s",
 		Usage: "How long a new release may take to become healthy, and a deploy to wait for another one to end."})
-	s.String(&in.Override, action.Input{Name: "freeze-override", Example: "fixes the outage of checkout, incident 4711",
+	s.String(&in.Override, action.Input{Name: "override-freeze", Example: "fixes the outage of checkout, incident 4711",
 		Usage: "Why this is deployed although the policy says freeze. The reason is recorded."})
 	in.Cluster.Declare(s)
 	s.Bool(&in.Cluster.Recreate, action.Input{Name: "recreate",

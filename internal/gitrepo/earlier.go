@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/org/idp/internal/fault"
@@ -124,3 +125,25 @@ func (r *Repo) File(ctx context.Context, commit, path string) ([]byte, error) {
 	}
 	return data, nil
 }
+
+// Behind lists what is in another commit and not in HEAD, the newest first, each with its short hash and subject. It is not
+// known where the clone does not have that commit, or not all that lies between.
+func (r *Repo) Behind(ctx context.Context, commit string) (list []string, known bool, err error) {
+	if !hashForm.MatchString(commit) {
+		return nil, false, nil
+	}
+	has, err := r.Has(ctx, commit)
+	if err != nil || !has || r.Shallow {
+		return nil, false, err
+	}
+	text, err := r.line(ctx, "log", "--no-show-signature", "--format=%h %s", "HEAD.."+commit)
+	if err != nil {
+		return nil, false, fault.Undeterminedf("git cannot list what commit %s has and HEAD has not: %w", commit, err)
+	}
+	if text == "" {
+		return nil, true, nil
+	}
+	return strings.Split(text, "\n"), true, nil
+}
+
+var hashForm = regexp.MustCompile(`^[0-9a-f]{40,64}$`)

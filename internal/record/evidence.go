@@ -141,7 +141,17 @@ type Deploy struct {
 	HealthyMS int64       `json:"healthyMs" jsonschema_description:"Milliseconds from start to the first healthy answer."`
 	Manifests string      `json:"manifests" jsonschema_description:"File of the rendered Kubernetes manifests."`
 	Strategy  string      `json:"strategy,omitempty" jsonschema_description:"How the version took over: rolling, canary or blue-green; of target kubernetes."`
+	Guards    []Guard     `json:"guards,omitempty" jsonschema_description:"What was asked of the moment, and answered."`
 	Healed    []string    `json:"healed,omitempty" jsonschema_description:"Releases that an earlier deploy was cut off in, and that this one put in order."`
+}
+
+// Guard is one question about the moment of a deploy that let it go on.
+type Guard struct {
+	Guard   string   `json:"guard" jsonschema_description:"freeze, order or undo."`
+	Answer  string   `json:"answer" jsonschema_description:"clear, warned or overridden."`
+	Text    string   `json:"text"`
+	Reason  string   `json:"reason,omitempty" jsonschema_description:"What the person said who overrode a freeze."`
+	Commits []string `json:"commits,omitempty" jsonschema_description:"That were live and are not in this version."`
 }
 
 // Smoke is the evidence of smoke.

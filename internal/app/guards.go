@@ -1,0 +1,95 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/guard"
+	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/release"
+)
+
+// guards asks, once nobody else can deploy, whether this may be deployed now. What they answered is kept in w.answers.
+func (w *deployWork) guards(d *delivery) func(context.Context, *record.Deployment) error {
+	return func(ctx context.Context, live *record.Deployment) error {
+		w.answers = nil
+		for _, ask := range []func(context.Context, *delivery, *record.Deployment) (guard.Decision, error){w.frozen, w.inOrder, w.undoes} {
+			answer, err := ask(ctx, d, live)
+			if err != nil {
+				return err
+			}
+			w.answers = append(w.answers, record.Guard(answer))
+		}
+		return nil
+	}
+}
+
+func (w *deployWork) frozen(_ context.Context, d *delivery, _ *record.Deployment) (guard.Decision, error) {
+	windows, err := d.rules.Windows()
+	if err != nil {
+		return guard.Decision{}, err
+	}
+	return guard.Freeze(d.world.Now(), d.rec.Environment, windows, w.in.Override)
+}
+
+func (w *deployWork) inOrder(ctx context.Context, d *delivery, _ *record.Deployment) (guard.Decision, error) {
+	after, err := d.rules.After.Guard()
+	if err != nil {
+		return guard.Decision{}, err
+	}
+	var earlier guard.History
+	if after.Environment != "" && w.in.Target == targetKubernetes {
+		if earlier, err = w.historyOf(ctx, d, after.Environment); err != nil {
+			return guard.Decision{}, fmt.Errorf("what is deployed in %s cannot be found out: %w", after.Environment, err)
+		}
+	}
+	return guard.Order(d.world.Now(), d.rec.Environment, d.rec.Artifact.Digest, after, earlier)
+}
+
+// historyOf reads what was deployed in another environment, from the cluster that it is in.
+func (w *deployWork) historyOf(ctx context.Context, d *delivery, environment string) (guard.History, error) {
+	if _, ok := d.svc.Environments[environment]; !ok {
+		return guard.History{}, fault.BadInputf("the policy wants it in %s first, and idp.yaml has no environment of that name", environment)
+	}
+	client, err := d.connect(w.in.Cluster, environment, nil)
+	if err != nil {
+		return guard.History{}, err
+	}
+	list, err := release.History{Cluster: client, Namespace: d.namespace(environment), Service: d.svc.Name, Now: d.world.Now}.List(ctx)
+	if err != nil {
+		return guard.History{}, err
+	}
+	history := guard.History{Known: true}
+	for _, r := range list {
+		if r.Environment == environment {
+			history.Releases = append(history.Releases, guard.Release{Digest: r.Digest, State: string(r.State), Healthy: r.Healthy})
+		}
+	}
+	return history, nil
+}
+
+func (w *deployWork) undoes(ctx context.Context, d *delivery, live *record.Deployment) (guard.Decision, error) {
+	lost := guard.Lost{Known: true}
+	if live != nil && live.Commit != "" && live.Commit != d.rec.Source.Commit {
+		commits, known, err := d.repo.Behind(ctx, live.Commit)
+		if err != nil {
+			return guard.Decision{}, err
+		}
+		lost.Known, lost.Commits = known, commits
+		if !known {
+			lost.Why = "commit " + shortHash(live.Commit) + ", which is live, is not in this clone; fetch it: git fetch --unshallow origin"
+		}
+	}
+	return guard.Undo(d.rules.Deploy.UndoRule(), d.rec.Environment, lost)
+}
+
+// warnings are what the guards let pass and people should know.
+func (w *deployWork) warnings() (texts []string) {
+	for _, a := range w.answers {
+		if a.Answer != guard.Clear {
+			texts = append(texts, a.Text)
+		}
+	}
+	return texts
+}
