@@ -59,7 +59,7 @@ lint: ## gofmt, vet, staticcheck, actionlint, cross-compilation of what differs 
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo 'not gofmt-ed:'; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	@$(GO) vet ./...
 	@$(GO) run $(STATICCHECK) -checks 'all,-ST1000' ./...
-	@$(GO) run $(STATICCHECK) -checks 'all,-ST1000' -tags e2e ./internal/e2e ./internal/testkit/cluster
+	@$(GO) run $(STATICCHECK) -checks 'all,-ST1000' -tags e2e $$(grep -rl --include='*.go' '^//go:build e2e' internal | xargs dirname | sort -u | sed 's|^|./|')
 	@$(GO) run $(ACTIONLINT) .github/workflows/*.yml docs/workflows/*.yml
 
 lint-actions: ## every action.yml and workflow, by GitHub's own parser
@@ -83,7 +83,8 @@ e2e-events: ## every event of the runner, on GitHub's own example payloads
 
 e2e-cluster: build ## pods on a real Kubernetes, started for this as root on Linux; USE_EXISTING_CLUSTER=1 takes that of KUBECONFIG
 	@IDP_E2E_IDP=$(CURDIR)/bin/idp $(GO) run ./internal/tools/cluster run -cache '$(CACHE)' \
-		$(GO) test -tags e2e -count=1 -v -timeout 30m -run '^TestCluster' ./internal/e2e
+		$(GO) test -tags e2e -count=1 -v -timeout 30m -p 1 -run '^TestCluster' \
+		$$(grep -rl --include='*_test.go' '^func TestCluster' internal | xargs dirname | sort -u | sed 's|^|./|')
 
 cluster: ## the same Kubernetes for use by hand; prints what to set in the shell
 	@$(GO) run ./internal/tools/cluster up -cache '$(CACHE)'

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -171,20 +172,25 @@ func kubectl(ctx context.Context, kubeconfig, stdin string, args ...string) (str
 	return strings.TrimSpace(string(out)), err
 }
 
-// logs are the ends of the logs of the cluster's parts.
+// logs are the last complaints of each of the cluster's parts.
 func (c *Cluster) logs() string {
 	files, _ := filepath.Glob(filepath.Join(c.dir, "logs", "*.log"))
 	if c.dir == "" || len(files) == 0 {
 		return "there are no logs of the cluster itself"
 	}
-	var text strings.Builder
+	text := "the last complaints of the parts of the cluster; all is in " + filepath.Join(c.dir, "logs")
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			continue
 		}
-		lines := strings.Split(strings.TrimSpace(string(data)), "\n")
-		_, _ = fmt.Fprintf(&text, "--- %s\n%s\n", filepath.Base(file), strings.Join(lines[max(0, len(lines)-10):], "\n"))
+		lines := complaint.FindAllString(string(data), -1)
+		for _, line := range lines[max(0, len(lines)-3):] {
+			text += "\n" + strings.TrimSuffix(filepath.Base(file), ".log") + ": " + line[:min(len(line), 300)]
+		}
 	}
-	return text.String()
+	return text
 }
+
+// complaint is a line at the level error or worse, as the parts of Kubernetes, containerd and etcd write it.
+var complaint = regexp.MustCompile(`(?m)^(?:[EF]\d{4} .*|.*level=(?:error|fatal).*|.* [EC] \| .*|cluster: .*)$`)
