@@ -60,12 +60,12 @@ type ran struct {
 	dir   string // below which everything of the run was
 }
 
-// needEnv gives a folder or file that `make e2e-runner` has made.
+// needEnv gives a folder or file that a target of the Makefile has made.
 func needEnv(t *testing.T, name string) string {
 	t.Helper()
 	value := os.Getenv(name)
 	if value == "" {
-		t.Fatalf("%s is not set: run these tests with `make e2e-runner`", name)
+		t.Fatalf("%s is not set: run these tests with `make e2e-runner` and `make e2e-cluster`", name)
 	}
 	return value
 }

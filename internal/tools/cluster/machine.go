@@ -190,10 +190,15 @@ func groupsOf(name string) ([]string, error) {
 // makeGroups makes the groups that the kubelet wants to find.
 func makeGroups(name string) error {
 	parents := []string{"/sys/fs/cgroup"}
-	if _, err := os.Stat("/sys/fs/cgroup/cgroup.controllers"); err != nil {
-		if parents, err = filepath.Glob("/sys/fs/cgroup/*"); err != nil {
-			return err
+	available, err := os.ReadFile("/sys/fs/cgroup/cgroup.controllers")
+	if err == nil { // version 2, where a group has only the controllers that its parent hands on
+		for _, controller := range strings.Fields(string(available)) {
+			if err := os.WriteFile("/sys/fs/cgroup/cgroup.subtree_control", []byte("+"+controller), 0o600); err != nil {
+				return fmt.Errorf("control group controller %s: %w", controller, err)
+			}
 		}
+	} else if parents, err = filepath.Glob("/sys/fs/cgroup/*"); err != nil {
+		return err
 	}
 	for _, parent := range parents {
 		if _, err := os.Stat(filepath.Join(parent, "cgroup.procs")); err != nil {
