@@ -54,21 +54,28 @@ func (d *delivery) holder() release.Holder {
 	return release.Holder{ID: fmt.Sprintf("%s/%d/%s", host, os.Getpid(), rand.Text()), Run: run}
 }
 
-// cluster is the service in its environment's cluster, for the image of the delivery.
+// cluster is the service in its environment's cluster, with what the image of the delivery is deployed as.
 func (w *deployWork) cluster(d *delivery, stage string) (clustertarget.Target, error) {
+	t, err := w.history(d, stage)
+	if err != nil {
+		return t, err
+	}
+	set, err := d.manifests(t.Image)
+	t.Set = set.Unstructured()
+	return t, err
+}
+
+// history is the service in its environment's cluster as far as it was deployed already: what goes back needs no manifests.
+func (w *deployWork) history(d *delivery, stage string) (clustertarget.Target, error) {
 	client, err := d.connect(w.in.Cluster, d.rec.Environment, d.progress(stage))
 	if err != nil {
 		return clustertarget.Target{}, err
 	}
 	artifact := d.snapshot().Artifact
-	set, err := d.manifests(artifact.Reference())
-	if err != nil {
-		return clustertarget.Target{}, err
-	}
 	t := clustertarget.Target{
 		Inputs: clustertarget.Inputs{Wait: w.in.Wait, Service: d.svc.Name, Environment: d.rec.Environment, Namespace: d.namespace(d.rec.Environment),
 			URL: d.svc.Environments[d.rec.Environment].URL, Holder: d.holder(), Image: artifact.Reference(), Digest: artifact.Digest,
-			Commit: d.rec.Source.Commit, Override: w.in.Override, Set: set.Unstructured(), Strategy: d.svc.Deploy.Strategy, Steps: d.svc.Deploy.Steps,
+			Commit: d.rec.Source.Commit, Override: w.in.Override, Strategy: d.svc.Deploy.Strategy, Steps: d.svc.Deploy.Steps,
 			Force: d.rules.Deploy.Force(), Recreate: w.in.Cluster.Recreate, PruneMax: d.rules.Deploy.MaxPruned(), Tested: w.smoke != nil},
 		Deps: clustertarget.Deps{Cluster: client, Progress: d.progress(stage), Clock: release.Clock{Now: d.world.Now, Sleep: sleep}},
 	}

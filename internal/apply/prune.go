@@ -60,18 +60,26 @@ func ours(live *kubernetes.Object, keep []kubernetes.Object, service string) boo
 	})
 }
 
+// CheckPrune refuses to delete more than limit objects. It is asked before a deploy changes anything, and by Prune again.
+func CheckPrune(refs []kubernetes.Ref, limit int) error {
+	if len(refs) <= limit {
+		return nil
+	}
+	e := fault.Failedf("%d objects are no longer in the manifests and would be deleted; at most %d may be", len(refs), limit)
+	for i, ref := range refs {
+		if i == 20 {
+			e = e.WithDetail("…")
+			break
+		}
+		e = e.WithDetail(ref.String())
+	}
+	return e.WithNext("Are manifests missing? If not, raise the limit for this deploy: deploy: {prune-max: …} in the policy.")
+}
+
 // Prune deletes objects, as Orphans gave them, those first that use others. It refuses to delete more than limit, and deletes none then.
 func Prune(ctx context.Context, c Cluster, refs []kubernetes.Ref, limit int, progress func(string)) ([]Change, error) {
-	if len(refs) > limit {
-		e := fault.Failedf("%d objects are no longer in the manifests and would be deleted; at most %d may be", len(refs), limit)
-		for i, ref := range refs {
-			if i == 20 {
-				e = e.WithDetail("…")
-				break
-			}
-			e = e.WithDetail(ref.String())
-		}
-		return nil, e.WithNext("Are manifests missing? If not, raise the limit for this deploy: deploy: {prune-max: …} in the policy.")
+	if err := CheckPrune(refs, limit); err != nil {
+		return nil, err
 	}
 	refs = slices.Clone(refs)
 	slices.SortStableFunc(refs, func(a, b kubernetes.Ref) int { return rank(b) - rank(a) })

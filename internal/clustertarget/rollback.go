@@ -165,8 +165,7 @@ func (t Target) Rollback(ctx context.Context, deployed record.Deploy) (target.Re
 
 // Return makes an earlier release live again by hand: the one of the given name, or the last good one before what is live.
 // Its evidence is not asked for again: it was when it was deployed, and a way back must be short.
-func (t Target) Return(ctx context.Context, to string) (target.Restored, record.Deployment, error) {
-	var from record.Deployment
+func (t Target) Return(ctx context.Context, to string) (_ target.Restored, from *record.Deployment, _ error) {
 	d, err := t.open(ctx)
 	if err != nil {
 		return target.Restored{}, from, err
@@ -177,9 +176,7 @@ func (t Target) Return(ctx context.Context, to string) (target.Restored, record.
 		return target.Restored{}, from, err
 	}
 	current := d.current
-	if current != nil {
-		from = *deployment(current)
-	}
+	from = deployment(current)
 	back, err := d.bringBack(ctx, old)
 	if err == nil && current != nil {
 		// It was superseded by what was brought back; that a person took it back says more.
@@ -204,11 +201,12 @@ func (d *deploy) choose(to string) (*release.Release, error) {
 		number = d.current.Number
 	}
 	if to == "" {
-		// What a rollback brought back is there twice; going back from it means what was before.
-		list := slices.DeleteFunc(slices.Clone(d.list), func(r release.Release) bool {
-			return d.current != nil && r.Digest == d.current.Digest && r.Commit == d.current.Commit
-		})
-		old := release.Fallback(list, number)
+		// What a rollback brought back stands for the release that it is a copy of: going back from it means what was before.
+		origin := number
+		if d.current != nil && d.current.Restores != 0 {
+			origin = d.current.Restores
+		}
+		old := release.Fallback(slices.DeleteFunc(slices.Clone(d.list), func(r release.Release) bool { return r.Number >= origin && origin != 0 }), number)
 		if old == nil {
 			return nil, fault.BadInputf("there is no earlier release of %s in namespace %s to go back to", d.Service, d.Namespace)
 		}

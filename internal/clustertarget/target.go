@@ -121,6 +121,13 @@ func (d *deploy) converge(ctx context.Context, out *target.Outputs) error {
 	if len(d.cut) == 0 && d.same() && unchanged(changes) {
 		return d.stay(ctx, plan, out)
 	}
+	orphans, err := apply.Orphans(ctx, d.Cluster, plan.Set, release.Inventory(d.list), d.Service)
+	if err != nil {
+		return err
+	}
+	if err := apply.CheckPrune(orphans, d.PruneMax); err != nil {
+		return err
+	}
 	begun := d.Clock.Now()
 	r, err := d.begin(ctx, plan, 0)
 	if err != nil {

@@ -82,6 +82,11 @@ func (d *deployment) restore(ctx context.Context, failed string) (*local.Release
 	if name == "" {
 		return nil, nil
 	}
+	return d.bringBack(ctx, name)
+}
+
+// bringBack makes an earlier release live.
+func (d *deployment) bringBack(ctx context.Context, name string) (*local.Release, error) {
 	r, err := d.target.Release(name)
 	if err != nil {
 		return nil, err

@@ -7,17 +7,19 @@ import (
 
 // Names of the stages whose evidence other stages read.
 const (
-	StageSAST    = "sast"
-	StageSecrets = "secrets"
-	StageGate    = "gate"
-	StageBuild   = "build"
-	StageCost    = "cost"
-	StageSign    = "sign"
-	StageVerify  = "verify"
-	StageDeploy  = "deploy"
-	StageSmoke   = "smoke"
-	StageCatalog = "catalog"
-	StageEvents  = "events"
+	StageSAST     = "sast"
+	StageSecrets  = "secrets"
+	StageGate     = "gate"
+	StageBuild    = "build"
+	StageCost     = "cost"
+	StageSign     = "sign"
+	StageVerify   = "verify"
+	StagePlan     = "plan"
+	StageDeploy   = "deploy"
+	StageRollback = "rollback"
+	StageSmoke    = "smoke"
+	StageCatalog  = "catalog"
+	StageEvents   = "events"
 )
 
 // EvidenceOf decodes the evidence of a stage that passed. It is an error when the stage is absent, did not pass, or left
@@ -145,6 +147,25 @@ type Deploy struct {
 	Healed    []string    `json:"healed,omitempty" jsonschema_description:"Releases that an earlier deploy was cut off in, and that this one put in order."`
 }
 
+// Plan is the evidence of plan: what a deploy would do.
+type Plan struct {
+	Target  string         `json:"target"`
+	Against string         `json:"against" jsonschema_description:"What was compared with: cluster, or the commit that the change branched off where there is no cluster to ask."`
+	Live    *Deployment    `json:"live,omitempty" jsonschema_description:"What is live now."`
+	Changes map[string]int `json:"changes" jsonschema_description:"Objects by what would be done to them: create, update, adopt, recreate, prune or unchanged."`
+	Guards  []Guard        `json:"guards,omitempty" jsonschema_description:"What would be asked of the moment of a deploy, as of now."`
+	Diff    string         `json:"diff" jsonschema_description:"File of the readable difference."`
+}
+
+// Rollback is the evidence of a rollback by hand.
+type Rollback struct {
+	Target  string      `json:"target"`
+	Release string      `json:"release" jsonschema_description:"Name of the release that is live after the stage."`
+	URL     string      `json:"url"`
+	From    *Deployment `json:"from,omitempty" jsonschema_description:"What was live before."`
+	To      *Deployment `json:"to,omitempty" jsonschema_description:"What is live now; absent when nothing is."`
+}
+
 // Guard is one question about the moment of a deploy that let it go on.
 type Guard struct {
 	Guard   string   `json:"guard" jsonschema_description:"freeze, order or undo."`
@@ -222,5 +243,5 @@ type Events struct {
 // EvidenceTypes has the form of each stage's evidence, for the published schema.
 var EvidenceTypes = map[string]any{
 	StageSAST: Scan{}, StageSecrets: Scan{}, StageGate: Scan{}, StageBuild: Build{}, StageCost: Cost{}, StageSign: Sign{},
-	StageVerify: Verify{}, StageDeploy: Deploy{}, StageSmoke: Smoke{}, StageCatalog: Catalog{}, StageEvents: Events{},
+	StageVerify: Verify{}, StagePlan: Plan{}, StageDeploy: Deploy{}, StageRollback: Rollback{}, StageSmoke: Smoke{}, StageCatalog: Catalog{}, StageEvents: Events{},
 }
