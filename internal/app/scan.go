@@ -74,20 +74,40 @@ func (w *secretsWork) Declare(s *action.Set)   { w.in.Declare(s) }
 func (w *secretsWork) reports() action.Reports { return w.in.Reports }
 
 func (w *secretsWork) stage(ctx context.Context, d *delivery) (result, error) {
-	if d.repo == nil {
+	in := w.in
+	if d.repo == nil && !d.hasOnlyFiles(in.History) {
 		return result{}, noRepository(d)
 	}
-	in := w.in
 	desk, from, err := d.desk(ctx, w.name(), d.rules.Secrets, in.Reports)
 	if err != nil {
 		return result{}, err
 	}
 	in.Repo, in.Triage = from.repo(), desk
+	if in.Repo == nil {
+		if in.Dir, err = realPath(d.dir()); err != nil {
+			return result{}, err
+		}
+		in.Out, _ = realPath(d.opts.Out) // it need not be there yet
+	}
 	in.Triage.Compares = []string{gitleaks}
 	in.Triage.Before = from.before(func(ctx context.Context, base string, changes []gitrepo.Change, now []finding.Finding) ([]finding.Finding, error) {
 		return d.secretsAt(ctx, base, changes, now)
 	})
 	return resultOf(secrets.Run(ctx, in, secrets.Deps{Progress: d.progress(w.name())}))
+}
+
+// hasOnlyFiles tells that the files of the folder are all there is to scan. A run of a workflow has a history: where it is
+// not checked out, it was not seen.
+func (d *delivery) hasOnlyFiles(history string) bool {
+	return errors.Is(d.noRepo, gitrepo.ErrNone) && history != secrets.HistoryAll && !d.runner.Active()
+}
+
+func realPath(name string) (string, error) {
+	abs, err := filepath.Abs(name)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(abs)
 }
 
 // secretsAt gives what the history held at a commit: what came in with it or before, and what the change only moved.

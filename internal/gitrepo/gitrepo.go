@@ -55,6 +55,9 @@ func Open(ctx context.Context, dir string) (*Repo, error) {
 	return r, r.readHead(ctx)
 }
 
+// ErrNone is a folder that is in no repository.
+var ErrNone = errors.New("not in a git repository")
+
 func notARepository(dir string, err error) error {
 	var e *proc.Error
 	switch {
@@ -65,11 +68,16 @@ func notARepository(dir string, err error) error {
 	case strings.Contains(e.Stderr, "dubious ownership"):
 		return fault.BadInputf("git refuses %s: it belongs to another user", dir).
 			WithNext("Allow it: git config --global --add safe.directory " + dir)
+	case strings.Contains(e.Stderr, "must be run in a work tree"):
+		return fault.BadInputf("%s is in a bare repository, or in the folder .git of another: there is no working tree", dir).
+			WithNext("Clone it, and name that folder: git clone " + dir)
 	case !strings.Contains(e.Stderr, "not a git repository"):
 		return fault.Undeterminedf("git cannot read the repository of %s: %w", dir, err)
 	}
-	return fault.BadInputf("%s is not in a git repository, so there is no commit to deliver", dir).
+	f := fault.BadInputf("%s is not in a git repository, so there is no commit to deliver", dir).
 		WithNext("Start one: git init && git add . && git commit -m 'first version'")
+	f.Err = ErrNone
+	return f
 }
 
 func (r *Repo) readHead(ctx context.Context) error {

@@ -81,7 +81,7 @@ type Import struct {
 
 // Coverage counts what a scanner had to see and what it saw. The two are equal in every scan that passed.
 type Coverage struct {
-	Unit     string   `json:"unit" jsonschema_description:"What is counted: packages or commits."`
+	Unit     string   `json:"unit" jsonschema_description:"What is counted: packages, commits, files of a folder without a history, or runs of other scanners."`
 	Expected int      `json:"expected"`
 	Scanned  int      `json:"scanned"`
 	Files    int      `json:"files"`

@@ -13,7 +13,7 @@ func writeCoverage(b *strings.Builder, stages []record.Stage) {
 	begun := false
 	for _, s := range stages {
 		var scan record.Scan
-		if (s.Name != record.StageSAST && s.Name != record.StageSecrets) || json.Unmarshal(s.Evidence, &scan) != nil || scan.Coverage.Unit == "" {
+		if (s.Name != record.StageSAST && s.Name != record.StageSecrets && s.Name != record.StageGate) || json.Unmarshal(s.Evidence, &scan) != nil || scan.Coverage.Unit == "" {
 			continue
 		}
 		if !begun {

@@ -116,6 +116,10 @@ func (r *reader) add(of run, res result) error {
 		context = "title " + f.Title
 	}
 	f.Fingerprint = finding.Fingerprint(f.Scanner, f.Rule, f.File, context)
+	// What this program has written has fingerprints already, made of more than can be seen here.
+	if hash := res.Partial["primaryLocationLineHash"]; strings.HasPrefix(of.Automation.ID, "idp/") && finding.IsFingerprint(hash) {
+		f.Fingerprint = hash
+	}
 	r.log.Findings = append(r.log.Findings, f)
 	return nil
 }

@@ -12,8 +12,11 @@ type run struct {
 		Driver     component   `json:"driver"`
 		Extensions []component `json:"extensions"`
 	} `json:"tool"`
-	Results     *[]result    `json:"results"`
-	Artifacts   []artifact   `json:"artifacts"`
+	Results    *[]result  `json:"results"`
+	Artifacts  []artifact `json:"artifacts"`
+	Automation struct {
+		ID string `json:"id"`
+	} `json:"automationDetails"`
 	Invocations []invocation `json:"invocations"`
 	Provenance  []struct {
 		RevisionID string `json:"revisionId"`

@@ -110,16 +110,16 @@ func (s *scan) findings(ctx context.Context) []finding.Finding {
 		r := ruleInfo(h.rule)
 		f := finding.Finding{Scanner: scanner, Rule: printable(h.rule), Severity: r.severity, Confidence: h.rating.confidence, CWE: []string{"CWE-798"},
 			File: s.redact(printable(relative(s.repo.Path, h.path))), Line: h.line, Column: h.column, EndLine: h.end, Fingerprint: key}
-		where, remedy := "in the working tree", "Take it out of the file before it is committed."
-		if h.commit != nil {
+		where, reader, remedy := "in the working tree", "Once committed, anyone who can read the repository has it.", "Take it out of the file before it is committed."
+		switch {
+		case h.commit != nil:
 			m := makers[h.commit.id]
 			f.Commit, f.Author, f.Date = h.commit.id, s.redact(printable(m.author)), m.date
-			where, remedy = "in this commit", "Take it out of the commit: git rebase -i "+parentOf(h.commit.id, m)
+			where, reader, remedy = "in this commit", "Anyone who can read the repository has it.", "Take it out of the commit: git rebase -i "+parentOf(h.commit.id, m)
+		case s.repo.Commit == "":
+			where, reader, remedy = "in this folder", "Anyone who can read the folder has it.", "Take it out of the file."
 		}
-		f.Title = fmt.Sprintf("%s is %s. Anyone who can read the repository has it.", r.what, where)
-		if h.commit == nil {
-			f.Title = fmt.Sprintf("%s is %s. Once committed, anyone who can read the repository has it.", r.what, where)
-		}
+		f.Title = fmt.Sprintf("%s is %s. %s", r.what, where, reader)
 		if h.rating.why != "" {
 			f.Title += " " + h.rating.why
 		}

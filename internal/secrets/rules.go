@@ -58,10 +58,10 @@ func loadRules(root string) (rules, error) {
 		content, err = os.ReadFile(name) // #nosec G304 -- a fixed name in the repository
 	}
 	if err != nil {
-		return rules{}, fault.BadInputf("%s cannot be read: %w", ConfigFile, plain(err))
+		return rules{}, fault.Undeterminedf("%s cannot be read: %w", ConfigFile, plain(err))
 	}
 	if strings.TrimSpace(string(content)) == "" {
-		return rules{}, fault.BadInputf("%s is empty, so no rule would apply", ConfigFile).
+		return rules{}, fault.Undeterminedf("%s is empty, so no rule would apply", ConfigFile).
 			WithNext("Remove it, or start it with: [extend]", "useDefault = true")
 	}
 	return rulesOf(string(content))
@@ -97,7 +97,7 @@ func build(content string) (d *detect.Detector, err error) {
 	}
 	defer func() { // a bad regular expression panics
 		if r := recover(); r != nil {
-			d, err = nil, fault.BadInputf("%s: %s", ConfigFile, oneLine(fmt.Sprint(r)))
+			d, err = nil, fault.Undeterminedf("%s: %s", ConfigFile, oneLine(fmt.Sprint(r)))
 		}
 	}()
 	cfg, err := translate(content)
@@ -112,10 +112,10 @@ func translate(content string) (config.Config, error) {
 	v := viper.New()
 	v.SetConfigType("toml")
 	if err := errors.Join(v.ReadConfig(strings.NewReader(content)), v.Unmarshal(&vc)); err != nil {
-		return config.Config{}, fault.BadInputf("%s: %s", ConfigFile, oneLine(err.Error()))
+		return config.Config{}, fault.Undeterminedf("%s: %s", ConfigFile, oneLine(err.Error()))
 	}
 	if vc.Extend.Path != "" || vc.Extend.URL != "" {
-		return config.Config{}, fault.BadInputf("%s: extend.path and extend.url are not supported, because they take rules from outside the repository", ConfigFile).
+		return config.Config{}, fault.Undeterminedf("%s: extend.path and extend.url are not supported, because they take rules from outside the repository", ConfigFile).
 			WithNext("Put the rules into " + ConfigFile + ", with [extend] and useDefault = true for the built-in ones.")
 	}
 	if loader.extended {
@@ -124,10 +124,10 @@ func translate(content string) (config.Config, error) {
 	loader.extended = vc.Extend.UseDefault
 	cfg, err := vc.Translate()
 	if err != nil {
-		return config.Config{}, fault.BadInputf("%s: %s", ConfigFile, oneLine(err.Error()))
+		return config.Config{}, fault.Undeterminedf("%s: %s", ConfigFile, oneLine(err.Error()))
 	}
 	if len(cfg.Rules) == 0 {
-		return config.Config{}, fault.BadInputf("%s has no rule, so nothing would be looked for", ConfigFile).
+		return config.Config{}, fault.Undeterminedf("%s has no rule, so nothing would be looked for", ConfigFile).
 			WithNext("Add the built-in ones: [extend]", "useDefault = true")
 	}
 	return cfg, nil

@@ -37,6 +37,7 @@ type scan struct {
 	sieves       sync.Pool
 
 	scanned atomic.Int64 // commits
+	done    atomic.Int64 // files of a folder that is in no repository
 	bytes   atomic.Int64
 
 	mu       sync.Mutex
@@ -89,7 +90,11 @@ func (s *scan) run(ctx context.Context, l listing) *fault.Error {
 		}()
 		return s.list(inner, queues)
 	})
-	gap := s.verdict(ctx, group.Wait())
+	return s.clean(s.verdict(ctx, group.Wait()))
+}
+
+// clean takes values out of what is said of a gap.
+func (s *scan) clean(gap *fault.Error) *fault.Error {
 	if gap != nil {
 		for i, line := range gap.Detail {
 			gap.Detail[i] = s.redact(line)
@@ -214,16 +219,19 @@ func batches(changes <-chan change) iter.Seq[[]change] {
 
 // gap notes what could not be scanned; the scan goes on, so that all gaps are known at its end.
 func (s *scan) gap(c change, why string) {
-	where := "in the working tree"
-	if c.commit != nil {
+	where := " in the working tree"
+	switch {
+	case c.commit != nil:
 		c.commit.failed.Store(true)
-		where = fmt.Sprintf("in commit %.7s", c.commit.id)
-	} else if c.blob != "" {
-		where = "in the index"
+		where = fmt.Sprintf(" in commit %.7s", c.commit.id)
+	case c.blob != "":
+		where = " in the index"
+	case s.repo.Commit == "":
+		where = ""
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.gaps[fmt.Sprintf("%s %s: %s", printable(c.path), where, why)] = struct{}{}
+	s.gaps[fmt.Sprintf("%s%s: %s", printable(c.path), where, why)] = struct{}{}
 }
 
 func (s *scan) leave(what string) {
@@ -248,8 +256,13 @@ func (s *scan) verdict(ctx context.Context, err error) *fault.Error {
 	if scanned == len(s.commits) {
 		counts = finding.Plural(len(s.gaps), "file") + " of the working tree not scanned"
 	}
+	return s.incomplete(counts)
+}
+
+// incomplete names the gaps.
+func (s *scan) incomplete(what string) *fault.Error {
 	lines := slices.Sorted(maps.Keys(s.gaps))
-	f := fault.Undeterminedf("%s", counts).WithDetail(lines[:min(len(lines), 10)]...)
+	f := fault.Undeterminedf("%s", what).WithDetail(lines[:min(len(lines), 10)]...)
 	if more := len(lines) - 10; more > 0 {
 		f = f.WithDetail(fmt.Sprintf("and %d more", more))
 	}
@@ -297,6 +310,9 @@ func (s *scan) coverage() record.Coverage {
 		}
 	}
 	c.Files = len(s.paths) - onList
+	if s.repo.Commit == "" {
+		c.Unit, c.Expected, c.Scanned = "files", c.Files, max(0, int(s.done.Load())-len(s.gaps))
+	}
 	if s.rules.own {
 		c.Left = append(c.Left, "what the rules and allowlists of "+ConfigFile+" let pass")
 	}

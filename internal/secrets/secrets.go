@@ -36,7 +36,6 @@ package secrets
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/org/idp/internal/action"
@@ -69,15 +68,17 @@ type Inputs struct {
 
 	// The app fills in the rest.
 
-	Repo   *gitrepo.Repo
-	Triage triage.Desk // decides which findings count
+	Repo   *gitrepo.Repo // nil: Dir is in none, and all its files are scanned
+	Dir    string        // looked at only without a repository
+	Out    string        // folder in Dir that is not scanned: what this program has written
+	Triage triage.Desk   // decides which findings count
 }
 
 // Declare declares what users may set.
 func (in *Inputs) Declare(s *action.Set) {
 	in.Reports.Declare(s)
 	s.String(&in.History, action.Input{Name: "history", Default: HistoryChange, OneOf: []string{HistoryChange, HistoryAll}, Example: HistoryAll,
-		Usage: "Commits to scan: those since HEAD left the default branch, or all. Without a default branch, and on it, all are scanned."})
+		Usage: "Commits to scan: those since HEAD left the default branch, or all. Without a default branch, and on it, all are scanned. A folder in no repository has none: its files are scanned."})
 	s.Int(&in.ArchiveDepth, action.Input{Name: "archive-depth", Default: "0", Example: "1",
 		Usage: "How many archives deep files are looked for (zip, tar, gz, xz, 7z and others, by their names). At 0, as in gitleaks, archives stay closed and are counted."})
 }
@@ -95,18 +96,15 @@ type Outputs = action.Result[record.Scan]
 func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	out := Outputs{Tool: record.Tool{Name: scanner, Version: Version}}
 	out.Evidence = record.Scan{Coverage: record.Coverage{Unit: "commits"}, New: finding.Counts{}, Known: finding.Counts{},
-		FailOn: in.Triage.Rules.FailOn.String(), Commit: in.Repo.Commit}
+		FailOn: in.Triage.Rules.FailOn.String()}
 	if in.History != "" && in.History != HistoryChange && in.History != HistoryAll {
 		return out, fault.BadInputf("input history: %q is not one of %s, %s", in.History, HistoryChange, HistoryAll)
 	}
-	rules, commits, err := prepare(ctx, in, deps.Progress)
+	s, gap, err := in.scan(ctx, deps.Progress)
 	if err != nil {
 		return out, err
 	}
-	s := newScan(in.Repo, rules, deps.Progress)
-	s.archiveDepth = in.ArchiveDepth
-	gap := s.run(ctx, commits)
-	out.Evidence.Coverage = s.coverage()
+	out.Evidence.Commit, out.Evidence.Coverage = s.repo.Commit, s.coverage()
 	settled, gate := in.Triage.Settle(ctx, triage.Scan{Findings: s.findings(ctx), Scanners: []string{scanner}, Noun: "secret",
 		Complete: gap == nil, Whole: in.whole(ctx), Anywhere: true})
 	out.Findings = settled.Findings
@@ -115,8 +113,32 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 		return out, withFindings(gap, out.Findings)
 	}
 	c := out.Evidence.Coverage
-	out.Summary = fmt.Sprintf("%s, %s, working tree · %s", finding.Plural(c.Scanned, "commit"), finding.Plural(c.Files, "file"), settled.Summary("secret"))
+	seen := finding.Plural(c.Scanned, "commit") + ", " + finding.Plural(c.Files, "file") + ", working tree"
+	if in.Repo == nil {
+		seen = finding.Plural(c.Files, "file") + ", no history"
+	}
+	out.Summary = seen + " · " + settled.Summary("secret")
 	return out, advise(gate, in.Triage)
+}
+
+// scan looks at everything there is to see; the fault is what it could not see.
+func (in Inputs) scan(ctx context.Context, progress action.Progress) (*scan, *fault.Error, error) {
+	if in.Repo == nil {
+		rules, err := loadRules(in.Dir)
+		if err != nil {
+			return nil, nil, err
+		}
+		s := newScan(&gitrepo.Repo{Root: in.Dir}, rules, progress)
+		s.archiveDepth = in.ArchiveDepth
+		return s, s.folder(ctx, in.Out), nil
+	}
+	rules, commits, err := prepare(ctx, in, progress)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := newScan(in.Repo, rules, progress)
+	s.archiveDepth = in.ArchiveDepth
+	return s, s.run(ctx, commits), nil
 }
 
 // prepare loads the rules while git lists the commits, as each takes a good part of what the scan of a small change takes.
@@ -135,7 +157,7 @@ func prepare(ctx context.Context, in Inputs, progress action.Progress) (rules, l
 
 // whole tells whether the whole history was asked for, or is, because HEAD left no other branch.
 func (in Inputs) whole(ctx context.Context) bool {
-	if in.History == HistoryAll {
+	if in.History == HistoryAll || in.Repo == nil {
 		return true
 	}
 	base, err := in.Repo.MergeBase(ctx)
