@@ -16,7 +16,7 @@ import (
 )
 
 // binaries gives the folder of the programs of Kubernetes, and builds them where that was not done yet, which takes
-// minutes. The folder is named for all that decides what is in it, and appears in one step, so it is never half of it.
+// minutes. The folder is named for the files that it is built from, and appears in one step, so it is never half of it.
 func binaries(ctx context.Context, cache, source string) (string, error) {
 	hash := sha256.New()
 	for _, name := range []string{"go.mod", "go.sum", filepath.Join("pause", "main.go")} {
