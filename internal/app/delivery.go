@@ -53,6 +53,7 @@ type delivery struct {
 	earlier    *record.Record // that an earlier step left there; nil for none
 	begun      time.Time
 	files      []report.File     // written for people
+	diff       string            // what a deploy would change, for people; empty where there is no plan
 	live       string            // URL of the service that stays running; empty where none does
 	reads      map[string]string // by stage, where to read more
 

@@ -160,7 +160,7 @@ func (d *delivery) consequence() string {
 
 // asReport is what every form of a report is made from.
 func (d *delivery) asReport() report.Report {
-	return report.Report{Record: d.rec, Scans: d.scans, Findings: d.allFindings(), Files: d.files, Code: d.codeURL()}
+	return report.Report{Record: d.rec, Scans: d.scans, Findings: d.allFindings(), Files: d.files, Diff: d.diff, Code: d.codeURL()}
 }
 
 // codeURL is where the service's code can be read at this commit; empty outside a run.

@@ -85,6 +85,9 @@ func (p *pathWork) run(ctx context.Context, d *delivery) error {
 		return nil
 	}
 	if p.plan {
+		if p.target() == targetKubernetes {
+			_ = d.execute(ctx, record.StagePlan, &planWork{of: &p.deploy, registry: p.sign.in.Registry}) // its outcome is in the record
+		}
 		p.skip(d, "a plan changes nothing", changing...)
 		return nil
 	}

@@ -35,6 +35,7 @@ var registry = []Action{
 	{Name: "gate", Does: "Holds what other scanners found, as SARIF, to the same gate: baseline, waivers and thresholds.", bare: true, new: only[gateWork]},
 	{Name: "build", Does: "Builds a reproducible OCI image of a Go service and its SBOM. Nothing is pushed before it is signed.", Outputs: buildOutputs, new: only[buildWork]},
 	{Name: "cost", Does: "Estimates what the service costs a month, and holds it against the budget.", Outputs: costOutputs, new: only[costWork]},
+	{Name: "plan", Does: "Says what a deploy would change in the cluster, by the API server's own dry run, and changes nothing.", new: only[planWork]},
 	// what needs the image
 	{Name: "sign", Does: "Pushes the image by digest, signs it, attaches provenance, SBOM and scan results, and then moves the tag.", Outputs: signOutputs, new: only[signWork]},
 	{Name: "verify", Does: "Holds the evidence on the exact digest against the policy of the environment.", new: only[verifyWork]},

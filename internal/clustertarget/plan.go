@@ -12,7 +12,8 @@ import (
 type Planned struct {
 	Changes []apply.Change // what would be removed is among them
 	Live    *record.Deployment
-	Pruned  int
+	// LiveImage is IMAGE@DIGEST of what is live.
+	LiveImage string
 }
 
 // Plan asks the API server what a deploy would change, and changes nothing: it takes no lock and makes no namespace. An
@@ -27,7 +28,9 @@ func (t Target) Plan(ctx context.Context) (Planned, error) {
 	if err != nil {
 		return planned, err
 	}
-	planned.Live = deployment(release.Current(list))
+	if live := release.Current(list); live != nil {
+		planned.Live, planned.LiveImage = deployment(live), live.Image
+	}
 	plan, err := d.plan(ctx)
 	if err != nil {
 		return planned, err
@@ -44,6 +47,5 @@ func (t Target) Plan(ctx context.Context) (Planned, error) {
 	for _, ref := range orphans {
 		planned.Changes = append(planned.Changes, apply.Change{Ref: ref, Action: apply.Pruned})
 	}
-	planned.Pruned = len(orphans)
 	return planned, apply.CheckPrune(orphans, d.PruneMax)
 }

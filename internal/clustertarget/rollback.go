@@ -30,7 +30,7 @@ func (d *deploy) abandon(ctx context.Context, r *release.Release, why error, out
 	}
 	out.Evidence.Release, out.Evidence.URL = back.Release, back.URL
 	if ctx.Err() != nil {
-		return fmt.Errorf("cancelled before sha256:%s was healthy; %s: %w", short(r.Digest), ending(back, err), context.Cause(ctx))
+		return fmt.Errorf("cancelled before sha256:%s was healthy; %s: %w", record.ShortDigest(r.Digest), ending(back, err), context.Cause(ctx))
 	}
 	var f *fault.Error
 	if !errors.As(why, &f) {
@@ -99,7 +99,7 @@ func (d *deploy) bringBack(ctx context.Context, old *release.Release) (target.Re
 	if err := again.history.Settle(ctx, r, state); err != nil {
 		return target.Restored{}, err
 	}
-	back := target.Restored{Summary: "back on " + short(r.Digest) + " (healthy)", Release: r.Name(), URL: d.URL, Digest: r.Digest, Commit: r.Commit}
+	back := target.Restored{Summary: "back on " + record.ShortDigest(r.Digest) + " (healthy)", Release: r.Name(), URL: d.URL, Digest: r.Digest, Commit: r.Commit}
 	return back, again.retire(ctx, r)
 }
 
@@ -156,7 +156,7 @@ func (t Target) Rollback(ctx context.Context, deployed record.Deploy) (target.Re
 	}
 	failed := *d.current
 	if old := release.Fallback(d.list, failed.Number); !deployed.Changed && (failed.Proven || old == nil || !old.Proven) {
-		return target.Restored{Summary: short(failed.Digest) + " was live before this delivery and stays", Release: failed.Name(), URL: t.URL,
+		return target.Restored{Summary: record.ShortDigest(failed.Digest) + " was live before this delivery and stays", Release: failed.Name(), URL: t.URL,
 			Digest: failed.Digest, Commit: failed.Commit}, nil
 	}
 	d.made = failed.Objects
@@ -221,7 +221,7 @@ func (d *deploy) choose(to string) (*release.Release, error) {
 		if r.Name() == to {
 			return r, nil
 		}
-		known = append(known, fmt.Sprintf("%s  %s  %s  %s", r.Name(), r.State, short(r.Digest), r.Created.Format("2006-01-02 15:04")))
+		known = append(known, fmt.Sprintf("%s  %s  %s  %s", r.Name(), r.State, record.ShortDigest(r.Digest), r.Created.Format("2006-01-02 15:04")))
 	}
 	return nil, fault.BadInputf("there is no release %q of %s in namespace %s", to, d.Service, d.Namespace).WithDetail(known...)
 }

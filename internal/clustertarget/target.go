@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/org/idp/internal/action"
@@ -140,9 +139,9 @@ func (d *deploy) converge(ctx context.Context, out *target.Outputs) error {
 	took := d.Clock.Now().Sub(begun)
 	d.live(out, r)
 	out.Evidence.HealthyMS, out.Evidence.Replaced = took.Milliseconds(), deployment(d.current)
-	out.Summary = "first release, " + short(r.Digest)
+	out.Summary = "first release, " + record.ShortDigest(r.Digest)
 	if d.current != nil {
-		out.Summary = short(r.Digest) + " replaces " + short(d.current.Digest)
+		out.Summary = record.ShortDigest(r.Digest) + " replaces " + record.ShortDigest(d.current.Digest)
 	}
 	out.Summary += " · " + apply.Summary(changes) + " · healthy after " + seconds(took)
 	return nil
@@ -223,15 +222,6 @@ func (t Target) Releases(ctx context.Context) ([]release.Release, error) {
 
 func (t Target) history() release.History {
 	return release.History{Cluster: t.Cluster, Namespace: t.Namespace, Service: t.Service, Now: t.Clock.Now}
-}
-
-// short is a digest as a person can compare it: 9d0c…e1.
-func short(digest string) string {
-	hex := strings.TrimPrefix(digest, "sha256:")
-	if len(hex) < 8 {
-		return hex
-	}
-	return hex[:4] + "…" + hex[len(hex)-2:]
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1fs", d.Seconds()) }

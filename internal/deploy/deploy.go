@@ -45,6 +45,13 @@ func (in *Inputs) Declare(s *action.Set) {
 		Usage: "Delete and create anew what Kubernetes cannot change in place, such as a selector. The service is away meanwhile."})
 }
 
+// DeclarePlan declares what a plan takes of it.
+func (in *Inputs) DeclarePlan(s *action.Set) {
+	action.Target(s, &in.Target)
+	in.Cluster.Declare(s)
+	in.Wait = time.Minute // a plan waits for nothing
+}
+
 // Declare declares how the cluster is reached.
 func (c *Cluster) Declare(s *action.Set) {
 	s.String(&c.Kubeconfig, action.Input{Name: "kubeconfig", Example: "kubeconfig.yaml",

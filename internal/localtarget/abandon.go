@@ -10,6 +10,7 @@ import (
 
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/local"
+	"github.com/org/idp/internal/record"
 )
 
 // restoreLimit bounds bringing back what was live, whatever is left of the deploy's own patience: a rollback that shares
@@ -34,7 +35,7 @@ func (d *deployment) abandon(ctx context.Context, r *local.Release, b brought, b
 	}
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("cancelled before the release of sha256:%s was healthy; %s: %w", short(r.Digest), left, context.Cause(ctx))
+		return fmt.Errorf("cancelled before the release of sha256:%s was healthy; %s: %w", record.ShortDigest(r.Digest), left, context.Cause(ctx))
 	case foreign:
 		return why.undetermined(r, fmt.Sprintf("port %d was taken by another process; %s", b.run.Port, left)).
 			WithNext("Run it again: a free port is picked each time.")
@@ -44,7 +45,7 @@ func (d *deployment) abandon(ctx context.Context, r *local.Release, b brought, b
 		// Not wrapped: a deadline of the context would read as undetermined, but not healthy in time is an answer.
 		return why.failed(r, " within "+span(d.in.Wait), left)
 	}
-	return fmt.Errorf("the release of sha256:%s could not be started; %s: %w", short(r.Digest), left, b.err)
+	return fmt.Errorf("the release of sha256:%s could not be started; %s: %w", record.ShortDigest(r.Digest), left, b.err)
 }
 
 // back says, and where needed brings about, what is live now that r is not.
@@ -54,12 +55,12 @@ func (d *deployment) back(ctx context.Context, cancelled bool, r, before *local.
 	}
 	if before.Name != r.Name && d.target.Alive(before.Name) {
 		if d.answers(ctx, before) {
-			return "back on " + short(before.Digest) + " (healthy)"
+			return "back on " + record.ShortDigest(before.Digest) + " (healthy)"
 		}
-		return short(before.Digest) + " is still live, but not healthy"
+		return record.ShortDigest(before.Digest) + " is still live, but not healthy"
 	}
 	if cancelled {
-		return short(before.Digest) + " stays stopped"
+		return record.ShortDigest(before.Digest) + " stays stopped"
 	}
 	back, err := d.restore(ctx, r.Name)
 	switch {
@@ -68,7 +69,7 @@ func (d *deployment) back(ctx context.Context, cancelled bool, r, before *local.
 	case back == nil:
 		return "nothing is live"
 	}
-	return "back on " + short(back.Digest) + " (healthy)"
+	return "back on " + record.ShortDigest(back.Digest) + " (healthy)"
 }
 
 // restore makes the release to go back to from the one called failed live: the last good one, else the one before. It is
@@ -99,17 +100,17 @@ func (d *deployment) bringBack(ctx context.Context, name string) (*local.Release
 	}
 	if b.err != nil {
 		why := d.diagnose(r, b)
-		err := fmt.Errorf("%s could not be started again (%s)", short(r.Digest), strings.TrimSuffix(why.how, "."))
+		err := fmt.Errorf("%s could not be started again (%s)", record.ShortDigest(r.Digest), strings.TrimSuffix(why.how, "."))
 		return nil, errors.Join(err, d.target.Stop(ctx, r.Name, 0))
 	}
 	return r, nil
 }
 
 func (g diagnosis) failed(r *local.Release, when, left string) *fault.Error {
-	return fault.Failedf("release of sha256:%s did not become healthy%s; %s", short(r.Digest), when, left).
+	return fault.Failedf("release of sha256:%s did not become healthy%s; %s", record.ShortDigest(r.Digest), when, left).
 		WithDetail(g.detail...).WithNext(g.advice...)
 }
 
 func (g diagnosis) undetermined(r *local.Release, what string) *fault.Error {
-	return fault.Undeterminedf("release of sha256:%s: %s", short(r.Digest), what).WithDetail(g.detail...)
+	return fault.Undeterminedf("release of sha256:%s: %s", record.ShortDigest(r.Digest), what).WithDetail(g.detail...)
 }

@@ -195,13 +195,13 @@ func (d *deployment) replace(ctx context.Context, old *local.Release, out *targe
 	}
 	d.report(out, r, b.run)
 	out.Evidence.Changed, out.Evidence.HealthyMS = true, b.took.Milliseconds()
-	out.Summary = "first release, " + short(r.Digest)
+	out.Summary = "first release, " + record.ShortDigest(r.Digest)
 	if old != nil {
 		out.Evidence.Replaced = live(old)
-		out.Summary = short(r.Digest) + " replaces " + short(old.Digest)
-		d.deps.say("retiring " + short(old.Digest))
+		out.Summary = record.ShortDigest(r.Digest) + " replaces " + record.ShortDigest(old.Digest)
+		d.deps.say("retiring " + record.ShortDigest(old.Digest))
 		if err := d.target.Stop(ctx, old.Name, local.StopGrace); err != nil {
-			return fmt.Errorf("%s is live, but the release before it cannot be stopped: %w", short(r.Digest), err)
+			return fmt.Errorf("%s is live, but the release before it cannot be stopped: %w", record.ShortDigest(r.Digest), err)
 		}
 	}
 	out.Summary += " · healthy after " + seconds(b.took)
@@ -211,7 +211,7 @@ func (d *deployment) replace(ctx context.Context, old *local.Release, out *targe
 // stage unpacks the image into a release of its own.
 func (d *deployment) stage(ctx context.Context) (*local.Release, error) {
 	in := d.in
-	d.deps.say("unpacking " + short(in.Digest))
+	d.deps.say("unpacking " + record.ShortDigest(in.Digest))
 	img, err := d.deps.Pull(ctx, in.Reference)
 	if err != nil {
 		return nil, err
@@ -227,7 +227,7 @@ func (d *deployment) stage(ctx context.Context) (*local.Release, error) {
 		WorkDir: img.WorkDir, Env: in.Service.Env, Health: in.Service.Health}
 	r, err := d.target.Stage(ctx, meta, img.Unpack)
 	if errors.Is(err, local.ErrEntrypoint) {
-		return nil, fault.Failedf("image sha256:%s is not deployed: %w", short(in.Digest), err).
+		return nil, fault.Failedf("image sha256:%s is not deployed: %w", record.ShortDigest(in.Digest), err).
 			WithNext("The local target runs the image's entrypoint without a container, so it must be a file of the image.")
 	}
 	return r, err
@@ -244,7 +244,7 @@ type brought struct {
 
 // bring starts a release and waits until it is healthy, for as long as the input says.
 func (d *deployment) bring(ctx context.Context, r *local.Release) brought {
-	d.deps.say("starting " + short(r.Digest))
+	d.deps.say("starting " + record.ShortDigest(r.Digest))
 	limited, cancel := context.WithTimeout(ctx, d.in.Wait)
 	defer cancel()
 	var b brought

@@ -107,15 +107,6 @@ func numbers(ports []int) string {
 	return strings.Join(list, " and ")
 }
 
-// short is a digest as a person can compare it: 9d0c…e1.
-func short(digest string) string {
-	hex := strings.TrimPrefix(digest, "sha256:")
-	if len(hex) < 8 {
-		return hex
-	}
-	return hex[:4] + "…" + hex[len(hex)-2:]
-}
-
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1fs", d.Seconds()) }
 
 // span writes 5m0s as 5m.

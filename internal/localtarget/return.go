@@ -42,7 +42,7 @@ func (t Target) Return(ctx context.Context, to string) (back target.Restored, fr
 		return back, live(current), fault.Failedf("release %s did not become healthy again: %w", name, err)
 	}
 	run, _ := d.target.Running(r.Name)
-	back = on(back, r, run, "back on "+short(r.Digest)+" (healthy)")
+	back = on(back, r, run, "back on "+record.ShortDigest(r.Digest)+" (healthy)")
 	if current == nil {
 		return back, nil, nil
 	}

@@ -38,7 +38,7 @@ func Rollback(ctx context.Context, in Inputs, deps Deps, deployed record.Deploy)
 	unproven := state.LastGood != "" && state.LastGood != failed.Name
 	if !deployed.Changed && !unproven {
 		run, _ := d.target.Running(failed.Name)
-		return on(back, failed, run, short(failed.Digest)+" was live before this delivery and stays"), nil
+		return on(back, failed, run, record.ShortDigest(failed.Digest)+" was live before this delivery and stays"), nil
 	}
 	return d.rollback(ctx, failed, back)
 }
@@ -47,13 +47,13 @@ func (d *deployment) rollback(ctx context.Context, failed *local.Release, back t
 	r, err := d.restore(ctx, failed.Name)
 	if err != nil {
 		run, _ := d.target.Running(failed.Name)
-		back = on(back, failed, run, short(failed.Digest)+" stays live though its smoke test failed")
+		back = on(back, failed, run, record.ShortDigest(failed.Digest)+" stays live though its smoke test failed")
 		return back, fault.Failedf("%s; %w", back.Summary, err)
 	}
 	back.Summary = "nothing is live"
 	if r != nil {
 		run, _ := d.target.Running(r.Name)
-		back = on(back, r, run, "back on "+short(r.Digest)+" (healthy)")
+		back = on(back, r, run, "back on "+record.ShortDigest(r.Digest)+" (healthy)")
 	}
 	// Forgotten first: should this be killed before the release is stopped, the next deploy stops what is not live.
 	if err := errors.Join(d.target.Forget(failed.Name), d.target.Stop(ctx, failed.Name, local.StopGrace)); err != nil {

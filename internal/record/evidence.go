@@ -3,6 +3,7 @@ package record
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // Names of the stages whose evidence other stages read.
@@ -21,6 +22,15 @@ const (
 	StageCatalog  = "catalog"
 	StageEvents   = "events"
 )
+
+// ShortDigest is a digest as a person can compare it: 9d0c…e1.
+func ShortDigest(digest string) string {
+	hex := strings.TrimPrefix(digest, "sha256:")
+	if len(hex) < 8 {
+		return hex
+	}
+	return hex[:4] + "…" + hex[len(hex)-2:]
+}
 
 // EvidenceOf decodes the evidence of a stage that passed. It is an error when the stage is absent, did not pass, or left
 // evidence of another form: none of those may be read as "nothing to say".

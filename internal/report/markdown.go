@@ -35,6 +35,7 @@ func (Markdown) Format(w io.Writer, r Report) error {
 			(time.Duration(s.DurationMS) * time.Millisecond).Seconds(), text(line(s)))
 	}
 	writeDetails(&b, rec.Stages)
+	writeDiff(&b, r.Diff)
 	writeFindings(&b, r)
 	writeCoverage(&b, rec.Stages)
 	if len(r.Files) > 0 {
@@ -86,6 +87,17 @@ func writeDetails(b *strings.Builder, stages []record.Stage) {
 		fence := fenceFor(s.Detail)
 		fmt.Fprintf(b, "%stext\n%s\n%s\n", fence, strings.Join(s.Detail, "\n"), fence)
 	}
+}
+
+// writeDiff folds what a deploy would change, so that a long one does not push all else off the page.
+func writeDiff(b *strings.Builder, diff string) {
+	if diff == "" {
+		return
+	}
+	lines := strings.Split(strings.TrimRight(diff, "\n"), "\n")
+	fence := fenceFor(lines)
+	fmt.Fprintf(b, "\n<details><summary>What a deploy would change: %s</summary>\n\n%sdiff\n%s\n%s\n\n</details>\n", text(lines[0]), fence,
+		strings.Join(lines[1:], "\n"), fence)
 }
 
 // writeFindings groups by rule, the gravest first: what it is and how to mend it once, then every place.

@@ -15,6 +15,7 @@ type Report struct {
 	Scans    []record.Stage // the scanning stages of this process, with their tool; a SARIF run each
 	Findings []finding.Finding
 	Files    []File // what was written beside the report
+	Diff     string // what a deploy would change; empty where there is no plan
 	Code     string // URL of the service's folder at the commit, with a slash at its end; empty: places are not links
 }
 
