@@ -62,7 +62,7 @@ func fill(w World, name string, set *action.Set, args []string) error {
 	return err
 }
 
-func validate(_ context.Context, w World, args []string) error {
+func validate(ctx context.Context, w World, args []string) error {
 	var common action.Common
 	var set action.Set
 	common.Declare(&set)
@@ -88,7 +88,7 @@ func validate(_ context.Context, w World, args []string) error {
 	}
 	var problems []error
 	for _, e := range environments {
-		problems = append(problems, validIn(svc, pol, e))
+		problems = append(problems, w.validIn(ctx, common.Service, svc, pol, e))
 	}
 	if err := joinProblems(problems...); err != nil {
 		return err
@@ -98,8 +98,8 @@ func validate(_ context.Context, w World, args []string) error {
 	return err
 }
 
-// validIn holds the service against what the policy says of one environment.
-func validIn(svc *service.Service, pol *policy.Policy, environment string) error {
+// validIn holds the service against what the policy says of one environment, and renders its manifests.
+func (w World) validIn(ctx context.Context, dir string, svc *service.Service, pol *policy.Policy, environment string) error {
 	resolved, err := svc.In(environment)
 	if err != nil {
 		return err
@@ -111,10 +111,15 @@ func validIn(svc *service.Service, pol *policy.Policy, environment string) error
 	if missing := rules.Missing(); len(missing) > 0 {
 		return undeliverable(pol, missing, environment)
 	}
-	if d := resolved.Deploy; d.Manifests != "" || d.Kustomize != "" || d.Helm != nil {
-		return nil // the team's own
+	if first := rules.After.Environment; first != "" {
+		if _, err := svc.In(first); err != nil {
+			return fault.BadInputf("policy %s lets nothing into %s that is not healthy in %s, and that is not in %s", pol.Name, environment, first, service.File).
+				WithNext("Add " + first + " under environments in " + service.File + ".")
+		}
 	}
-	_, err = manifest.Render(resolved, manifest.Options{Environment: environment, Sizes: rules.Sizes})
+	opts := w.rendering(dir, resolved)
+	opts.Environment, opts.Sizes = environment, rules.Sizes
+	_, err = manifest.Load(ctx, resolved, opts)
 	return err
 }
 

@@ -9,7 +9,6 @@ import (
 	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/cost"
 	"github.com/org/idp/internal/fault"
-	"github.com/org/idp/internal/manifest"
 	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/service"
 )
@@ -20,7 +19,7 @@ func (w *costWork) name() string          { return record.StageCost }
 func (w *costWork) Declare(s *action.Set) { w.in.Declare(s) }
 
 func (w *costWork) stage(ctx context.Context, d *delivery) (result, error) {
-	set, _, err := d.writeManifests("")
+	set, _, err := d.writeManifests(ctx, "")
 	if err != nil {
 		return result{}, err
 	}
@@ -67,45 +66,4 @@ func (d *delivery) writeFOCUS(in cost.Inputs) error {
 	}
 	d.wrote(record.StageCost, d.out("cost"), "the estimate in FOCUS columns")
 	return nil
-}
-
-// manifests renders the service as it would be deployed: from idp.yaml, or the team's own. Without an image the reference
-// is one that no node can pull.
-func (d *delivery) manifests(image string) (manifest.Set, error) {
-	switch {
-	case d.svc.Deploy.Manifests != "":
-		return manifest.ReadDir(d.inService(d.svc.Deploy.Manifests))
-	case d.svc.Deploy.Kustomize != "" || d.svc.Deploy.Helm != nil:
-		return manifest.Set{}, fault.BadInputf("deploy.kustomize and deploy.helm in %s are not read yet", service.File).
-			WithNext("Render it into a folder (kubectl kustomize) and name that: deploy: {manifests: FOLDER}")
-	}
-	opts := manifest.Options{Image: image, Environment: d.rec.Environment, Commit: d.rec.Source.Commit, Sizes: d.rules.Sizes}
-	if d.repo != nil {
-		opts.Repository = d.repo.Origin
-	}
-	if image != "" {
-		_, digest, err := splitReference(image)
-		if err != nil {
-			return manifest.Set{}, err
-		}
-		opts.Digest = digest
-	}
-	return manifest.Render(d.svc, opts)
-}
-
-// writeManifests renders, and leaves the manifests for people in the file that it gives.
-func (d *delivery) writeManifests(image string) (set manifest.Set, path string, err error) {
-	if set, err = d.manifests(image); err != nil {
-		return set, "", err
-	}
-	data, err := set.YAML()
-	if err != nil {
-		return set, "", err
-	}
-	path = d.out("manifests.yaml")
-	if err := record.WriteFile(path, data, 0o644); err != nil {
-		return set, "", unwritable(d.opts.Out, err)
-	}
-	d.wrote(record.StageDeploy, path, "the Kubernetes manifests")
-	return set, path, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/org/idp/internal/deploy"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/localtarget"
+	"github.com/org/idp/internal/manifest"
 	"github.com/org/idp/internal/oci"
 	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/smoke"
@@ -46,7 +47,11 @@ func (w *deployWork) stage(ctx context.Context, d *delivery) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	_, manifests, err := d.writeManifests(ref)
+	image := ref
+	if w.in.Target == targetLocal && !manifest.Generated(d.svc) {
+		image = "" // it runs the image itself, from a registry that the team's manifests cannot name
+	}
+	_, manifests, err := d.writeManifests(ctx, image)
 	if err != nil {
 		return result{}, err
 	}

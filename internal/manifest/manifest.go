@@ -14,7 +14,10 @@ import (
 
 // Options is what a rendering takes besides the service.
 type Options struct {
-	Image       string // IMAGE@DIGEST; empty while nothing has been built, which gives a reference that no node can pull
+	Dir         string   // the service's folder; not needed to generate
+	Helm        string   // the program helm; empty where there is none
+	Environ     []string // of this process, for helm to start in
+	Image       string   // IMAGE@DIGEST; empty while nothing has been built, which gives a reference that no node can pull
 	Environment string
 	Commit      string
 	Digest      string
@@ -25,6 +28,7 @@ type Options struct {
 // Set is a list of objects in the order in which they can be applied.
 type Set struct {
 	Objects []Object
+	Files   []string // that it was read from, relative to the service's folder, with slashes
 }
 
 // Object is one Kubernetes object.

@@ -91,7 +91,7 @@ func readInput(t *testing.T, file string) *input {
 
 func render(t *testing.T, in *input) []byte {
 	t.Helper()
-	set, err := manifest.Render(&in.Service, in.options())
+	set, err := manifest.Load(t.Context(), &in.Service, in.options())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func roundTrip(t *testing.T, dir string, data []byte) {
 		t.Fatal(err)
 	}
 	in := readInput(t, filepath.Join(dir, "input.yaml"))
-	rendered, err := manifest.Render(&in.Service, in.options())
+	rendered, err := manifest.Load(t.Context(), &in.Service, in.options())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,15 +221,15 @@ func TestReadDirBadInput(t *testing.T) {
 	t.Parallel()
 	cm := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
 	for name, tc := range map[string]struct{ text, want string }{
-		"empty":          {"", "no Kubernetes manifests"},
-		"comments only":  {"# nothing\n", "no Kubernetes manifests"},
+		"empty":          {"", "no Kubernetes objects"},
+		"comments only":  {"# nothing\n", "no Kubernetes objects"},
 		"unknown field":  {"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {replcas: 1}\n", `x.yaml, document 1: Deployment a: error unmarshaling JSON: while decoding JSON: json: unknown field "replcas"`},
 		"wrong type":     {cm + "data: [1]\n", "x.yaml, document 1: ConfigMap a"},
 		"twice a key":    {cm + "kind: ConfigMap\n", "x.yaml, document 1"},
 		"not YAML":       {cm + "---\n{", "x.yaml, document 2"},
 		"no kind":        {"metadata: {name: a}\n", "apiVersion or kind is missing"},
 		"no name":        {"apiVersion: v1\nkind: ConfigMap\n", "ConfigMap without metadata.name"},
-		"kustomization":  {"apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n", "kustomize build"},
+		"kustomization":  {"apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n", "deploy: {kustomize: FOLDER}"},
 		"same twice":     {cm + "---\n" + cm, "ConfigMap a is in x.yaml already"},
 		"two problems":   {"a: b\n---\nc: d\n", "2 problems in the manifests"},
 		"list with typo": {"apiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: ConfigMap, metadata: {nme: a}}]\n", "item 1"},

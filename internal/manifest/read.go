@@ -6,11 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path"
-	"path/filepath"
-	"slices"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -26,50 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
-
-	"github.com/org/idp/internal/fault"
 )
-
-// ReadDir reads the Kubernetes manifests of a folder and those below it: every .yaml, .yml and .json file, in the order
-// of their names, strictly. All that is wrong is reported together, as bad input. A link may not lead out of the folder.
-func ReadDir(dir string) (Set, error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return Set{}, fault.BadInputf("cannot read the manifests: %w", err)
-	}
-	defer func() { _ = root.Close() }()
-	var set Set
-	var problems []string
-	err = fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || !slices.Contains([]string{".yaml", ".yml", ".json"}, path.Ext(name)) {
-			return err
-		}
-		data, err := root.ReadFile(filepath.FromSlash(name))
-		if err != nil {
-			return err
-		}
-		objects, err := decode(name, data)
-		if err != nil {
-			problems = append(problems, strings.Split(err.Error(), "\n")...)
-		}
-		set.Objects = append(set.Objects, objects...)
-		return nil
-	})
-	if err != nil {
-		return Set{}, fault.BadInputf("cannot read the manifests in %s: %w", dir, err)
-	}
-	problems = append(problems, duplicates(set)...)
-	switch {
-	case len(problems) == 1:
-		return Set{}, fault.BadInputf("%s", problems[0])
-	case len(problems) > 1:
-		return Set{}, fault.BadInputf("%d problems in the manifests in %s", len(problems), dir).WithDetail(problems...)
-	case len(set.Objects) == 0:
-		return Set{}, fault.BadInputf("there are no Kubernetes manifests in %s", dir).
-			WithNext("Put .yaml files there, or take deploy.manifests out of idp.yaml to have them generated.")
-	}
-	return set, nil
-}
 
 // decode reads the documents of one file; errors name the file and the number of the document.
 func decode(name string, data []byte) ([]Object, error) {
@@ -121,7 +73,7 @@ func decodeDocument(doc []byte) ([]Object, error) {
 	case head.Kind == "" || head.APIVersion == "":
 		return nil, errors.New("not a Kubernetes object: apiVersion or kind is missing")
 	case head.Kind == "Kustomization" && strings.HasPrefix(head.APIVersion, "kustomize.config.k8s.io/"):
-		return nil, errors.New("a kustomization is not a manifest; put the output of kustomize build there")
+		return nil, errors.New("a kustomization is not a manifest; name its folder in idp.yaml: deploy: {kustomize: FOLDER}")
 	case head.Metadata.Name == "":
 		return nil, fmt.Errorf("%s without metadata.name", head.Kind)
 	}
