@@ -55,14 +55,20 @@ func (d *delivery) holder() release.Holder {
 }
 
 // cluster is the service in its environment's cluster, with what the image of the delivery is deployed as.
-func (w *deployWork) cluster(d *delivery, stage string) (clustertarget.Target, error) {
+func (w *deployWork) cluster(ctx context.Context, d *delivery, stage string) (clustertarget.Target, error) {
 	t, err := w.history(d, stage)
 	if err != nil {
 		return t, err
 	}
-	set, err := d.manifests(t.Image)
-	t.Set = set.Unstructured()
-	return t, err
+	if w.set == nil {
+		set, err := d.manifests(ctx, t.Image)
+		if err != nil {
+			return t, err
+		}
+		w.set = &set
+	}
+	t.Set = w.set.Unstructured()
+	return t, nil
 }
 
 // history is the service in its environment's cluster as far as it was deployed already: what goes back needs no manifests.

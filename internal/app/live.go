@@ -28,6 +28,7 @@ type deployWork struct {
 	image   string
 	smoke   *smokeWork // of the same path; nil alone
 	answers []record.Guard
+	set     *manifest.Set // that is deployed, rendered once: putting an old version back must not depend on a tool
 }
 
 func (w *deployWork) name() string   { return record.StageDeploy }
@@ -51,13 +52,14 @@ func (w *deployWork) stage(ctx context.Context, d *delivery) (result, error) {
 	if w.in.Target == targetLocal && !manifest.Generated(d.svc) {
 		image = "" // it runs the image itself, from a registry that the team's manifests cannot name
 	}
-	_, manifests, err := d.writeManifests(ctx, image)
+	set, manifests, err := d.writeManifests(ctx, image)
 	if err != nil {
 		return result{}, err
 	}
+	w.set = &set
 	in := w.in
 	in.Reference, in.Digest, in.Manifests = ref, digest, manifests
-	place, err := w.place(d, w.name())
+	place, err := w.place(ctx, d, w.name())
 	if err != nil {
 		return result{}, err
 	}
@@ -86,9 +88,9 @@ type place interface {
 }
 
 // place opens the target for the image of the delivery.
-func (w *deployWork) place(d *delivery, stage string) (place, error) {
+func (w *deployWork) place(ctx context.Context, d *delivery, stage string) (place, error) {
 	if w.in.Target == targetKubernetes {
-		return w.cluster(d, stage)
+		return w.cluster(ctx, d, stage)
 	}
 	return w.local(d, stage), nil
 }
@@ -133,7 +135,7 @@ func (w *smokeWork) Declare(s *action.Set) { w.in.Declare(s) }
 
 func (w *smokeWork) stage(ctx context.Context, d *delivery) (result, error) {
 	deployed, err := record.EvidenceOf[record.Deploy](d.snapshot(), record.StageDeploy)
-	url, through, addressErr := w.address(d, deployed)
+	url, through, addressErr := w.address(ctx, d, deployed)
 	if addressErr != nil {
 		return result{}, addressErr
 	}
@@ -149,11 +151,11 @@ func (w *smokeWork) stage(ctx context.Context, d *delivery) (result, error) {
 }
 
 // address is where the service is tested: the input, what deploy says, idp.yaml, or the way through the cluster.
-func (w *smokeWork) address(d *delivery, deployed record.Deploy) (url string, through http.RoundTripper, err error) {
+func (w *smokeWork) address(ctx context.Context, d *delivery, deployed record.Deploy) (url string, through http.RoundTripper, err error) {
 	if url = cmp.Or(w.in.URL, deployed.URL, d.svc.Environments[d.rec.Environment].URL); url != "" || w.deploy == nil || w.deploy.in.Target != targetKubernetes {
 		return url, http.DefaultTransport, nil
 	}
-	t, err := w.deploy.cluster(d, w.name())
+	t, err := w.deploy.cluster(ctx, d, w.name())
 	if err != nil {
 		return "", nil, err
 	}
@@ -173,7 +175,7 @@ func (w *smokeWork) test(ctx context.Context, d *delivery, url string, through h
 
 // settle keeps the version that passed, and takes back the one that did not: an unanswered question keeps nothing live.
 func (w *smokeWork) settle(ctx context.Context, d *delivery, deployed record.Deploy, err error) error {
-	place, openErr := w.deploy.place(d, w.name())
+	place, openErr := w.deploy.place(ctx, d, w.name())
 	if openErr != nil {
 		return errors.Join(err, openErr)
 	}

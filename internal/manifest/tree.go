@@ -22,7 +22,7 @@ import (
 const (
 	maxFile  = 8 << 20  // bytes of one file
 	maxBytes = 32 << 20 // of all files, aliases of YAML written out; and of what is rendered
-	maxReads = 5_000   // a kustomization may read the same file again and again
+	maxReads = 5_000    // a kustomization may read the same file again and again
 )
 
 // tree is a folder that nothing leads out of: no "..", no absolute path, no link. It bounds what is read, and knows it.
