@@ -1,7 +1,9 @@
-// Command plain is the smallest service that the path delivers. BEHAVE, from env in idp.yaml, makes it misbehave for tests.
+// Command plain is the smallest service that the path delivers. BEHAVE, from env in idp.yaml, makes it misbehave for tests;
+// HOST is the address that it listens on, of this machine alone where it is not given.
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"log"
 	"net/http"
@@ -34,6 +36,6 @@ func main() {
 			log.Print("left /stuck")
 		})
 	}
-	server := &http.Server{Addr: "127.0.0.1:" + os.Getenv("PORT"), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Addr: cmp.Or(os.Getenv("HOST"), "127.0.0.1") + ":" + os.Getenv("PORT"), ReadHeaderTimeout: 5 * time.Second}
 	log.Fatal(server.ListenAndServe())
 }

@@ -1,0 +1,42 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"testing"
+
+	"github.com/org/idp/internal/testkit/cluster"
+)
+
+func TestClusterDeploys(t *testing.T) {
+	t.Parallel()
+	c := cluster.Open(t)
+	a := newApp(t, c)
+
+	one := a.deploy().want(0, "deploy", "first release", "healthy after")
+	if d := one.record.deploy(t); !d.Changed || d.Release != "v1" || d.Strategy != "rolling" || d.Replaced != nil || d.Digest != a.images[first].digest {
+		t.Errorf("the first deploy is %+v", d)
+	}
+	a.serves(first, 2)
+	a.wantHistory(map[string]string{"v1": "live"})
+	a.wantFree()
+
+	before := a.get("deployment", "plain", "-o", "jsonpath={.metadata.resourceVersion} {.metadata.generation}")
+	again := a.deploy().want(0, "already live, nothing changed")
+	if d := again.record.deploy(t); d.Changed || d.Release != "v1" {
+		t.Errorf("the same again is %+v", d)
+	}
+	if after := a.get("deployment", "plain", "-o", "jsonpath={.metadata.resourceVersion} {.metadata.generation}"); after != before {
+		t.Errorf("nothing was to change: %s, then %s", before, after)
+	}
+	a.wantHistory(map[string]string{"v1": "live"})
+
+	a.is(second, settings{})
+	upgrade := a.deploy().want(0, "replaces", "update")
+	if d := upgrade.record.deploy(t); !d.Changed || d.Release != "v2" || d.Replaced == nil || d.Replaced.Digest != a.images[first].digest {
+		t.Errorf("the upgrade is %+v", d)
+	}
+	a.serves(second, 2)
+	a.wantHistory(map[string]string{"v1": "superseded", "v2": "live"})
+	a.wantFree()
+}
