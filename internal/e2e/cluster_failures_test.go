@@ -1,0 +1,194 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/org/idp/internal/testkit/cluster"
+)
+
+// TestClusterFailures deploys a good version, then one that fails, and holds that the failure is explained and that what
+// was live is live again, its configuration too.
+func TestClusterFailures(t *testing.T) {
+	t.Parallel()
+	c := cluster.Open(t)
+	sharedBench(t, c)
+	for name, tc := range map[string]struct {
+		change settings
+		before func(*app) // once the first version is live
+		args   []string
+		within time.Duration // in which the failure has to be known; 0: that is no matter
+		says   []string
+	}{
+		"crash loop": {
+			change: settings{env: "BEHAVE: crash"}, within: 20 * time.Second,
+			says: []string{"CrashLoopBackOff", "exit code 1", "DATABASE_URL is not set", "container app"}},
+		"failing readiness": {
+			change: settings{env: "BEHAVE: sick"}, args: []string{"--wait", "15s"},
+			says: []string{"probe", "500", "container app"}},
+		"unschedulable": {
+			change: settings{size: "huge"},
+			says:   []string{"nsufficient cpu"}},
+		"quota": {
+			before: func(a *app) { a.c.Kubectl(a.t, "create", "quota", "few", "-n", a.ns, "--hard=pods=2") },
+			says:   []string{"quota", "few"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newApp(t, c)
+			a.is(first, settings{env: "GREETING: hello"})
+			a.deploy().want(0)
+			if tc.before != nil {
+				tc.before(a)
+			}
+			a.is(second, tc.change)
+			failed := a.deploy(tc.args...).want(1, append(tc.says, "back on", "(healthy)")...)
+			if tc.within > 0 && failed.took > tc.within+10*time.Second { // the rest is putting back
+				t.Errorf("it took %s", failed.took)
+			}
+			a.putBack(failed)
+			a.wantHistory(map[string]string{"v1": "superseded", "v2": "failed", "v3": "live"})
+		})
+	}
+}
+
+// putBack holds that the first version is live again as it was.
+func (a *app) putBack(o outcome) {
+	a.t.Helper()
+	stage := o.record.stage(a.t, "deploy")
+	if stage.Outcome != "failed" || len(stage.Detail) == 0 {
+		a.t.Errorf("the stage is %+v", stage)
+	}
+	if d := o.record.deploy(a.t); d.Restored == nil || d.Restored.Digest != a.images[first].digest || d.Release != "v3" {
+		a.t.Errorf("the evidence is %+v", d)
+	}
+	a.serves(first, 2)
+	env := a.get("deployment", "plain", "-o", `jsonpath={range .spec.template.spec.containers[0].env[*]}{.name}={.value} {end}`)
+	if !strings.Contains(env, "GREETING=hello") || strings.Contains(env, "BEHAVE") {
+		a.t.Errorf("the environment is %s", env)
+	}
+	a.wantFree()
+}
+
+func TestClusterExplainsABadImage(t *testing.T) {
+	t.Parallel()
+	c := cluster.Open(t)
+	a := newApp(t, c)
+	a.deploy().want(0)
+	// The image is there for whoever verifies it, and not for the pods: they cannot pull by a name of the machine alone.
+	a.is(second, settings{})
+	a.manifests(strings.Replace(deployment("", a.ns), "containers:", "initContainers: [{name: migrate, image: "+c.Registry+"/plain/migrations:none}]\n      containers:", 1))
+	failed := a.deploy().want(1, "migrate", "ErrImagePull", "back on", "(healthy)")
+	if failed.took > 30*time.Second {
+		t.Errorf("it took %s", failed.took)
+	}
+	a.serves(first, 2)
+}
+
+func TestClusterExplainsAMissingConfigMap(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, cluster.Open(t))
+	a.manifests(deployment("envFrom: [{configMapRef: {name: absent}}]", a.ns))
+	a.deploy().want(1, "CreateContainerConfigError", "absent", "nothing is live")
+	if left := a.get("deployments,services,configmaps", "-o", "name"); strings.Contains(left, "plain") {
+		t.Errorf("it left %s", left)
+	}
+	a.wantHistory(map[string]string{"v1": "failed"})
+	a.wantFree()
+	a.manifests(deployment("envFrom: [{configMapRef: {name: present}}]", a.ns),
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: present}\ndata: {GREETING: hello}\n")
+	a.deploy().want(0, "first release")
+	a.serves(first, 2)
+}
+
+func TestClusterExplainsADenial(t *testing.T) {
+	t.Parallel()
+	c := cluster.Open(t)
+	a := newApp(t, c)
+	a.deploy().want(0)
+	a.deny("!has(object.spec.template.spec.containers[0].env) || object.spec.template.spec.containers[0].env.all(e, e.name != 'FORBIDDEN')", "the variable FORBIDDEN is forbidden here")
+	a.is(second, settings{env: "FORBIDDEN: yes!"})
+	a.deploy().want(1, "the variable FORBIDDEN is forbidden here", "Deployment")
+	a.serves(first, 2)
+	a.wantHistory(map[string]string{"v1": "live"})
+	a.wantFree()
+}
+
+// deny has Deployments of the namespace admitted only where the expression holds, and waits until that is in force.
+func (a *app) deny(expression, message string) {
+	a.t.Helper()
+	a.c.Apply(a.t, a.ns, fmt.Sprintf(`apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: %[1]s}
+spec:
+  matchConstraints:
+    resourceRules: [{apiGroups: [apps], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [deployments]}]
+  validations: [{expression: %[2]q, message: %[3]q}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: %[1]s}
+spec:
+  policyName: %[1]s
+  validationActions: [Deny]
+  matchResources: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: %[1]s}}}
+`, a.ns, expression, message))
+	a.t.Cleanup(func() {
+		out, err := exec.Command("kubectl", "--kubeconfig", a.c.Kubeconfig, "delete", "validatingadmissionpolicy,validatingadmissionpolicybinding", a.ns).CombinedOutput()
+		if err != nil {
+			a.t.Errorf("%v: %s", err, out)
+		}
+	})
+	probe := filepath.Join(a.t.TempDir(), "probe.yaml")
+	write(a.t, probe, strings.Replace(deployment("env: [{name: FORBIDDEN, value: x}]", a.ns), "name: plain", "name: probe", 1))
+	var err error
+	denied := eventually(func() bool {
+		_, err = a.c.KubectlAs(a.t, a.c.Kubeconfig, "create", "-n", a.ns, "--dry-run=server", "-f", probe)
+		return err != nil && strings.Contains(err.Error(), message)
+	})
+	if !denied {
+		a.t.Fatalf("the policy is not in force: %v", err)
+	}
+}
+
+// manifests has the service deployed from these files in place of what idp generates.
+func (a *app) manifests(files ...string) {
+	a.t.Helper()
+	write(a.t, filepath.Join(a.repo.dir, "idp.yaml"), a.yaml(settings{deploy: "{manifests: k8s}"}))
+	for i, text := range files {
+		write(a.t, filepath.Join(a.repo.dir, "k8s", fmt.Sprintf("%d.yaml", i)), text)
+	}
+}
+
+// deployment is a manifest of the service as a team writes it, with more for its container.
+func deployment(more, ns string) string {
+	return fmt.Sprintf(`apiVersion: apps/v1
+kind: Deployment
+metadata: {name: plain, namespace: %s}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: plain}}
+  template:
+    metadata: {labels: {app: plain}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers:
+        - name: app
+          image: 127.0.0.1:1/plain
+          env: [{name: HOST, value: 0.0.0.0}, {name: PORT, value: "8080"}]
+          readinessProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1}
+          resources: {requests: {cpu: 1m, memory: 32Mi}}
+          %s
+---
+apiVersion: v1
+kind: Service
+metadata: {name: plain, namespace: %[1]s}
+spec: {selector: {app: plain}, ports: [{port: 80, targetPort: 8080}]}
+`, ns, more)
+}
