@@ -46,7 +46,7 @@ func (w *watch) service(ctx context.Context, t *target) error {
 		t.done = true
 	case ready:
 		t.problems = append(t.problems, problem{target: t, cause: causeService, grace: graceConfig, reason: "NoPort",
-			message: "none of its target ports is a port of the pods that it selects"})
+			message: w.unserved(t)})
 	case len(behind) == 0:
 		t.state = "(leads to no pod)"
 		t.problems = append(t.problems, problem{target: t, cause: causeService, grace: graceQuota, reason: "NoEndpoints", message: w.mismatch(t, want)})
@@ -107,6 +107,31 @@ func leads(all []discoveryv1.EndpointSlice, pods []types.UID) (ready, ports bool
 func portsOf(service *kubernetes.Object) []any {
 	ports, _, _ := unstructured.NestedSlice(service.Object, "spec", "ports")
 	return ports
+}
+
+// unserved says which ports the Service wants and which the pods name.
+func (w *watch) unserved(t *target) string {
+	var want, has []string
+	for _, item := range portsOf(t.live) {
+		port, _ := item.(map[string]any)
+		want = append(want, fmt.Sprint(port["targetPort"]))
+	}
+	for _, other := range w.targets {
+		for i := range other.pods {
+			for _, c := range other.pods[i].Spec.Containers {
+				for _, port := range c.Ports {
+					if port.Name != "" && !slices.Contains(has, port.Name) {
+						has = append(has, port.Name)
+					}
+				}
+			}
+		}
+	}
+	text := "its targetPort " + strings.Join(want, ", ") + " is a port of none of the pods that it selects"
+	if len(has) == 0 {
+		return text + "; they name no port"
+	}
+	return text + "; they name " + strings.Join(has, ", ")
 }
 
 // mismatch says what the Service looks for and what there is.

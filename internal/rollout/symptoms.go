@@ -31,6 +31,7 @@ const (
 	causeEvicted  cause = "evicted"
 	causeStartup  cause = "startup"
 	causeProbe    cause = "probe"
+	causeLiveness cause = "liveness"
 	causeGate     cause = "gate"
 	causeJob      cause = "job"
 	causeProgress cause = "progress"
@@ -41,7 +42,7 @@ const (
 
 // byWeight has what explains most first.
 var byWeight = []cause{causeMemory, causeStart, causePull, causeConfig, causeCrash, causeVolume, causeQuota, causeRefused, causeSchedule, causeBlocked,
-	causeClaim, causeSandbox, causePaused, causeManual, causeEvicted, causeStartup, causeProbe, causeGate, causeService, causeOwn, causeJob, causeProgress, causeLate}
+	causeClaim, causeSandbox, causePaused, causeManual, causeEvicted, causeLiveness, causeStartup, causeProbe, causeGate, causeService, causeOwn, causeJob, causeProgress, causeLate}
 
 func (c cause) weight() int { return -slices.Index(byWeight, c) }
 
@@ -65,7 +66,12 @@ func (w *watch) symptoms(ctx context.Context, t *target) error {
 		before := len(t.problems)
 		statuses := slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses)
 		for _, s := range statuses {
+			// The time that the node has tried counts: it may take long to find out that a registry does not answer.
+			tried := s.State.Waiting != nil && w.lasts(t, "start/"+string(p.UID), gracePull)
 			if found := container(t, p, s); found != nil {
+				if found.cause == causePull && tried {
+					found.grace = 0
+				}
 				t.problems = append(t.problems, *found)
 			}
 		}
@@ -92,17 +98,26 @@ func container(t *target, p *corev1.Pod, s corev1.ContainerStatus) *problem {
 	if wait := s.State.Waiting; wait != nil {
 		found.reason, found.message = wait.Reason, wait.Message
 		switch wait.Reason {
-		case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed":
+		case "ErrImagePull":
+			found.reason = "ImagePullBackOff" // the same, seen in the moment before
+			fallthrough
+		case "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed":
 			found.cause, found.grace = causePull, gracePull
-			if final.MatchString(wait.Reason + " " + wait.Message) {
+			if final.MatchString(wait.Reason + " " + strings.TrimPrefix(plain(*found), imageOf(*found))) {
 				found.grace = 0
 			}
 			return found
 		case "CreateContainerConfigError":
 			found.cause, found.grace = causeConfig, graceConfig
+			if strings.Contains(wait.Message, "runAsNonRoot") {
+				found.grace = 0
+			}
 			return found
 		case "CreateContainerError", "RunContainerError", "PostStartHookError", "PreStartHookError", "PreCreateHookError":
 			found.cause, found.grace = causeStart, gracePull
+			if wait.Reason == "RunContainerError" || wait.Reason == "CreateContainerError" {
+				found.reason = "StartError" // as the container's last state has it a moment later
+			}
 			if unstartable.MatchString(wait.Message) {
 				found.grace = 0
 			}
@@ -117,8 +132,8 @@ func container(t *target, p *corev1.Pod, s corev1.ContainerStatus) *problem {
 		return nil
 	}
 	found.cause, found.grace = causeCrash, graceCrash
-	if found.reason == "" {
-		found.reason = end.Reason
+	if found.reason = end.Reason; end.Reason == "Error" && s.RestartCount > 0 || end.Reason == "Completed" {
+		found.reason = "CrashLoopBackOff" // which it is in as soon as it is not in between two starts
 	}
 	found.message = end.Message
 	switch {

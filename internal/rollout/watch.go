@@ -239,10 +239,21 @@ func (w *watch) called() *problem {
 		if due {
 			// What explains most may be something that would not have ended the wait by itself, such as a failing probe
 			// where a deadline of the Deployment's own has passed.
-			return worst(t.problems)
+			return merged(t.problems)
 		}
 	}
 	return nil
+}
+
+// merged is the worst problem of one target. A Job that has failed is told of by the pod that failed last.
+func merged(problems []problem) *problem {
+	most := *worst(problems)
+	for _, p := range problems {
+		if p.cause == causeJob && most.pod != nil {
+			most.reason, most.message = p.reason, p.message
+		}
+	}
+	return &most
 }
 
 func worst(problems []problem) *problem {
@@ -266,7 +277,7 @@ func (w *watch) late() problem {
 		all = append(all, t.problems...)
 	}
 	if p := worst(all); p != nil {
-		return *p
+		return *merged(p.target.problems)
 	}
 	for _, t := range w.targets {
 		if !t.done {

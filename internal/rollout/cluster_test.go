@@ -1,0 +1,186 @@
+//go:build e2e
+
+package rollout_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"archive/tar"
+	"bytes"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"sigs.k8s.io/yaml"
+
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/kubernetes"
+	"github.com/org/idp/internal/rollout"
+	"github.com/org/idp/internal/testkit/cluster"
+)
+
+// bench is a namespace of a real cluster with an image that behaves as it is told.
+type bench struct {
+	c      *cluster.Cluster
+	client *kubernetes.Client
+	ns     string
+	image  string
+}
+
+func open(t *testing.T) bench {
+	t.Helper()
+	return on(t, cluster.Open(t))
+}
+
+func on(t *testing.T, c *cluster.Cluster) bench {
+	t.Helper()
+	client, err := kubernetes.Connect(kubernetes.Options{Files: []string{c.Kubeconfig}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bench{c: c, client: client, ns: c.Namespace(t), image: c.Push(t, "rollout-test", program(t))}
+}
+
+var built = sync.OnceValues(func() (v1.Image, error) {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	file := filepath.Join(dir, "program")
+	cmd := exec.Command("go", "build", "-o", file, "./testdata/program")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return nil, errors.New(string(out))
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	if err := errors.Join(w.WriteHeader(&tar.Header{Name: "program", Mode: 0o755, Size: int64(len(data))}), write(w, data), w.Close()); err != nil {
+		return nil, err
+	}
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil })
+	if err != nil {
+		return nil, err
+	}
+	image, err := mutate.AppendLayers(empty.Image, layer)
+	if err != nil {
+		return nil, err
+	}
+	return mutate.ConfigFile(image, &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: v1.RootFS{Type: "layers", DiffIDs: diffIDs(layer)},
+		Config: v1.Config{Entrypoint: []string{"/program"}}})
+})
+
+func write(w io.Writer, data []byte) error {
+	_, err := w.Write(data)
+	return err
+}
+
+func diffIDs(l v1.Layer) []v1.Hash {
+	id, err := l.DiffID()
+	if err != nil {
+		return nil
+	}
+	return []v1.Hash{id}
+}
+
+func program(t *testing.T) v1.Image {
+	t.Helper()
+	image, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return image
+}
+
+// apply applies manifests as a deploy does and gives what the cluster made of them. IMAGE in them is the image.
+func (b bench) apply(t *testing.T, manifests string) []kubernetes.Object {
+	t.Helper()
+	var set []kubernetes.Object
+	for _, doc := range strings.Split(strings.ReplaceAll(manifests, "IMAGE", b.image), "\n---\n") {
+		o := kubernetes.Object{}
+		if err := yaml.Unmarshal([]byte(doc), &o.Object); err != nil {
+			t.Fatal(err)
+		}
+		data, err := o.MarshalJSON() // numbers as the API machinery has them
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := o.UnmarshalJSON(data); err != nil {
+			t.Fatal(err)
+		}
+		o.SetNamespace(b.ns)
+		applied, err := b.client.Apply(t.Context(), &o, kubernetes.ApplyOptions{Force: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		set = append(set, *applied)
+	}
+	return set
+}
+
+func (b bench) wait(t *testing.T, set []kubernetes.Object, limit time.Duration) (rollout.Ready, error) {
+	t.Helper()
+	return b.waitOn(t.Context(), t, b.client, set, limit)
+}
+
+func (b bench) waitOn(ctx context.Context, t *testing.T, c rollout.Cluster, set []kubernetes.Object, limit time.Duration) (rollout.Ready, error) {
+	t.Helper()
+	return rollout.Wait(ctx, c, set, rollout.Options{Timeout: limit, Now: time.Now, Sleep: sleep, Progress: func(s string) { t.Log(s) }})
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// fails applies manifests that must fail as a gate, and gives the diagnosis. It is shown as a person would read it.
+func (b bench) fails(t *testing.T, manifests string, limit time.Duration) *rollout.Diagnosis {
+	t.Helper()
+	ready, err := b.wait(t, b.apply(t, manifests), limit)
+	var d *rollout.Diagnosis
+	if !errors.As(err, &d) {
+		t.Fatalf("it was ready, or there is no diagnosis: %+v, %v", ready, err)
+	}
+	t.Log("\n    " + strings.Join(fault.Lines(err), "\n    "))
+	if fault.KindOf(err) != fault.Failed {
+		t.Errorf("the kind of the error is %v, want failed", fault.KindOf(err))
+	}
+	return d
+}
+
+// deployment is a Deployment called app of one pod, with what is given added to its container.
+func deployment(args, container string) string {
+	return deploymentOf(1, args, container, "")
+}
+
+func deploymentOf(replicas int, args, container, pod string) string {
+	return strings.NewReplacer("REPLICAS", string(rune('0'+replicas)), "ARGS", args, "CONTAINER", container, "POD", pod).Replace(`apiVersion: apps/v1
+kind: Deployment
+metadata: {name: app}
+spec:
+  replicas: REPLICAS
+  selector: {matchLabels: {app: app}}
+  template:
+    metadata: {labels: {app: app}}
+    spec: {containers: [{name: app, image: "IMAGE", args: [ARGS], CONTAINER}], terminationGracePeriodSeconds: 1, POD}`)
+}
+
+const probe = `readinessProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1}`
