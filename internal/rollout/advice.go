@@ -215,6 +215,9 @@ func adviceOnRefusal(p problem) string {
 }
 
 func adviceOnScheduling(p problem) string {
+	if p.pod == nil {
+		return "No node is as its nodeSelector, affinity and tolerations demand: correct them, or label a node."
+	}
 	request := func(name corev1.ResourceName) string {
 		var all []string
 		for _, c := range p.pod.Spec.Containers {
@@ -299,7 +302,7 @@ func adviceOnProbe(p problem) string {
 	case text == "" && probe.InitialDelaySeconds > 0:
 		return fmt.Sprintf("Its %s probe begins only %d s after the start (initialDelaySeconds), or has not answered since.", kind, probe.InitialDelaySeconds) + after
 	case statusCode.MatchString(text):
-		return fmt.Sprintf("%s answers %s, and a %s probe wants 200: see in its log what it lacks, or correct the path.", asked, statusCode.FindStringSubmatch(text)[1], kind) + after
+		return fmt.Sprintf("%s answers %s, and a %s probe wants 200 to 399: see in its log what it lacks, or correct the path.", asked, statusCode.FindStringSubmatch(text)[1], kind) + after
 	case strings.Contains(text, "connection refused"):
 		return fmt.Sprintf("It does not listen on %s: correct the port of the %s probe, or let it listen there, on all addresses and not on 127.0.0.1 alone.", port, kind) + after
 	case strings.Contains(text, "deadline exceeded"), strings.Contains(text, "timeout"), strings.Contains(text, "timed out"):

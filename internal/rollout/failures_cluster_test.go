@@ -8,14 +8,11 @@ import (
 	"time"
 )
 
-// called is how soon a failure that is one has to be called, whatever the deadline.
-const called = 20 * time.Second
-
 // TestClusterNamesFailures deploys what cannot work and holds what is said of it.
 func TestClusterNamesFailures(t *testing.T) {
 	cases := map[string]struct {
 		manifests string
-		limit     time.Duration // 0: a minute, and it has to be called long before
+		limit     time.Duration // at which it has to be called; 0: it has to be called long before any
 		reason    string
 		container string
 		exit      int32 // -1: none
@@ -31,7 +28,7 @@ func TestClusterNamesFailures(t *testing.T) {
 		"digest that is not there": {manifests: strings.ReplaceAll(deployment(`serve`, ``), "IMAGE", "REGISTRY/rollout-test@sha256:"+strings.Repeat("0", 64)),
 			reason: "ImagePullBackOff", container: "app", exit: -1, message: "not found", advice: "registry"},
 		"registry that is not there": {manifests: strings.ReplaceAll(deployment(`serve`, ``), "IMAGE", "registry.invalid/app@sha256:"+strings.Repeat("0", 64)),
-			limit:  time.Minute, // how soon the node says so is up to its resolver
+
 			reason: "ImagePullBackOff", container: "app", exit: -1, message: "lookup registry.invalid", advice: "registry.invalid"},
 		"registry that refuses": {manifests: strings.ReplaceAll(deployment(`serve`, ``), "IMAGE", "127.0.0.1:1/app@sha256:"+strings.Repeat("0", 64)),
 			reason: "ImagePullBackOff", container: "app", exit: -1, message: "connection refused"},
@@ -53,8 +50,8 @@ func TestClusterNamesFailures(t *testing.T) {
 			reason: "FailedMount", exit: -1, message: `secret "certificate" not found`, advice: "Secret certificate"},
 		"user root": {manifests: deployment(`serve`, `securityContext: {runAsNonRoot: true}`), reason: "CreateContainerConfigError", container: "app", exit: -1,
 			message: "runAsNonRoot", advice: "user"},
-		"too much CPU": {manifests: deployment(`serve`, `resources: {requests: {cpu: "500"}}`), limit: 40 * time.Second, reason: "Unschedulable", exit: -1, message: "Insufficient cpu", advice: "CPU"},
-		"no such node": {manifests: deploymentOf(1, `serve`, ``, `nodeSelector: {disk: fast}`), limit: 40 * time.Second, reason: "Unschedulable", exit: -1,
+		"too much CPU": {manifests: deployment(`serve`, `resources: {requests: {cpu: "500"}}`), reason: "Unschedulable", exit: -1, message: "Insufficient cpu", advice: "CPU"},
+		"no such node": {manifests: deploymentOf(1, `serve`, ``, `nodeSelector: {disk: fast}`), reason: "Unschedulable", exit: -1,
 			message: "didn't match Pod's node affinity/selector", advice: "nodeSelector"},
 		"no such claim": {manifests: deploymentOf(1, `serve`, `volumeMounts: [{name: v, mountPath: /v}]`, `volumes: [{name: v, persistentVolumeClaim: {claimName: data}}]`),
 			reason: "Unschedulable", exit: -1, message: `persistentvolumeclaim "data" not found`, advice: "PersistentVolumeClaim data"},
@@ -80,13 +77,11 @@ func TestClusterNamesFailures(t *testing.T) {
 			b := open(t)
 			limit := c.limit
 			if limit == 0 {
-				limit = time.Minute
+				limit = 2 * time.Minute
 			}
-			begun := time.Now()
 			d := b.fails(t, strings.ReplaceAll(c.manifests, "REGISTRY", b.c.Registry), limit)
-			took := time.Since(begun)
-			if c.limit == 0 && took > called {
-				t.Errorf("it was called after %s, want %s at most", took, called)
+			if d.TimedOut != (c.limit > 0) {
+				t.Errorf("the deadline called it: %t, after %d ms", d.TimedOut, d.AfterMS)
 			}
 			if d.Reason != c.reason || d.Container != c.container {
 				t.Errorf("reason %q, container %q; want %q, %q", d.Reason, d.Container, c.reason, c.container)

@@ -25,6 +25,9 @@ type Options struct {
 	Progress func(string) // told what is waited for when that changes; may be nil
 	Now      func() time.Time
 	Sleep    func(context.Context, time.Duration) error // as time.Sleep, ended by the context
+	// Unblock deletes a pod of another version that is not ready and for which a StatefulSet waits before it replaces any;
+	// nil: such a pod is a failure that is explained. A rollback needs it, because nothing else gets the broken pods away.
+	Unblock func(ctx context.Context, pod kubernetes.Ref) error
 }
 
 // Ready is a set that is ready.
@@ -50,6 +53,7 @@ const (
 // set, is an undetermined error.
 func Wait(ctx context.Context, c Cluster, set []kubernetes.Object, o Options) (Ready, error) {
 	w := newWatch(c, set, o)
+	w.begun = o.Now()
 	for {
 		done, err := w.look(ctx)
 		switch {

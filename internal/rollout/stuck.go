@@ -20,12 +20,17 @@ func (w *watch) stuck(ctx context.Context, t *target) error {
 		t.problems = append(t.problems, problem{target: t, cause: causePaused, reason: "Paused", message: "spec.paused is true, so its pods are not replaced"})
 	}
 	if t.ref.Kind == "StatefulSet" {
-		w.blocked(t)
+		if err := w.blocked(ctx, t); err != nil {
+			return err
+		}
 	}
 	kind, _, _ := unstructured.NestedString(t.live.Object, "spec", "updateStrategy", "type")
 	if kind == "OnDelete" && len(t.others) > 0 && len(t.pods) < t.wanted {
 		t.problems = append(t.problems, problem{target: t, cause: causeManual, reason: "OnDelete", grace: stale,
 			message: fmt.Sprintf("%d of %d pods still run another version: with updateStrategy OnDelete each stays until somebody deletes it", t.wanted-len(t.pods), t.wanted)})
+	}
+	if t.wanted == 0 {
+		w.none(t)
 	}
 	if len(t.pods) >= t.wanted {
 		return nil
@@ -48,6 +53,16 @@ func (w *watch) stuck(ctx context.Context, t *target) error {
 	}
 	t.problems = append(t.problems, found)
 	return nil
+}
+
+// none is a workload that wants no pods. Who writes replicas: 0 means it; a DaemonSet that no node takes runs nothing of what
+// was deployed.
+func (w *watch) none(t *target) {
+	if t.ref.Kind != "DaemonSet" {
+		w.note("%s has replicas: 0, so nothing of it runs.", t.ref)
+		return
+	}
+	t.problems = append(t.problems, problem{target: t, cause: causeSchedule, grace: graceSchedule, reason: "NoNode", message: "no node of the cluster takes its pods"})
 }
 
 // refusal is why the API server does not let the controller make pods of this version; empty where it does.
@@ -88,53 +103,36 @@ func changedAt(o *kubernetes.Object) time.Time {
 	return at
 }
 
-// blocked is a StatefulSet that waits for a broken pod of another version before it replaces any.
-func (w *watch) blocked(t *target) {
+// blocked is a StatefulSet that waits for a broken pod of another version before it replaces any: whatever is applied, it
+// does so for ever (kubernetes.io/docs, StatefulSet, forced rollback).
+func (w *watch) blocked(ctx context.Context, t *target) error {
 	if text(t.live, "spec", "podManagementPolicy") == "Parallel" {
-		return
+		return nil
 	}
 	for i := range t.others {
 		p := &t.others[i]
 		if isReady(p) {
 			continue
 		}
+		found := problem{target: t, pod: p, cause: causeBlocked, grace: never, reason: "NotReady",
+			message: "this pod of another version is not ready, and the StatefulSet replaces none before it is"}
 		for _, s := range p.Status.ContainerStatuses {
-			if s.State.Waiting == nil || s.State.Waiting.Reason == "ContainerCreating" || s.State.Waiting.Reason == "PodInitializing" {
-				continue
+			if wait := s.State.Waiting; wait != nil && wait.Reason != "ContainerCreating" && wait.Reason != "PodInitializing" {
+				found.grace, found.reason, found.container = graceSchedule, wait.Reason, s.Name
 			}
-			t.problems = append(t.problems, problem{target: t, pod: p, container: s.Name, cause: causeBlocked, grace: graceSchedule, reason: s.State.Waiting.Reason,
-				message: "this pod of the version before is not ready, and a StatefulSet replaces no other before it is"})
 		}
-	}
-}
-
-// Blocking names the pods that keep the StatefulSets of a set from being rolled out: broken pods of another version, which
-// the controller waits for. A rollback has to delete them, because nothing else will.
-func Blocking(ctx context.Context, c Cluster, set []kubernetes.Object, now time.Time) ([]kubernetes.Ref, error) {
-	w := newWatch(c, set, Options{Now: func() time.Time { return now }})
-	w.view = newView(c, w.targets)
-	var refs []kubernetes.Ref
-	for _, t := range w.targets {
-		if t.ref.Kind != "StatefulSet" {
+		if w.o.Unblock == nil {
+			t.problems = append(t.problems, found)
 			continue
 		}
-		live, err := w.view.get(ctx, t.ref)
-		if err != nil {
-			return nil, err
-		}
-		if live == nil {
+		if !w.lasts(t, "blocked/"+string(p.UID), graceBlocked) {
 			continue
 		}
-		t.live = live
-		if err := w.revision(ctx, t); err != nil {
-			return nil, err
-		}
-		w.blocked(t)
-		for _, p := range t.problems {
-			refs = append(refs, kubernetes.Ref{APIVersion: "v1", Kind: "Pod", Namespace: p.pod.Namespace, Name: p.pod.Name})
+		if err := w.o.Unblock(ctx, kubernetes.Ref{APIVersion: "v1", Kind: "Pod", Namespace: p.Namespace, Name: p.Name}); err != nil {
+			return err
 		}
 	}
-	return refs, nil
+	return nil
 }
 
 // job is ready when it has succeeded.

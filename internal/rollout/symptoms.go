@@ -50,12 +50,13 @@ func (c cause) weight() int { return -slices.Index(byWeight, c) }
 const (
 	graceConfig   = 10 * time.Second // an operator may be about to make the Secret
 	gracePull     = 14 * time.Second // the kubelet tries again after 10 s
-	graceCrash    = 15 * time.Second // the third start comes after 10 s
-	graceSlow     = 9 * time.Second  // a container that took seconds to crash has had its time
+	graceCrash    = 12 * time.Second // the third start comes after 10 s
+	graceSlow     = 8 * time.Second  // a container that took seconds to crash has had its time
 	graceSchedule = 20 * time.Second // a node may be about to come up, or a pod to go
 	graceQuota    = 10 * time.Second
 	graceRefused  = 4 * time.Second
 	graceWebhook  = 15 * time.Second // the pods of an admission webhook may be restarting
+	graceBlocked  = 3 * time.Second  // a pod may just be about to become ready
 	graceEvents   = 4 * time.Second  // a pod that is not running after that is asked for its events
 )
 
@@ -147,7 +148,7 @@ func container(t *target, p *corev1.Pod, s corev1.ContainerStatus) *problem {
 		found.grace = never // it has a number of tries of its own
 	case s.RestartCount >= 2, found.cause == causeStart && unstartable.MatchString(end.Message):
 		found.grace = 0
-	case end.FinishedAt.Sub(end.StartedAt.Time) >= 3*time.Second:
+	case end.FinishedAt.Sub(end.StartedAt.Time) >= 2*time.Second:
 		found.grace = graceSlow
 	}
 	return found

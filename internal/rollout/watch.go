@@ -64,7 +64,7 @@ type problem struct {
 const never = -1
 
 func newWatch(c Cluster, set []kubernetes.Object, o Options) *watch {
-	w := &watch{c: c, set: set, o: o, begun: o.Now(), first: map[string]sighting{}}
+	w := &watch{c: c, set: set, o: o, first: map[string]sighting{}}
 	for i := range set {
 		if !static(&set[i]) {
 			w.targets = append(w.targets, &target{want: &set[i], ref: kubernetes.RefOf(&set[i])})
