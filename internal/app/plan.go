@@ -88,7 +88,7 @@ func (w *planWork) open(ctx context.Context, d *delivery) (clustertarget.Target,
 			t.Image, t.Digest = live.Image, live.Digest
 		}
 	}
-	set, err := d.manifests(t.Image)
+	set, err := d.manifests(ctx, t.Image)
 	t.Set = set.Unstructured()
 	return t, err
 }
