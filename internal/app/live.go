@@ -85,6 +85,7 @@ type place interface {
 	Confirm(ctx context.Context, release string) error
 	Rollback(ctx context.Context, deployed record.Deploy) (target.Restored, error)
 	Return(ctx context.Context, to string) (back target.Restored, from *record.Deployment, err error)
+	Releases(ctx context.Context) ([]target.Release, error)
 }
 
 // place opens the target for the image of the delivery.

@@ -43,6 +43,9 @@ func runAction(ctx context.Context, w World, a Action, args []string) int {
 	}
 	defer d.local.close()
 	err = d.open(ctx, a, task)
+	if p, ok := as[printing](task); ok && err == nil && p.prints() {
+		return finish(w, p.print(ctx, d))
+	}
 	if err == nil {
 		err = d.promise(a, task)
 	}
@@ -155,6 +158,12 @@ func folderName(dir string) string {
 		return "service"
 	}
 	return strings.ToLower(filepath.Base(abs))
+}
+
+// printing is implemented by work that can print something instead of doing anything; what it prints is for other programs.
+type printing interface {
+	prints() bool
+	print(context.Context, *delivery) error
 }
 
 // targeted is implemented by work that has a target.

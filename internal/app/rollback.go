@@ -2,12 +2,15 @@ package app
 
 import (
 	"context"
+	"fmt"
+	"text/tabwriter"
 	"time"
 
 	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/deploy"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/ui"
 )
 
 // rollbackWork goes back to an earlier release by hand.
@@ -24,7 +27,8 @@ func (w *rollbackWork) target() string { return w.place }
 func (w *rollbackWork) Declare(s *action.Set) {
 	action.Target(s, &w.place)
 	s.String(&w.to, action.Input{Name: "to", Example: "v12",
-		Usage: "Release to go back to, as idp releases lists them. Default: the last good one before what is live."})
+		Usage: "Release to go back to, as --list shows them. Default: the last good one before what is live."})
+	s.Bool(&w.list, action.Input{Name: "list", Usage: "Print the releases that are still there, the newest first, and change nothing."})
 	s.Duration(&w.wait, action.Input{Name: "wait", Default: "5m", Example: "90s",
 		Usage: "How long to wait for another deploy to end."})
 	w.Cluster.Declare(s)
@@ -58,4 +62,29 @@ func (w *rollbackWork) history(d *delivery) (place, error) {
 		return as.history(d, w.name())
 	}
 	return as.local(d, w.name()), nil
+}
+
+func (w *rollbackWork) prints() bool { return w.list }
+
+// print lists the releases as a table.
+func (w *rollbackWork) print(ctx context.Context, d *delivery) error {
+	place, err := w.history(d)
+	if err != nil {
+		return err
+	}
+	list, err := place.Releases(ctx)
+	if err != nil {
+		return err
+	}
+	if len(list) == 0 {
+		_, err := fmt.Fprintf(d.world.Stdout, "there is no release of %s in %s\n", d.svc.Name, d.rec.Environment)
+		return err
+	}
+	out := tabwriter.NewWriter(d.world.Stdout, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(out, "RELEASE\tSTATE\tIMAGE\tCOMMIT\tWHEN\tWHO\tWHY")
+	for _, r := range list {
+		_, _ = fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, r.State, record.ShortDigest(r.Digest), shortHash(r.Commit),
+			r.When.UTC().Format("2006-01-02 15:04"), ui.Clean(r.Who), ui.Clean(r.Why))
+	}
+	return out.Flush()
 }

@@ -216,8 +216,14 @@ func (t Target) Live(ctx context.Context) (*release.Release, error) {
 }
 
 // Releases lists what the cluster still has, the newest first.
-func (t Target) Releases(ctx context.Context) ([]release.Release, error) {
-	return t.history().List(ctx)
+func (t Target) Releases(ctx context.Context) ([]target.Release, error) {
+	list, err := t.history().List(ctx)
+	var releases []target.Release
+	for _, r := range list {
+		releases = append(releases, target.Release{Name: r.Name(), State: string(r.State), Digest: r.Digest, Commit: r.Commit, When: r.Created,
+			Who: r.Run, Why: r.Reason})
+	}
+	return releases, err
 }
 
 func (t Target) history() release.History {

@@ -71,3 +71,31 @@ func (d *deployment) choose(current *local.Release, to string) (string, error) {
 	}
 	return to, nil
 }
+
+// Releases lists what is still on disk and was live once, the newest first.
+func (t Target) Releases(context.Context) ([]target.Release, error) {
+	place, err := local.Open(t.StateDir, t.Now)
+	if err != nil {
+		return nil, err
+	}
+	state, err := place.State()
+	if err != nil {
+		return nil, err
+	}
+	var list []target.Release
+	for _, name := range slices.Backward(state.History) {
+		r, err := place.Release(name)
+		if err != nil {
+			return nil, err
+		}
+		known := "superseded"
+		switch {
+		case name == state.Current && name == state.LastGood:
+			known = "good"
+		case name == state.Current:
+			known = "live"
+		}
+		list = append(list, target.Release{Name: name, State: known, Digest: r.Digest, Commit: r.Commit, When: r.Created})
+	}
+	return list, nil
+}

@@ -3,6 +3,7 @@ package target
 
 import (
 	"context"
+	"time"
 
 	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/record"
@@ -23,4 +24,15 @@ type Restored struct {
 	Digest  string
 	Commit  string
 	Detail  []string // what the release that failed wrote last
+}
+
+// Release is one line of a target's history.
+type Release struct {
+	Name   string
+	State  string // pending, live, good, failed, superseded or rolled-back
+	Digest string
+	Commit string
+	When   time.Time
+	Who    string // the run's URL, or a person; empty where it is not known
+	Why    string // why it failed; empty for others
 }
