@@ -12,8 +12,7 @@ import (
 )
 
 // manifests renders the service as it would be deployed: from idp.yaml, or from the team's own manifests. Without an image
-// generated manifests have a reference that no node can pull, and the team's own what they say; with one, all that they are
-// read from has to be in the commit.
+// generated manifests have a reference that no node can pull, and the team's own what they say.
 func (d *delivery) manifests(ctx context.Context, image string) (manifest.Set, error) {
 	opts := d.world.rendering(d.dir(), d.svc)
 	opts.Image, opts.Environment, opts.Commit, opts.Sizes = image, d.rec.Environment, d.rec.Source.Commit, d.rules.Sizes
@@ -27,11 +26,7 @@ func (d *delivery) manifests(ctx context.Context, image string) (manifest.Set, e
 		}
 		opts.Digest = digest
 	}
-	set, err := manifest.Load(ctx, d.svc, opts)
-	if err == nil && image != "" {
-		err = d.committed(ctx, set.Files)
-	}
-	return set, err
+	return manifest.Load(ctx, d.svc, opts)
 }
 
 // rendering is what every rendering takes of the machine.
