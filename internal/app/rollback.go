@@ -18,6 +18,7 @@ type rollbackWork struct {
 	deploy.Cluster
 	place string
 	to    string
+	list  bool
 	wait  time.Duration
 }
 
