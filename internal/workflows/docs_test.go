@@ -53,7 +53,7 @@ func check(t *testing.T, b document, actions map[string][]string) (kind, problem
 		return "step", ""
 	case strings.Contains("\n"+b.text, "\nowner:"):
 		return "service", parsed(service.Parse(service.File, []byte(b.text)))
-	case strings.Contains("\n"+b.text, "\ndefaults:"):
+	case strings.Contains("\n"+b.text, "\ndefaults:"), strings.HasPrefix(first, "environments:"): // a whole idp.yaml has an owner
 		return "policy", parsed(policy.Parse("policy.yaml", []byte(b.text)))
 	case strings.HasPrefix(first, "waivers:"):
 		return "waivers", parsed(waiver.Parse(waiver.FileName, []byte(b.text)))
