@@ -1,7 +1,10 @@
 package report
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/url"
 	"slices"
@@ -14,11 +17,14 @@ import (
 // SARIF writes the findings as SARIF 2.1.0, a run for each scanner, within GitHub's limits.
 type SARIF struct{}
 
-// GitHub's limits (docs.github.com, "SARIF support for code scanning"): of results it shows the first 5,000, and refuses a
-// run of more than 25,000. Findings come the gravest first, so what is cut is the least.
+// GitHub's limits (docs.github.com, "SARIF support for code scanning"). It refuses a file beyond them, and of the results of
+// a run shows the first 5,000. What counts at the gate comes first, the gravest before the others, so that what is cut is the least.
+// A result has one location here, of 1,000, and there are never more rules than results.
 const (
-	resultLimit = 25000
-	tagLimit    = 20
+	runLimit    = 20
+	resultLimit = 25000 // of a run, as many as rules
+	tagLimit    = 20    // of a rule
+	sizeLimit   = 10 << 20
 )
 
 type sarifLog struct {
@@ -32,7 +38,7 @@ type sarifRun struct {
 	Automation  sarifAutomation   `json:"automationDetails"`
 	Invocations []sarifInvocation `json:"invocations"`
 	Results     []sarifResult     `json:"results"`
-	Properties  map[string]any    `json:"properties,omitempty"`
+	Properties  map[string]int    `json:"properties,omitempty"`
 }
 
 // sarifInvocation keeps an empty run that saw nothing apart from one that found nothing.
@@ -115,9 +121,50 @@ type sarifRegion struct {
 
 // Format implements Formatter.
 func (SARIF) Format(w io.Writer, r Report) error {
+	r.Findings = slices.Clone(r.Findings)
+	slices.SortStableFunc(r.Findings, func(a, b finding.Finding) int { return passes(a) - passes(b) }) // they come by gravity
+	limit := min(resultLimit, len(r.Findings))
+	for {
+		var file bytes.Buffer
+		if err := write(&file, r, limit); err != nil {
+			return err
+		}
+		size, err := compressed(file.Bytes())
+		if err != nil {
+			return err
+		}
+		if size <= sizeLimit || limit == 0 {
+			_, err := file.WriteTo(w)
+			return err
+		}
+		limit /= 2
+	}
+}
+
+func passes(f finding.Finding) int {
+	if f.Counts() {
+		return 0
+	}
+	return 1
+}
+
+// compressed is the size as GitHub measures it.
+func compressed(file []byte) (int, error) {
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	_, err := z.Write(file)
+	return zipped.Len(), errors.Join(err, z.Close())
+}
+
+// write makes a file of at most limit results a run.
+func write(w io.Writer, r Report, limit int) error {
 	log := sarifLog{Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0", Runs: []sarifRun{}}
 	for _, stage := range append(slices.Clone(r.Scans), others(r)...) {
-		log.Runs = append(log.Runs, runOf(r.Record, stage, r.Findings))
+		if len(log.Runs) == runLimit {
+			log.Runs[0].leaveOut("idp/runsLeftOut", 1)
+			continue
+		}
+		log.Runs = append(log.Runs, runOf(r.Record, stage, r.Findings, limit))
 	}
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
@@ -125,7 +172,16 @@ func (SARIF) Format(w io.Writer, r Report) error {
 	return enc.Encode(log)
 }
 
-// others are the scanners whose findings a stage took over besides those of its own tool, as stages of their own.
+// leaveOut counts what the file does not have for GitHub's limits.
+func (r *sarifRun) leaveOut(what string, n int) {
+	if r.Properties == nil {
+		r.Properties = map[string]int{}
+	}
+	r.Properties[what] += n
+}
+
+// others are the scanners whose findings a stage took over besides those of its own tool, as stages of their own, in the order
+// of what each found.
 func others(r Report) []record.Stage {
 	var list []record.Stage
 	known := map[string]bool{}
@@ -138,24 +194,23 @@ func others(r Report) []record.Stage {
 			list = append(list, record.Stage{Name: f.Scanner, Tool: &record.Tool{Name: f.Scanner}, Outcome: record.Worst(r.Scans)})
 		}
 	}
-	slices.SortFunc(list, func(a, b record.Stage) int { return strings.Compare(a.Name, b.Name) })
 	return list
 }
 
-func runOf(rec *record.Record, stage record.Stage, all []finding.Finding) sarifRun {
+func runOf(rec *record.Record, stage record.Stage, all []finding.Finding, limit int) sarifRun {
 	run := sarifRun{
 		Tool:        sarifTool{sarifDriver{Name: stage.Tool.Name, Version: stage.Tool.Version, Rules: []sarifRule{}}},
 		Automation:  sarifAutomation{ID: "idp/" + rec.Service.Name + "/" + stage.Name + "/" + rec.ID},
 		Invocations: []sarifInvocation{{stage.Outcome == record.Passed || stage.Outcome == record.Failed}},
 		Results:     []sarifResult{},
 	}
-	index, left := map[string]int{}, 0
+	index := map[string]int{}
 	for _, f := range all {
 		if f.Scanner != stage.Tool.Name {
 			continue
 		}
-		if len(run.Results) == resultLimit {
-			left++
+		if len(run.Results) == limit {
+			run.leaveOut("idp/resultsLeftOut", 1)
 			continue
 		}
 		i, ok := index[f.Rule]
@@ -165,9 +220,6 @@ func runOf(rec *record.Record, stage record.Stage, all []finding.Finding) sarifR
 			run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, ruleOf(f))
 		}
 		run.Results = append(run.Results, resultOf(f, i))
-	}
-	if left > 0 {
-		run.Properties = map[string]any{"idp/resultsLeftOut": left}
 	}
 	return run
 }
