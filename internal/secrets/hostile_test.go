@@ -265,6 +265,9 @@ func TestEveryRuleIsDescribed(t *testing.T) {
 		if i.what == "" || i.revoke == "" || i.severity == "" || i.confidence == "" {
 			t.Errorf("%s: %+v", id, i)
 		}
+		if strings.HasPrefix(i.what, "What looks like") && id != "generic-api-key" {
+			t.Errorf("%s does not say what it finds: %s", id, i.what)
+		}
 		for _, p := range providers {
 			used[p.prefix] = used[p.prefix] || strings.HasPrefix(id, p.prefix)
 		}
@@ -278,5 +281,23 @@ func TestEveryRuleIsDescribed(t *testing.T) {
 		if _, ok := builtIn.Config.Rules[id]; !ok {
 			t.Errorf("there is no rule %s", id)
 		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	t.Parallel()
+	for rule, want := range map[string]string{
+		"adafruit-api-key": "An Adafruit API key", "coinbase-access-token": "A Coinbase access token", "1password-secret-key": "A 1Password secret key",
+		"cisco-meraki-api-key": "A Cisco Meraki API key", "flyio-access-token": "A Fly.io access token", "asana-client-id": "An Asana client ID",
+		"airtable-personnal-access-token": "An Airtable personal access token", "planetscale-oauth-token": "A PlanetScale OAuth token",
+		"lob-pub-api-key": "A Lob public API key", "jwt": "A JSON Web Token", "acme-api-key": "An Acme API key",
+		"own": "", "token": "", "api-key": "", "::error-key": "", "Ünïcode-key": "",
+	} {
+		if got := nameOf(rule); got != want {
+			t.Errorf("%s: %q, want %q", rule, got, want)
+		}
+	}
+	if i := ruleInfo("own rule"); i.what != "What looks like a secret (own rule)" {
+		t.Errorf("%+v", i)
 	}
 }

@@ -67,11 +67,12 @@ func ruleInfo(rule string) info {
 			i.severity = finding.High
 		}
 	}
+	if name := nameOf(rule); name != "" {
+		i.what = name
+	}
 	switch rule {
 	case "private-key", "pkcs12-file", "age-secret-key":
-		i.what, i.revoke = "A private key", "Replace it wherever its public half is trusted, and revoke its certificates."
-	case "generic-api-key":
-		i.what = "What looks like an API key or a password"
+		i.revoke = "Replace it wherever its public half is trusted, and revoke its certificates."
 	}
 	for _, p := range providers {
 		if strings.HasPrefix(rule, p.prefix) {
