@@ -14,11 +14,8 @@ import (
 // manifests renders the service as it would be deployed: from idp.yaml, or from the team's own manifests. Without an image
 // generated manifests have a reference that no node can pull, and the team's own what they say.
 func (d *delivery) manifests(ctx context.Context, image string) (manifest.Set, error) {
-	opts := d.world.rendering(d.dir(), d.svc)
-	opts.Image, opts.Environment, opts.Commit, opts.Sizes = image, d.rec.Environment, d.rec.Source.Commit, d.rules.Sizes
-	if d.repo != nil {
-		opts.Repository = d.repo.Origin
-	}
+	opts := d.rendering(d.dir(), d.svc)
+	opts.Image = image
 	if image != "" {
 		_, digest, err := splitReference(image)
 		if err != nil {
@@ -27,6 +24,16 @@ func (d *delivery) manifests(ctx context.Context, image string) (manifest.Set, e
 		opts.Digest = digest
 	}
 	return manifest.Load(ctx, d.svc, opts)
+}
+
+// rendering is what a rendering takes of the delivery, whatever the image.
+func (d *delivery) rendering(dir string, svc *service.Service) manifest.Options {
+	opts := d.world.rendering(dir, svc)
+	opts.Environment, opts.Commit, opts.Sizes = d.rec.Environment, d.rec.Source.Commit, d.rules.Sizes
+	if d.repo != nil {
+		opts.Repository = d.repo.Origin
+	}
+	return opts
 }
 
 // rendering is what every rendering takes of the machine.

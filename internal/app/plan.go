@@ -46,6 +46,9 @@ func (w *planWork) stage(ctx context.Context, d *delivery) (result, error) {
 	if w.target() != targetKubernetes {
 		return resultOf(out, fault.Skipf("target %s has nothing to compare with", w.target()))
 	}
+	if !d.reachable(w.deploy().in.Cluster) {
+		return w.rendered(ctx, d, out)
+	}
 	t, err := w.open(ctx, d)
 	if err != nil {
 		return resultOf(out, err)
