@@ -56,7 +56,7 @@ func (in *Inputs) DeclarePlan(s *action.Set) {
 func (c *Cluster) Declare(s *action.Set) {
 	s.String(&c.Kubeconfig, action.Input{Name: "kubeconfig", Example: "kubeconfig.yaml",
 		Usage: "Kubeconfig of target kubernetes. Default: KUBECONFIG, as login actions of clouds set it, else ~/.kube/config, else the service account of the pod."})
-	s.String(&c.Content, action.Input{Name: "kubeconfig-content", Secret: true,
+	s.String(&c.Content, action.Input{Name: "kubeconfig-content", Secret: true, Example: "${{ secrets.KUBECONFIG }}",
 		Usage: "What is in a kubeconfig, in place of a file: a secret of the workflow."})
 }
 
