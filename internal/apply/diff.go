@@ -114,8 +114,12 @@ func headline(c Change) string {
 func fieldLines(c Change) []string {
 	before, after, given := shown(c.Before), shown(c.After), shown(c.given)
 	switch {
-	case c.Action == Pruned, c.After == nil:
+	case c.Action == Pruned:
 		return nil // all of it goes
+	case c.After == nil && (c.Before == nil || c.given == nil):
+		return nil // nothing is known of it
+	case c.After == nil: // refused: what the manifest says against what is there
+		before, after = common(before, given), given
 	case c.Before == nil:
 		if given == nil {
 			given = after
@@ -131,6 +135,9 @@ func fieldLines(c Change) []string {
 
 func isSecret(c Change) bool { return c.Ref.Kind == "Secret" }
 
+// bookkeeping are annotations that nobody writes. The first one is the whole object again, with what is secret in it.
+var bookkeeping = []string{"kubectl.kubernetes.io/last-applied-configuration", "deployment.kubernetes.io/revision", "deprecated.daemonset.template.generation"}
+
 // shown is the part of an object that people write.
 func shown(o *kubernetes.Object) any {
 	if o == nil {
@@ -143,8 +150,9 @@ func shown(o *kubernetes.Object) any {
 	meta, _ := o.Object["metadata"].(map[string]any)
 	delete(meta, "name")
 	delete(meta, "namespace")
-	// The whole object again, as kubectl applied it last, with what was secret in it.
-	unstructured.RemoveNestedField(o.Object, "metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration")
+	for _, name := range bookkeeping {
+		unstructured.RemoveNestedField(o.Object, "metadata", "annotations", name)
+	}
 	if annotations, ok := meta["annotations"].(map[string]any); ok && len(annotations) == 0 {
 		delete(meta, "annotations")
 	}

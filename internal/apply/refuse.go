@@ -107,6 +107,11 @@ func unchangeable(ref kubernetes.Ref, causes []metav1.StatusCause, err error) er
 	}
 	e := fault.BadInputf("%s: %s cannot be changed while the object exists", ref, strings.Join(names, ", "))
 	e.Err = err
+	for _, c := range causes {
+		if _, why, ok := strings.Cut(c.Message, "Forbidden: "); ok { // such as which fields may be changed
+			e = e.WithDetail(why)
+		}
+	}
 	if keeps(ref) {
 		return e.WithNext("Give it its old value. It is not deleted by a deploy, since data or objects of others go with it.")
 	}

@@ -38,8 +38,8 @@ type Options struct {
 const (
 	// Requests a second, and how many at once before that counts. client-go's defaults, 5 and 10, make a deploy of 100
 	// objects wait for itself; the API server's own priority and fairness is what protects it.
-	requestsPerSecond = 50
-	burst             = 100
+	requestsPerSecond = 100
+	burst             = 200
 	// requestTimeout bounds one request; the API server's own limit is 60 s.
 	requestTimeout = 65 * time.Second
 	// outage is how long a request is tried again while the API server is away, such as while it restarts.
@@ -208,11 +208,23 @@ func (c *Client) resource(ctx context.Context, gvk schema.GroupVersionKind, name
 // retry repeats a request while the API server cannot be reached or is overloaded, so that its restart is a delay and not
 // a failure. It is only for requests that may be sent twice.
 func (c *Client) retry(ctx context.Context, verb string, ref Ref, request func() error) error {
+	return c.attempt(ctx, verb, ref, passing, request)
+}
+
+// once is for requests that must not be carried out twice: it repeats only one that certainly was not.
+func (c *Client) once(ctx context.Context, verb string, ref Ref, request func() error) error {
+	return c.attempt(ctx, verb, ref, unsent, request)
+}
+
+func (c *Client) attempt(ctx context.Context, verb string, ref Ref, again func(error) bool, request func() error) error {
 	limited, cancel := context.WithTimeout(ctx, outage)
 	defer cancel()
 	for wait := 200 * time.Millisecond; ; wait = min(2*wait, 3*time.Second) {
 		err := request()
-		if err == nil || !c.again(err) || ctx.Err() != nil {
+		if err != nil && passing(err) {
+			c.away.Store(int64(time.Since(c.started)))
+		}
+		if err == nil || !again(err) && !(c.settles() && unsettled(err)) || ctx.Err() != nil {
 			return explain(err, verb, ref, c.server)
 		}
 		if c.sleep(limited, wait) != nil {
@@ -221,15 +233,10 @@ func (c *Client) retry(ctx context.Context, verb string, ref Ref, request func()
 	}
 }
 
-// again tells whether a request may have another answer soon.
-func (c *Client) again(err error) bool {
-	now := time.Since(c.started)
-	if passing(err) {
-		c.away.Store(int64(max(now, 1)))
-		return true
-	}
+// settles tells that the API server may have been started a moment ago.
+func (c *Client) settles() bool {
 	away := time.Duration(c.away.Load())
-	return away > 0 && now-away < settling && unsettled(err)
+	return away > 0 && time.Since(c.started)-away < settling
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -107,6 +107,11 @@ func passing(err error) bool {
 		errors.As(err, &network) && network.Timeout()
 }
 
+// unsent tells that a request was not carried out, because nobody took it.
+func unsent(err error) bool {
+	return utilnet.IsConnectionRefused(err) || apierrors.IsTooManyRequests(err)
+}
+
 // unsettled tells of what an API server says wrongly in the moments after its start.
 func unsettled(err error) bool {
 	return apierrors.IsUnauthorized(err) || IsForbidden(err) || meta.IsNoMatchError(err)

@@ -141,28 +141,36 @@ func dryRun(yes bool) []string {
 	return nil
 }
 
-// Create makes an object that must not be there yet: IsExists tells that it is. It is never sent twice.
+// Create makes an object that must not be there yet: IsExists tells that it is. It is never carried out twice.
 func (c *Client) Create(ctx context.Context, o *Object) (*Object, error) {
 	r, err := c.resource(ctx, RefOf(o).GVK(), o.GetNamespace())
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	made, err := r.Create(ctx, o.DeepCopy(), metav1.CreateOptions{FieldManager: Manager})
-	return made, explain(err, "create", RefOf(o), c.server)
+	var made *Object
+	err = c.once(ctx, "create", RefOf(o), func() (err error) {
+		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+		defer cancel()
+		made, err = r.Create(ctx, o.DeepCopy(), metav1.CreateOptions{FieldManager: Manager})
+		return err
+	})
+	return made, err
 }
 
-// Update replaces an object as it was read: IsConflict tells that it has changed since. It is never sent twice.
+// Update replaces an object as it was read: IsConflict tells that it has changed since. It is never carried out twice.
 func (c *Client) Update(ctx context.Context, o *Object) (*Object, error) {
 	r, err := c.resource(ctx, RefOf(o).GVK(), o.GetNamespace())
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	updated, err := r.Update(ctx, o.DeepCopy(), metav1.UpdateOptions{FieldManager: Manager})
-	return updated, explain(err, "update", RefOf(o), c.server)
+	var updated *Object
+	err = c.once(ctx, "update", RefOf(o), func() (err error) {
+		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+		defer cancel()
+		updated, err = r.Update(ctx, o.DeepCopy(), metav1.UpdateOptions{FieldManager: Manager})
+		return err
+	})
+	return updated, err
 }
 
 // patch is for patches that may be sent twice: dry runs, and those that hold the version of the object.

@@ -1,0 +1,166 @@
+//go:build e2e
+
+package apply_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/org/idp/internal/apply"
+	"github.com/org/idp/internal/kubernetes"
+	"github.com/org/idp/internal/testkit/cluster"
+)
+
+// between is a way to the API server that counts the requests, and may do something before each.
+func between(t *testing.T, kubeconfig string, before func(n int64, r *http.Request)) (string, *atomic.Int64) {
+	t.Helper()
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport, err := rest.TransportFor(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := url.Parse(config.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var requests atomic.Int64
+	proxy := httputil.NewSingleHostReverseProxy(server)
+	proxy.Transport = transport
+	proxy.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) } // the connection breaks, as it does without this
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n := requests.Add(1); before != nil {
+			before(n, r)
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(front.Close)
+	return write(t, fmt.Sprintf(`{"apiVersion": "v1", "kind": "Config", "current-context": "x", "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
+		"users": [{"name": "x", "user": {}}], "clusters": [{"name": "x", "cluster": {"server": %q}}]}`, front.URL)), &requests
+}
+
+// many are n objects of a size that people have: 4 of 5 are ConfigMaps of 2 KiB, the others Deployments without pods.
+func many(t *testing.T, ns string, n int, value string) []kubernetes.Object {
+	var b strings.Builder
+	for i := range n {
+		if i%5 == 0 {
+			b.WriteString("---" + strings.NewReplacer("replicas: 1", "replicas: 0", "{name: shop}", fmt.Sprintf("{name: shop-%d}", i), "value: info", "value: "+value).
+				Replace(strings.SplitN(shop, "---", 2)[0]))
+			continue
+		}
+		fmt.Fprintf(&b, "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: shop-%d}\ndata: {a: %s, text: %q}\n", i, value, strings.Repeat("0123456789abcdef", 128))
+	}
+	return objects(t, ns, b.String())
+}
+
+func TestClusterRequestsGrowAsTheObjectsDoAndMemoryIsBounded(t *testing.T) {
+	k := cluster.Open(t)
+	kubeconfig, requests := between(t, k.Kubeconfig, nil)
+	for _, n := range []int{50, 500} {
+		ns := k.Namespace(t)
+		c := connect(t, kubeconfig)
+		if _, err := c.Get(t.Context(), kubernetes.Ref{APIVersion: "v1", Kind: "ConfigMap", Namespace: ns, Name: "x"}); err != nil {
+			t.Fatal(err) // the kinds are known from here on
+		}
+		for _, step := range []struct {
+			what, value string
+			each        int64 // requests for each object
+		}{{"first apply", "a", 3}, {"second apply, unchanged", "a", 2}, {"third apply, all changed", "b", 3}} {
+			set := many(t, ns, n, step.value)
+			debug.FreeOSMemory()
+			highest := watchHeap(t)
+			requests.Store(0)
+			start := time.Now()
+			done, err := apply.Apply(t.Context(), c, set, apply.Options{})
+			must(t, done, err)
+			t.Logf("%d objects, %s: %d requests, %.1f s, heap at most %d MB, diff %d bytes", n, step.what, requests.Load(), time.Since(start).Seconds(), highest()>>20, len(apply.Diff(done)))
+			if got, want := requests.Load(), step.each*int64(n); got != want {
+				t.Errorf("%d requests, want %d", got, want)
+			}
+			if got := highest(); got > 100<<20 {
+				t.Errorf("%d MB of heap", got>>20)
+			}
+		}
+	}
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, peak, _ := strings.Cut(string(status), "VmHWM:")
+	t.Logf("memory of this process at most: %s", strings.TrimSpace(strings.SplitN(peak, "\n", 2)[0]))
+}
+
+// watchHeap gives the highest size of the heap that it sees from now until it is asked.
+func watchHeap(t *testing.T) func() uint64 {
+	var highest atomic.Uint64
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for ctx.Err() == nil {
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			highest.Store(max(highest.Load(), m.HeapInuse))
+			time.Sleep(20 * time.Millisecond)
+		}
+	}()
+	return func() uint64 {
+		cancel()
+		<-ended
+		return highest.Load()
+	}
+}
+
+func TestClusterRestartOfTheAPIServerIsADelay(t *testing.T) {
+	k := cluster.Own(t)
+	ns := k.Namespace(t)
+	// Rights by RBAC, since an API server that has just started has not read them yet and refuses.
+	k.Kubectl(t, "create", "serviceaccount", "deployer", "-n", ns)
+	k.Kubectl(t, "create", "role", "deployer", "-n", ns, "--verb=get,create,patch", "--resource=configmaps,deployments.apps")
+	k.Kubectl(t, "create", "rolebinding", "deployer", "-n", ns, "--role=deployer", "--serviceaccount="+ns+":deployer")
+	user := k.User(t, ns, "deployer", time.Hour)
+	for name, at := range map[string]int64{"while it plans": 60, "while it applies": 250} {
+		t.Run(name, func(t *testing.T) {
+			var dead atomic.Int64
+			kubeconfig, requests := between(t, user, func(n int64, _ *http.Request) {
+				if n == at {
+					go func() {
+						k.RestartAPIServer(t)
+						dead.Add(1)
+					}()
+				}
+			})
+			set := many(t, ns, 100, fmt.Sprint("v", at))
+			start := time.Now()
+			done, err := apply.Apply(t.Context(), connect(t, kubeconfig), set, apply.Options{})
+			must(t, done, err)
+			for i := 0; dead.Load() == 0 && i < 100; i++ {
+				time.Sleep(100 * time.Millisecond)
+			}
+			t.Logf("100 objects in %.1f s, %d requests", time.Since(start).Seconds(), requests.Load())
+			if len(done) != 100 || dead.Load() != 1 {
+				t.Errorf("%d objects, %d restarts", len(done), dead.Load())
+			}
+			again, err := apply.Plan(t.Context(), connect(t, user), set, apply.Options{})
+			if got := apply.Summary(must(t, again, err)); got != "100 unchanged" {
+				t.Errorf("after: %s", got)
+			}
+		})
+	}
+}
