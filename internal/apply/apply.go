@@ -134,7 +134,7 @@ func (a applier) do(ctx context.Context, change Change) (Change, error) {
 	}
 	after, err := a.cluster.Apply(ctx, change.given, kubernetes.ApplyOptions{Force: a.options.Force})
 	if err != nil {
-		return change, refuse(change, err, a.options).err
+		return change, refuse(change, err).err
 	}
 	if change.After = after; change.Action != Unchanged {
 		a.progress("%s: %s", change.Ref, change.Action)

@@ -2,6 +2,7 @@ package apply
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"strings"
 
@@ -144,6 +145,15 @@ func shown(o *kubernetes.Object) any {
 		return nil
 	}
 	o = bare(o)
+	if text, ok := o.Object["stringData"].(map[string]any); ok && o.GetKind() == "Secret" { // the API server moves it to data
+		data, _ := o.Object["data"].(map[string]any)
+		if data == nil {
+			data = map[string]any{}
+		}
+		maps.Copy(data, text)
+		o.Object["data"] = data
+		delete(o.Object, "stringData")
+	}
 	for _, name := range []string{"apiVersion", "kind"} {
 		delete(o.Object, name)
 	}

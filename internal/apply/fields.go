@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -39,20 +38,42 @@ func (w *writer) tree(sign, path string, v any) {
 		}
 		for i, item := range v {
 			name, by := key(v, i)
-			w.tree(sign, path+"["+name+"]", without(item, by))
+			w.item(sign, path+"["+name+"]", item, by)
 		}
 	case string:
-		if !strings.Contains(v, "\n") || w.masked(path) {
+		if !strings.Contains(v, "\n") || w.masked(path) || isKey(v) {
 			w.line(sign, path, w.value(path, v))
 			return
 		}
 		w.line(sign, path, "|")
-		for _, l := range strings.Split(strings.TrimSuffix(v, "\n"), "\n") {
-			w.lines = append(w.lines, sign+"     "+safe(l, valueRunes))
+		for _, l := range splitLines(v) {
+			w.lines = append(w.lines, sign+"     "+safe(masked(l), valueRunes))
 		}
 	default:
 		w.line(sign, path, w.value(path, v))
 	}
+}
+
+// filledIn are what the API server puts into every container, so that it says nothing when a container goes.
+var filledIn = map[string][]any{"imagePullPolicy": {"IfNotPresent", "Always"}, "terminationMessagePath": {"/dev/termination-log"},
+	"terminationMessagePolicy": {"File"}, "protocol": {"TCP"}}
+
+// item writes an item of a list without the field that it is named by, if there is anything else.
+func (w *writer) item(sign, path string, item any, by string) {
+	m, ok := item.(map[string]any)
+	if !ok {
+		w.tree(sign, path, item)
+		return
+	}
+	rest := maps.Clone(m)
+	maps.DeleteFunc(rest, func(name string, v any) bool {
+		empty, isMap := v.(map[string]any)
+		return name == by || sign == "-" && (slices.Contains(filledIn[name], v) || name == "resources" && isMap && len(empty) == 0)
+	})
+	if len(rest) == 0 && by != "" {
+		rest[by] = m[by]
+	}
+	w.tree(sign, path, rest)
 }
 
 // compare writes what differs. Where strict, a field that only the second state has is written only if it is in given:
@@ -87,12 +108,16 @@ func (w *writer) compare(path string, a, b, given any, strict bool) {
 			return
 		}
 	case string:
-		if b, ok := b.(string); ok && strings.Contains(a+b, "\n") && !w.masked(path) {
+		if b, ok := b.(string); ok && strings.Contains(a+b, "\n") && !w.masked(path) && !isKey(a+b) {
 			w.text(path, a, b)
 			return
 		}
 	}
 	if w.given && given == nil {
+		return
+	}
+	if w.masked(path) {
+		w.line("!", path, "changed (secret)")
 		return
 	}
 	w.line("-", path, w.value(path, a))
@@ -110,24 +135,36 @@ func (w *writer) maps(path string, a, b map[string]any, given any, strict bool) 
 
 // lists compares lists of objects by what their items are known by.
 func (w *writer) lists(path string, a, b, given []any, strict bool) {
-	am, order := keyed(a, nil)
-	bm, order := keyed(b, order)
-	gm, _ := keyed(given, nil)
-	for _, k := range order {
-		w.compare(path+"["+k+"]", am[k], bm[k], gm[k], strict)
+	am, bm, gm := keyed(a), keyed(b), keyed(given)
+	for i, item := range a {
+		name, by := key(a, i)
+		if other, ok := bm[name]; ok {
+			w.compare(path+"["+name+"]", item, other, gm[name], strict)
+		} else {
+			w.item("-", path+"["+name+"]", item, by)
+		}
+	}
+	for i, item := range b {
+		name, by := key(b, i)
+		if _, ok := am[name]; ok {
+			continue
+		}
+		if strict {
+			item = common(item, gm[name])
+		}
+		if item != nil {
+			w.item("+", path+"["+name+"]", item, by)
+		}
 	}
 }
 
-func keyed(list []any, order []string) (map[string]any, []string) {
+func keyed(list []any) map[string]any {
 	m := map[string]any{}
 	for i, item := range list {
-		k, by := key(list, i)
-		m[k] = without(item, by)
-		if !slices.Contains(order, k) {
-			order = append(order, k)
-		}
+		name, _ := key(list, i)
+		m[name] = item
 	}
-	return m, order
+	return m
 }
 
 // keys are the fields by which the items of Kubernetes' lists are told apart, tried in turn.
@@ -147,17 +184,6 @@ func key(list []any, i int) (name, field string) {
 		}
 	}
 	return fmt.Sprint(i), ""
-}
-
-// without is an item of a list without the field that it is named by, if there is anything else.
-func without(item any, field string) any {
-	m, ok := item.(map[string]any)
-	if !ok || field == "" || len(m) == 1 {
-		return item
-	}
-	m = maps.Clone(m)
-	delete(m, field)
-	return m
 }
 
 // common is the part of v that is in given too.
@@ -183,14 +209,11 @@ func common(v, given any) any {
 		if !ok || scalars(v) {
 			return v
 		}
-		gm, _ := keyed(g, nil)
+		gm := keyed(g)
 		var out []any
 		for i, item := range v {
-			name, by := key(v, i)
-			if c, ok := common(without(item, by), gm[name]).(map[string]any); ok {
-				if m := item.(map[string]any); by != "" {
-					c[by] = m[by]
-				}
+			name, _ := key(v, i)
+			if c := common(item, gm[name]); c != nil {
 				out = append(out, c)
 			}
 		}
@@ -206,7 +229,7 @@ func common(v, given any) any {
 func (w *writer) text(path, a, b string) {
 	w.lines = append(w.lines, "    "+safe(path, 2*valueRunes)+":")
 	const most = 2000 // lines; the comparison takes their product
-	al, bl := strings.SplitAfter(a, "\n"), strings.SplitAfter(b, "\n")
+	al, bl := splitLines(a), splitLines(b)
 	if len(al) > most || len(bl) > most {
 		w.lines = append(w.lines, fmt.Sprintf("!     too long to compare: %d and %d lines", len(al), len(bl)))
 		return
@@ -223,50 +246,12 @@ func (w *writer) text(path, a, b string) {
 	}
 }
 
+func splitLines(text string) []string { return strings.Split(strings.TrimSuffix(text, "\n"), "\n") }
+
 func (w *writer) texts(sign string, lines []string) {
 	for _, l := range lines {
-		w.lines = append(w.lines, sign+"     "+safe(strings.TrimSuffix(l, "\n"), valueRunes))
+		w.lines = append(w.lines, sign+"     "+safe(masked(l), valueRunes))
 	}
-}
-
-// sensitive are names whose value is likely a secret, wherever it is.
-var sensitive = regexp.MustCompile(`(?i)passw|passphrase|secret|token|credential|api[-_]?key|private[-_]?key|access[-_]?key|connection[-_]?string|dsn$|last-applied-configuration`)
-
-// value is a value in one line, or a word for it where it is a secret.
-func (w *writer) value(path string, v any) string {
-	if w.masked(path) {
-		return "(secret)"
-	}
-	switch v := v.(type) {
-	case string:
-		if v == "" || strings.TrimSpace(v) != v || ambiguous.MatchString(v) {
-			return safe(fmt.Sprintf("%q", v), valueRunes)
-		}
-		return safe(v, valueRunes)
-	case []any:
-		parts := make([]string, len(v))
-		for i := range v {
-			parts[i] = w.value(path, v[i])
-		}
-		return "[" + strings.Join(parts, ", ") + "]"
-	case map[string]any:
-		return "{…}"
-	}
-	return safe(fmt.Sprint(v), valueRunes)
-}
-
-// ambiguous are strings that would read as another type.
-var ambiguous = regexp.MustCompile(`^([-+]?[0-9][0-9_.eE+-]*|true|false|null|~|yes|no|on|off)$`)
-
-// masked tells whether what is at a path may be a secret: the content of Secrets, and what is named like one among the
-// things that people name: variables, keys of a ConfigMap, annotations.
-func (w *writer) masked(path string) bool {
-	if w.secret && (strings.HasPrefix(path, "data") || strings.HasPrefix(path, "stringData")) {
-		return true
-	}
-	named := strings.HasPrefix(path, "data") || strings.Contains(path, "metadata.annotations") ||
-		strings.Contains(path, ".env[") && strings.HasSuffix(path, "].value")
-	return named && sensitive.MatchString(path)
 }
 
 func join(path, name string) string {

@@ -105,7 +105,7 @@ func accept(o *kubernetes.Object, s scope, seen map[kubernetes.Ref]bool) error {
 	case o.GetName() == "":
 		return fault.BadInputf("an object of kind %s has no name", ref.Kind)
 	case s.err != nil:
-		return refuse(Change{Ref: ref}, s.err, Options{}).err
+		return refuse(Change{Ref: ref}, s.err).err
 	case s.namespaced && ref.Namespace == "":
 		return fault.BadInputf("%s has no namespace", ref)
 	case seen[id]:

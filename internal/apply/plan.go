@@ -58,13 +58,13 @@ func (p planner) one(ctx context.Context, given *kubernetes.Object) Change {
 		return unchecked(change, reason)
 	}
 	if err != nil {
-		return refuse(change, err, p.options)
+		return refuse(change, err)
 	}
 	if change.Before = live; live == nil {
 		return p.create(ctx, change)
 	}
 	if err := belongs(given, live); err != nil {
-		return refuse(change, err, p.options)
+		return refuse(change, err)
 	}
 	return p.update(ctx, change)
 }
@@ -95,7 +95,7 @@ func (p planner) create(ctx context.Context, change Change) Change {
 		return unchecked(change, "its namespace comes with this set")
 	}
 	if err != nil {
-		return refuse(change, err, p.options)
+		return refuse(change, err)
 	}
 	change.After = after
 	return change
@@ -119,13 +119,13 @@ func (p planner) update(ctx context.Context, change Change) Change {
 		after, err = p.cluster.PlanAdoption(ctx, change.Before, after)
 	}
 	if err != nil {
-		return refuse(change, err, p.options)
+		return refuse(change, err)
 	}
 	if change.After = after; change.Action == Update && same(change.Before, after) {
 		change.Action, change.owned = Unchanged, owns(change.Before, after)
 	}
 	if len(change.Conflicts) > 0 && !p.options.Force {
-		return refuse(change, &kubernetes.ConflictError{Ref: change.Ref, Conflicts: change.Conflicts}, p.options)
+		return refuse(change, &kubernetes.ConflictError{Ref: change.Ref, Conflicts: change.Conflicts})
 	}
 	return change
 }
@@ -137,7 +137,7 @@ func (p planner) recreate(ctx context.Context, change Change) Change {
 	other.SetName(fmt.Sprintf("%.50s-anew", other.GetName()))
 	after, err := p.cluster.Apply(ctx, other, kubernetes.ApplyOptions{DryRun: true})
 	if err != nil && fault.KindOf(err) == fault.Failed {
-		return refuse(change, err, p.options)
+		return refuse(change, err)
 	}
 	if err != nil {
 		change.After, change.Unchecked = change.given, "it can be created only when the old one is gone"

@@ -15,14 +15,14 @@ import (
 )
 
 // refuse says in a change why the object is not applied.
-func refuse(change Change, err error, o Options) Change {
-	change.err = explain(change.Ref, err, o)
+func refuse(change Change, err error) Change {
+	change.err = explain(change.Ref, err)
 	change.Refused = change.err.Error()
 	return change
 }
 
 // explain classifies an error of the cluster by what the author of the object can do about it.
-func explain(ref kubernetes.Ref, err error, o Options) error {
+func explain(ref kubernetes.Ref, err error) error {
 	var known *fault.Error
 	var unknown *kubernetes.UnknownKindError
 	var conflict *kubernetes.ConflictError
@@ -76,11 +76,19 @@ func invalid(ref kubernetes.Ref, err error) error {
 	return e
 }
 
+// causeRunes bounds what the API server says of one field.
+const causeRunes = 400
+
+// cause is one field and why it is not accepted, without a value that is a whole object.
 func cause(c metav1.StatusCause) string {
-	if c.Field == "" || c.Field == "[]" { // the whole object
-		return c.Message
+	text := c.Message
+	if i := strings.LastIndex(text, "}: "); i > causeRunes/2 {
+		text = "Invalid value: …" + text[i+1:]
 	}
-	return c.Field + ": " + c.Message
+	if c.Field != "" && c.Field != "[]" { // else it is the whole object
+		text = c.Field + ": " + text
+	}
+	return safe(text, causeRunes)
 }
 
 // fixed are the ways in which the API server says that a field cannot be changed once the object is there.
@@ -109,7 +117,8 @@ func unchangeable(ref kubernetes.Ref, causes []metav1.StatusCause, err error) er
 	e.Err = err
 	for _, c := range causes {
 		if _, why, ok := strings.Cut(c.Message, "Forbidden: "); ok { // such as which fields may be changed
-			e = e.WithDetail(why)
+			why, _, _ = strings.Cut(why, "\n") // below it may be the whole object
+			e = e.WithDetail(safe(why, causeRunes))
 		}
 	}
 	if keeps(ref) {
