@@ -60,14 +60,26 @@ func (p planner) one(ctx context.Context, given *kubernetes.Object) Change {
 	if err != nil {
 		return refuse(change, err)
 	}
-	if change.Before = live; live == nil {
-		return p.create(ctx, change)
+	for attempt := 1; ; attempt++ {
+		if change.Before = live; live == nil {
+			return p.create(ctx, change)
+		}
+		if err := belongs(given, live); err != nil {
+			return refuse(change, err)
+		}
+		planned := p.update(ctx, change)
+		if planned.Action != Update || planned.After == nil || planned.After.GetResourceVersion() == live.GetResourceVersion() || attempt == attempts {
+			return planned
+		}
+		// A controller wrote to it between the two answers, and what it wrote would look like something that the apply does.
+		if live, err = p.cluster.Get(ctx, change.Ref); err != nil {
+			return refuse(change, err)
+		}
 	}
-	if err := belongs(given, live); err != nil {
-		return refuse(change, err)
-	}
-	return p.update(ctx, change)
 }
+
+// attempts is how often an object is asked about while it changes.
+const attempts = 5
 
 func unchecked(change Change, reason string) Change {
 	change.Action, change.After, change.Unchecked = Create, change.given, reason
