@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -72,6 +73,19 @@ func TestSARIFKeepsWhatCounts(t *testing.T) {
 		if want := map[bool]string{true: "new", false: "unchanged"}[i < 15000]; r.Baseline != want {
 			t.Fatalf("result %d is %s", i, r.Baseline)
 		}
+	}
+}
+
+// GitHub takes the severity of a rule for that of its findings.
+func TestSARIFRuleIsAsGraveAsItsFindings(t *testing.T) {
+	t.Parallel()
+	all := []finding.Finding{
+		{Scanner: "gosec", Rule: "G401", Title: "new", Severity: finding.Low, File: "a.go", Fingerprint: strings.Repeat("a", 32)},
+		{Scanner: "gosec", Rule: "G401", Title: "known", Severity: finding.Critical, File: "b.go", Fingerprint: strings.Repeat("b", 32), Known: true},
+	}
+	run := written(t, reportOf(all)).Runs[0]
+	if r := run.Tool.Driver.Rules[0]; r.Properties["security-severity"] != "9.5" || r.Config.Level != "error" || run.Results[0].Level != "note" {
+		t.Errorf("rule %+v, results %+v", r, run.Results)
 	}
 }
 

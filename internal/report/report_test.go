@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -59,6 +60,17 @@ func TestSARIFIsValidAgainstThePublishedSchema(t *testing.T) {
 	}
 	if got := log.Runs[0].Results[1].Suppressions; len(got) != 1 || got[0].Kind != "inSource" || got[0].Justification != "only a | dice" {
 		t.Errorf("suppressions: %+v", got)
+	}
+	if got := log.Runs[0].Results[0].Fingerprints["primaryLocationLineHash"]; got != "00ff" {
+		t.Errorf("fingerprint %q", got)
+	}
+	rule := log.Runs[0].Tool.Driver.Rules[0]
+	if rule.ID != "G404" || rule.Properties["security-severity"] != "8.0" || !slices.Contains(rule.Properties["tags"].([]any), any("external/cwe/cwe-338")) ||
+		rule.Help.Text != "Use crypto/rand." || !strings.Contains(rule.Help.Markdown, "<https://cwe.mitre.org/data/definitions/338.html>") {
+		t.Errorf("rule %+v", rule)
+	}
+	if a, b := log.Runs[0].Automation.ID, log.Runs[1].Automation.ID; a == b || !strings.HasPrefix(a, "idp/checkout/sast/") {
+		t.Errorf("runs %s and %s", a, b)
 	}
 	if got := log.Runs[0].Results[2].Baseline; got != "unchanged" {
 		t.Errorf("a known finding is %q", got)

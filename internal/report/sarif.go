@@ -219,6 +219,7 @@ func runOf(rec *record.Record, stage record.Stage, all []finding.Finding, limit 
 			index[f.Rule] = i
 			run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, ruleOf(f))
 		}
+		run.Tool.Driver.Rules[i].atLeast(f.Severity)
 		run.Results = append(run.Results, resultOf(f, i))
 	}
 	return run
@@ -229,7 +230,7 @@ func ruleOf(f finding.Finding) sarifRule {
 	for _, c := range f.CWE {
 		tags = append(tags, "external/cwe/"+lowerCWE(c))
 	}
-	properties := map[string]any{"tags": tags[:min(len(tags), tagLimit)], "security-severity": scores[f.Severity]}
+	properties := map[string]any{"tags": tags[:min(len(tags), tagLimit)]}
 	if f.Confidence != "" {
 		properties["precision"] = f.Confidence
 	}
@@ -237,8 +238,15 @@ func ruleOf(f finding.Finding) sarifRule {
 	if help == "" {
 		help = f.Title
 	}
-	return sarifRule{ID: f.Rule, Short: sarifText{f.Title}, Full: sarifText{f.Title}, HelpURI: f.HelpURI, Config: sarifLevel{levels[f.Severity]},
+	return sarifRule{ID: f.Rule, Short: sarifText{f.Title}, Full: sarifText{f.Title}, HelpURI: f.HelpURI,
 		Help: sarifHelp{Text: help, Markdown: markdownHelp(help, f.HelpURI)}, Properties: properties}
+}
+
+// atLeast makes a rule as grave as the gravest of its findings: GitHub takes the severity from here.
+func (r *sarifRule) atLeast(s finding.Severity) {
+	if now, _ := r.Properties["security-severity"].(string); scores[s] > now {
+		r.Properties["security-severity"], r.Config.Level = scores[s], levels[s]
+	}
 }
 
 // markdownHelp keeps each step of the help on a line of its own.
