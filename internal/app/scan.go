@@ -134,11 +134,17 @@ func (w *gateWork) reports() action.Reports { return w.in.Reports }
 func (w *gateWork) stage(ctx context.Context, d *delivery) (result, error) {
 	in := w.in
 	in.Dir, in.Root, in.Commit = d.dir(), d.root(), d.rec.Source.Commit
-	var err error
 	// What other scanners found is held to the gate of the static analysis: the policy has no other for code.
-	if in.Triage, _, err = d.desk(ctx, record.StageSAST, d.rules.SAST, in.Reports); err != nil {
+	desk, from, err := d.desk(ctx, record.StageSAST, d.rules.SAST, in.Reports)
+	if err != nil {
 		return result{}, err
 	}
+	if from.ref != "" {
+		if desk.Baseline, desk.BaselineShown, err = from.baseline(ctx); err != nil {
+			return result{}, err
+		}
+	}
+	in.Triage = desk
 	return resultOf(gate.Run(ctx, in, gate.Deps{Progress: d.progress(w.name())}))
 }
 

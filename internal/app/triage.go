@@ -66,8 +66,7 @@ func (d *delivery) readBaseline(ctx context.Context, name string) (*finding.Base
 	if err != nil {
 		return nil, "", fault.BadInputf("the baseline cannot be read: %w", err)
 	}
-	sum := sha256.Sum256(data)
-	shown := filepath.Base(name) + " sha256:" + hex.EncodeToString(sum[:])
+	shown := filepath.Base(name) + digestOf(data)
 	if !sarif.IsSARIF(data) {
 		b, err := finding.ParseBaseline(name, data)
 		return b, shown, err
@@ -75,6 +74,11 @@ func (d *delivery) readBaseline(ctx context.Context, name string) (*finding.Base
 	log, err := sarif.Load(ctx, []string{name}, sarif.Source{Dir: d.dir(), Root: d.root()})
 	b := finding.NewBaseline(log.Findings)
 	return &b, shown, err
+}
+
+func digestOf(data []byte) string {
+	sum := sha256.Sum256(data)
+	return " sha256:" + hex.EncodeToString(sum[:])
 }
 
 // root is the working tree of the repository; empty outside of one.
@@ -124,6 +128,25 @@ func (o *origin) commit(ctx context.Context) (string, error) {
 	}
 	return "", fault.Undeterminedf("the clone is shallow: it ends before the commit where HEAD left %s", repo.Upstream).
 		WithNext("Fetch the rest: git fetch --unshallow origin", "In a workflow: actions/checkout with fetch-depth: 0")
+}
+
+// baseline is what the team had recorded where HEAD left the branch: all that is known of what other scanners would have
+// found there.
+func (o *origin) baseline(ctx context.Context) (*finding.Baseline, string, error) {
+	base, err := o.commit(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	data, err := o.d.repo.File(ctx, base, path.Join(o.d.repo.Path, finding.BaselineFile))
+	if err != nil {
+		return nil, "", err
+	}
+	if data == nil {
+		return nil, "", fault.BadInputf("input baseline: what other scanners would have found at %s is not known: there is no %s", shortHash(base), finding.BaselineFile).
+			WithNext("Run the scanner on that commit too, and give what it writes: --baseline base.sarif", "Or record what is there: idp baseline --import 'findings/*.sarif'")
+	}
+	b, err := finding.ParseBaseline(finding.BaselineFile+" of "+shortHash(base), data)
+	return b, finding.BaselineFile + " of " + shortHash(base) + digestOf(data), err
 }
 
 // before makes what a desk asks for: scan gives what was found at the commit.
