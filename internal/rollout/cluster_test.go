@@ -3,24 +3,27 @@
 package rollout_test
 
 import (
+	"archive/tar"
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"flag"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"archive/tar"
-	"bytes"
-
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
 	"github.com/org/idp/internal/fault"
@@ -151,10 +154,70 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+var capture = flag.Bool("capture", false, "write what the cluster has when a case is decided to testdata/states, for the tests that need no cluster")
+
+// captured are the cases that are kept: enough for every way to look at objects.
+var captured = []string{"crash loop", "it ends without an error", "out of memory", "no such command", "digest that is not there", "readiness", "liveness", "no ConfigMap", "no Secret to mount",
+	"too much CPU", "no such service account", "init container", "job", "no endpoints", "no such port", "stateful set", "old pods are ready", "quota of a StatefulSet", "ready", "blocked"}
+
+// keep writes what the cluster has of a namespace, as kubectl gives it, with what was applied.
+func (b bench) keep(t *testing.T, name string, set []kubernetes.Object) {
+	t.Helper()
+	if !*capture || !slices.Contains(captured, name) {
+		return
+	}
+	now := time.Now()
+	var state struct {
+		At      time.Time         `json:"at"`
+		Logs    map[string]string `json:"logs,omitempty"`
+		Set     []map[string]any  `json:"set"`
+		Objects []map[string]any  `json:"objects"`
+	}
+	state.At, state.Logs = now, map[string]string{}
+	for i := range set {
+		state.Set = append(state.Set, set[i].Object)
+	}
+	var list unstructured.UnstructuredList
+	out := b.c.Kubectl(t, "get", "deployments,replicasets,statefulsets,daemonsets,controllerrevisions,jobs,pods,events,services,endpointslices,persistentvolumeclaims", "-n", b.ns, "-o", "json")
+	if err := json.Unmarshal([]byte(out), &list); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range list.Items {
+		o.SetManagedFields(nil)
+		state.Objects = append(state.Objects, o.Object)
+		if o.GetKind() != "Pod" {
+			continue
+		}
+		for _, previous := range []string{"false", "true"} {
+			containers, _, _ := unstructured.NestedSlice(o.Object, "spec", "containers")
+			inits, _, _ := unstructured.NestedSlice(o.Object, "spec", "initContainers")
+			for _, c := range append(inits, containers...) {
+				container, _ := c.(map[string]any)["name"].(string)
+				log, err := b.c.KubectlAs(t, b.c.Kubeconfig, "logs", o.GetName(), "-n", b.ns, "-c", container, "--previous="+previous)
+				if err == nil {
+					state.Logs[o.GetName()+"/"+container+"/"+previous] = log
+				}
+			}
+		}
+	}
+	data, err := yaml.Marshal(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join("testdata", "states", strings.ReplaceAll(name, " ", "-")+".yaml")
+	data = bytes.ReplaceAll(bytes.ReplaceAll(data, []byte(b.ns), []byte("test")), []byte(b.c.Registry), []byte("registry.example"))
+	if err := os.WriteFile(file, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // fails applies manifests that must fail as a gate, and gives the diagnosis. It is shown as a person would read it.
 func (b bench) fails(t *testing.T, manifests string, limit time.Duration) *rollout.Diagnosis {
 	t.Helper()
-	ready, err := b.wait(t, b.apply(t, manifests), limit)
+	set := b.apply(t, manifests)
+	ready, err := b.wait(t, set, limit)
+	_, name, _ := strings.Cut(t.Name(), "/")
+	b.keep(t, strings.ReplaceAll(name, "_", " "), set)
 	var d *rollout.Diagnosis
 	if !errors.As(err, &d) {
 		t.Fatalf("it was ready, or there is no diagnosis: %+v, %v", ready, err)

@@ -22,7 +22,11 @@ const limit = 2 * time.Minute
 // ready applies manifests and waits until they are.
 func (b bench) ready(t *testing.T, manifests string) rollout.Ready {
 	t.Helper()
-	ready, err := b.wait(t, b.apply(t, manifests), limit)
+	set := b.apply(t, manifests)
+	ready, err := b.wait(t, set, limit)
+	if strings.HasSuffix(t.Name(), "WaitsForReadyPods") {
+		b.keep(t, "ready", set)
+	}
 	if err != nil {
 		t.Fatalf("%v\n%s", err, strings.Join(fault.Lines(err), "\n"))
 	}
@@ -47,8 +51,8 @@ func TestClusterWaitsForReadyPods(t *testing.T) {
 // Old pods are ready all the time, and must never be taken for the new version.
 func TestClusterNeverCountsOldPods(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []string{"Deployment", "StatefulSet"} {
-		t.Run(kind, func(t *testing.T) {
+	for name, kind := range map[string]string{"old pods are ready": "Deployment", "StatefulSet": "StatefulSet"} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := open(t)
 			manifests := strings.Replace(deploymentOf(2, `serve`, probe, ``), "Deployment", kind, 1)
@@ -153,9 +157,9 @@ spec: {schedule: "0 3 * * *", jobTemplate: {spec: {template: {spec: {restartPoli
 
 func TestClusterNamesQuotaAndAdmission(t *testing.T) {
 	t.Parallel()
-	t.Run("quota", func(t *testing.T) {
-		t.Parallel()
-		for _, kind := range []string{"Deployment", "StatefulSet"} {
+	for name, kind := range map[string]string{"quota of a Deployment": "Deployment", "quota of a StatefulSet": "StatefulSet"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			b := open(t)
 			b.c.Kubectl(t, "create", "quota", "small", "-n", b.ns, "--hard=pods=1")
 			d := b.fails(t, strings.Replace(deploymentOf(2, `serve`, probe, ``), "Deployment", kind, 1), limit)
@@ -164,8 +168,8 @@ func TestClusterNamesQuotaAndAdmission(t *testing.T) {
 			}
 			holds(t, "message", d.Message, "exceeded quota: small")
 			holds(t, "advice", d.Advice, "pods=1 of pods=1")
-		}
-	})
+		})
+	}
 	t.Run("pod security", func(t *testing.T) {
 		t.Parallel()
 		b := open(t)
@@ -262,7 +266,7 @@ func TestClusterWaitCanBeCancelled(t *testing.T) {
 // A StatefulSet that got a broken version waits for its pod for ever, whatever is applied then, until that is deleted.
 func TestClusterKnowsWhatBlocksAStatefulSet(t *testing.T) {
 	t.Parallel()
-	for name, broken := range map[string]string{"crash": `[die]`, "readiness": `[serve, "500"]`} {
+	for name, broken := range map[string]string{"blocked": `[die]`, "unready": `[serve, "500"]`} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := open(t)
