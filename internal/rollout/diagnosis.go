@@ -178,18 +178,24 @@ func (w *watch) container(ctx context.Context, d *Diagnosis, p problem, mask *lo
 			return // it never ran
 		}
 		// One that runs again has said why it died before it was started again.
-		d.Previous = s.State.Running != nil && end != nil
-		o := kubernetes.LogOptions{Container: p.container, Previous: d.Previous, Lines: logLines}
-		data, err := w.c.Logs(ctx, p.pod.Namespace, p.pod.Name, o)
-		if err != nil || len(strings.TrimSpace(string(data))) == 0 && s.RestartCount > 0 && !d.Previous {
-			o.Previous = !o.Previous // it was started again in between
-			if data, err = w.c.Logs(ctx, p.pod.Namespace, p.pod.Name, o); err != nil {
-				return
-			}
-			d.Previous = o.Previous
-		}
-		d.Log = mask.Tail(string(data), logLines)
+		d.Log, d.Previous = w.log(ctx, p, s.State.Running != nil && end != nil, s.RestartCount > 0, mask)
 	}
+}
+
+// log reads the last lines of a container. Between two starts the node may have neither the log of the one nor of the
+// other, and says so in place of the log; a moment later it has.
+func (w *watch) log(ctx context.Context, p problem, previous, restarted bool, mask *logtext.Mask) ([]string, bool) {
+	for range 5 {
+		data, err := w.c.Logs(ctx, p.pod.Namespace, p.pod.Name, kubernetes.LogOptions{Container: p.container, Previous: previous, Lines: logLines})
+		if lines := mask.Tail(string(data), logLines); err == nil && len(lines) > 0 && !strings.HasPrefix(lines[0], "unable to retrieve container logs") {
+			return lines, previous
+		}
+		if !restarted || w.o.Sleep(ctx, pollFirst) != nil {
+			break
+		}
+		previous = !previous
+	}
+	return nil, false
 }
 
 // secrets are the values that a pod was given and that must not be shown: of variables whose names say so, and of the

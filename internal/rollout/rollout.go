@@ -52,6 +52,9 @@ const (
 // failed gate, with a *Diagnosis inside. What cannot be determined, also because ctx ends or somebody else changes the
 // set, is an undetermined error.
 func Wait(ctx context.Context, c Cluster, set []kubernetes.Object, o Options) (Ready, error) {
+	if len(set) == 0 {
+		return Ready{}, fault.Undeterminedf("there is nothing to wait for: the set has no object")
+	}
 	w := newWatch(c, set, o)
 	w.begun = o.Now()
 	for {
