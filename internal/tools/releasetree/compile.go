@@ -63,7 +63,7 @@ func (t tree) program(ctx context.Context, platform string) (build.Program, erro
 		flags += " -X github.com/org/idp/internal/app.version=" + t.version
 	}
 	_, err = proc.Run(ctx, proc.Command{Dir: t.source, Env: append(append(os.Environ(), fixed...), "GOOS="+system, "GOARCH="+arch),
-		Name: "go", Args: []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", file, "./cmd/idp"}})
+		Name: "go", Args: []string{"build", "-tags", "grpcnotrace", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", file, "./cmd/idp"}})
 	if err != nil {
 		return build.Program{}, err
 	}
