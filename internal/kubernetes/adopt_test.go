@@ -63,7 +63,7 @@ func TestAdoptionMovesTheFieldsAndHoldsTheVersion(t *testing.T) {
 	var managers []string
 	for _, e := range entries {
 		managers = append(managers, e.Manager+" "+string(e.Operation)+" "+e.Subresource)
-		if e.Manager == Manager && !strings.Contains(string(e.FieldsV1.Raw), `"f:minReadySeconds"`) {
+		if e.Manager == Manager && !strings.Contains(e.FieldsV1.GetRawString(), `"f:minReadySeconds"`) {
 			t.Error("the fields of kubectl are not idp's now")
 		}
 	}
