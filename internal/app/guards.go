@@ -87,7 +87,11 @@ func (w *deployWork) undoes(ctx context.Context, d *delivery, live *record.Deplo
 // warnings are what the guards let pass and people should know.
 func (w *deployWork) warnings() (texts []string) {
 	for _, a := range w.answers {
-		if a.Answer != guard.Clear {
+		switch a.Answer {
+		case guard.Clear:
+		case guard.Overridden:
+			texts = append(texts, a.Text+"; overridden: "+a.Reason)
+		default:
 			texts = append(texts, a.Text)
 		}
 	}

@@ -3,9 +3,9 @@
 package e2e
 
 import (
-	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/org/idp/internal/testkit/cluster"
 )
@@ -41,20 +41,14 @@ func TestClusterResolvesConflictsByPolicy(t *testing.T) {
 func TestClusterPrunes(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, cluster.Open(t))
-	maps := func(n int) []string {
-		files := []string{deployment("", a.ns)}
-		for i := range n {
-			files = append(files, fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c%02d}\ndata: {n: %q}\n", i, fmt.Sprint(i)))
-		}
-		return files
+	count := func() int {
+		return strings.Count(a.get("configmaps", "-l", "idp/service=plain", "-o", "name"), "configmap/")
 	}
-	count := func() int { return strings.Count(a.get("configmaps", "-l", "idp/service=plain", "-o", "name"), "configmap/") }
 	a.c.Kubectl(t, "create", "configmap", "of-somebody-else", "-n", a.ns)
-	a.manifests(maps(15)...)
+	a.is(first, settings{deploy: "{manifests: k8s/fifteen}"})
 	a.deploy().want(0, "first release")
 
-	a.is(second, settings{})
-	a.manifests(maps(2)...)
+	a.is(second, settings{deploy: "{manifests: k8s/two}"})
 	a.deploy().want(1, "13 objects are no longer in the manifests", "at most 10", "c14", "prune-max")
 	if n := count(); n != 15 {
 		t.Errorf("a deploy that was refused left %d of 15", n)
@@ -77,12 +71,11 @@ func TestClusterPrunes(t *testing.T) {
 func TestClusterExplainsWhatCannotBeChanged(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, cluster.Open(t))
-	a.manifests(deployment("", a.ns))
+	a.is(first, settings{deploy: "{manifests: k8s/plain}"})
 	a.deploy().want(0)
 	uid := a.get("deployment", "plain", "-o", "jsonpath={.metadata.uid}")
 
-	a.is(second, settings{})
-	a.manifests(strings.ReplaceAll(deployment("", a.ns), "app: plain", "app: plainer"))
+	a.is(second, settings{deploy: "{manifests: k8s/selector}"})
 	a.deploy().want(2, "Deployment plain: spec.selector cannot be changed while the object exists", "--recreate", "the service is down meanwhile")
 	if got := a.get("deployment", "plain", "-o", "jsonpath={.metadata.uid}"); got != uid {
 		t.Error("it was created anew without being asked")
@@ -90,7 +83,7 @@ func TestClusterExplainsWhatCannotBeChanged(t *testing.T) {
 	a.serves(first, 2)
 	a.wantHistory(map[string]string{"v1": "live"})
 
-	a.deploy("--recreate").want(0, "replaces", "recreate")
+	a.deploy("--recreate").want(0, "replaces", "create anew")
 	if got := a.get("deployment", "plain", "-o", "jsonpath={.metadata.uid}"); got == uid {
 		t.Error("it was not created anew")
 	}
@@ -102,7 +95,7 @@ func TestClusterSaysWhoseTokenHasExpired(t *testing.T) {
 	c := cluster.Own(t)
 	a := newApp(t, c)
 	c.Kubectl(t, "create", "serviceaccount", "deployer", "-n", a.ns)
-	a.kubeconfig = c.User(t, a.ns, "deployer", -1)
+	a.kubeconfig = c.User(t, a.ns, "deployer", -time.Minute)
 	a.deploy().want(3, "could not be determined", "expired")
 	if left := a.get("deployments,services,secrets,leases", "-o", "name"); left != "" {
 		t.Errorf("it left %s", left)

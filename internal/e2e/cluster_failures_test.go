@@ -80,10 +80,10 @@ func TestClusterExplainsABadImage(t *testing.T) {
 	t.Parallel()
 	c := cluster.Open(t)
 	a := newApp(t, c)
+	a.is(first, settings{deploy: "{manifests: k8s/plain}"})
 	a.deploy().want(0)
-	// The image is there for whoever verifies it, and not for the pods: they cannot pull by a name of the machine alone.
-	a.is(second, settings{})
-	a.manifests(strings.Replace(deployment("", a.ns), "containers:", "initContainers: [{name: migrate, image: "+c.Registry+"/plain/migrations:none}]\n      containers:", 1))
+	// That of the service is there, or it would not be verified; another one is not.
+	a.is(second, settings{deploy: "{manifests: k8s/bad-image}"})
 	failed := a.deploy().want(1, "migrate", "ErrImagePull", "back on", "(healthy)")
 	if failed.took > 30*time.Second {
 		t.Errorf("it took %s", failed.took)
@@ -94,15 +94,14 @@ func TestClusterExplainsABadImage(t *testing.T) {
 func TestClusterExplainsAMissingConfigMap(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, cluster.Open(t))
-	a.manifests(deployment("envFrom: [{configMapRef: {name: absent}}]", a.ns))
+	a.is(first, settings{deploy: "{manifests: k8s/missing}"})
 	a.deploy().want(1, "CreateContainerConfigError", "absent", "nothing is live")
 	if left := a.get("deployments,services,configmaps", "-o", "name"); strings.Contains(left, "plain") {
 		t.Errorf("it left %s", left)
 	}
 	a.wantHistory(map[string]string{"v1": "failed"})
 	a.wantFree()
-	a.manifests(deployment("envFrom: [{configMapRef: {name: present}}]", a.ns),
-		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: present}\ndata: {GREETING: hello}\n")
+	a.is(first, settings{deploy: "{manifests: k8s/plain}"})
 	a.deploy().want(0, "first release")
 	a.serves(first, 2)
 }
@@ -146,7 +145,7 @@ spec:
 		}
 	})
 	probe := filepath.Join(a.t.TempDir(), "probe.yaml")
-	write(a.t, probe, strings.Replace(deployment("env: [{name: FORBIDDEN, value: x}]", a.ns), "name: plain", "name: probe", 1))
+	write(a.t, probe, strings.NewReplacer("name: plain", "name: probe", "value: 0.0.0.0", "value: x", "name: HOST", "name: FORBIDDEN").Replace(deployment(a.c.Registry, "", "")))
 	var err error
 	denied := eventually(func() bool {
 		_, err = a.c.KubectlAs(a.t, a.c.Kubeconfig, "create", "-n", a.ns, "--dry-run=server", "-f", probe)
@@ -155,40 +154,4 @@ spec:
 	if !denied {
 		a.t.Fatalf("the policy is not in force: %v", err)
 	}
-}
-
-// manifests has the service deployed from these files in place of what idp generates.
-func (a *app) manifests(files ...string) {
-	a.t.Helper()
-	write(a.t, filepath.Join(a.repo.dir, "idp.yaml"), a.yaml(settings{deploy: "{manifests: k8s}"}))
-	for i, text := range files {
-		write(a.t, filepath.Join(a.repo.dir, "k8s", fmt.Sprintf("%d.yaml", i)), text)
-	}
-}
-
-// deployment is a manifest of the service as a team writes it, with more for its container.
-func deployment(more, ns string) string {
-	return fmt.Sprintf(`apiVersion: apps/v1
-kind: Deployment
-metadata: {name: plain, namespace: %s}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: plain}}
-  template:
-    metadata: {labels: {app: plain}}
-    spec:
-      terminationGracePeriodSeconds: 1
-      containers:
-        - name: app
-          image: 127.0.0.1:1/plain
-          env: [{name: HOST, value: 0.0.0.0}, {name: PORT, value: "8080"}]
-          readinessProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1}
-          resources: {requests: {cpu: 1m, memory: 32Mi}}
-          %s
----
-apiVersion: v1
-kind: Service
-metadata: {name: plain, namespace: %[1]s}
-spec: {selector: {app: plain}, ports: [{port: 80, targetPort: 8080}]}
-`, ns, more)
 }

@@ -99,6 +99,9 @@ func (b *bench) set(t *testing.T, c *cluster.Cluster) (err error) {
 	r := &repository{t, origin}
 	r.git("init", "--quiet", "--initial-branch", "main")
 	r.git("remote", "add", "origin", remote)
+	for name, text := range manifests(c.Registry) {
+		write(t, filepath.Join(origin, "k8s", name), text)
+	}
 	b.images = map[string]image{}
 	for _, version := range []string{first, second} {
 		text := strings.Replace(string(source), `http.HandleFunc("/version"`, `http.HandleFunc("/name", answer("`+version+`", false))`+"\n\t"+`http.HandleFunc("/version"`, 1)
@@ -258,6 +261,9 @@ type running struct {
 	log    string // file of all that it writes
 	record string
 	begun  time.Time
+	ended  chan struct{}
+	took   time.Duration
+	err    error
 }
 
 // start runs idp deploy without waiting for its end.
@@ -287,27 +293,32 @@ func (a *app) run(args ...string) *running {
 		a.t.Fatal(err)
 	}
 	defer func() { _ = log.Close() }()
-	r := &running{cmd: exec.Command(needEnv(a.t, "IDP_E2E_IDP"), args...), log: log.Name(), record: filepath.Join(out, "record.json"), begun: time.Now()}
+	r := &running{cmd: exec.Command(needEnv(a.t, "IDP_E2E_IDP"), args...), log: log.Name(), record: filepath.Join(out, "record.json"), begun: time.Now(), ended: make(chan struct{})}
 	r.cmd.Env = append(os.Environ(), "COSIGN_PASSWORD=correct horse", "GIT_CONFIG_GLOBAL="+os.DevNull, "GIT_CONFIG_SYSTEM="+os.DevNull)
 	r.cmd.Stdout, r.cmd.Stderr = log, log
 	if err := r.cmd.Start(); err != nil {
 		a.t.Fatal(err)
 	}
+	go func() {
+		defer close(r.ended)
+		r.err = r.cmd.Wait()
+		r.took = time.Since(r.begun)
+	}()
 	return r
 }
 
 func (r *running) wait(t *testing.T) outcome {
 	t.Helper()
-	err := r.cmd.Wait()
+	<-r.ended
 	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
+	if r.err != nil && !errors.As(r.err, &exit) {
+		t.Fatal(r.err)
 	}
 	text, err := os.ReadFile(r.log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := outcome{t: t, code: r.cmd.ProcessState.ExitCode(), text: string(text), took: time.Since(r.begun)}
+	o := outcome{t: t, code: r.cmd.ProcessState.ExitCode(), text: string(text), took: r.took}
 	if o.record, err = readRecord(r.record); err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
