@@ -86,7 +86,7 @@ e2e-events: ## every event of the runner, on GitHub's own example payloads
 
 e2e-cluster: build ## pods on a real Kubernetes, started for this as root on Linux; USE_EXISTING_CLUSTER=1 takes that of KUBECONFIG
 	@IDP_E2E_IDP=$(CURDIR)/bin/idp $(GO) run ./internal/tools/cluster run -cache '$(CACHE)' \
-		$(GO) test -tags e2e -count=1 -v -timeout 30m -p 1 -run '^TestCluster' \
+		$(GO) test -tags e2e -count=1 -v -timeout 30m -p 1 -parallel 10 -run '^TestCluster' \
 		$$(grep -rl --include='*_test.go' '^//go:build e2e' internal | xargs grep -l '^func TestCluster' | xargs dirname | sort -u | sed 's|^|./|')
 
 cluster: ## the same Kubernetes for use by hand; prints what to set in the shell

@@ -84,7 +84,7 @@ func TestClusterExplainsABadImage(t *testing.T) {
 	a.deploy().want(0)
 	// That of the service is there, or it would not be verified; another one is not.
 	a.is(second, settings{deploy: "{manifests: k8s/bad-image}"})
-	failed := a.deploy().want(1, "migrate", "ErrImagePull", "back on", "(healthy)")
+	failed := a.deploy().want(1, "container migrate: ", "ImagePull", "not found", "back on", "(healthy)")
 	if failed.took > 30*time.Second {
 		t.Errorf("it took %s", failed.took)
 	}

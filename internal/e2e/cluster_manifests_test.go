@@ -16,11 +16,12 @@ func manifests(registry string) map[string]string {
 		"selector/all.yaml":  strings.ReplaceAll(deployment(registry, "", ""), "app: plain", "app: plainer"),
 		"two/all.yaml":       deployment(registry, "", "envFrom: [{configMapRef: {name: c00}}]"),
 		"fifteen/all.yaml":   deployment(registry, "", "envFrom: [{configMapRef: {name: c00}}]"),
+		"half/all.yaml":      deployment(registry, "", "envFrom: [{configMapRef: {name: c00}}]"),
 		"many/all.yaml":      deployment(registry, "", "envFrom: [{configMapRef: {name: c00}}]"),
 	}
-	for folder, n := range map[string]int{"two": 2, "fifteen": 15, "many": 500} {
+	for folder, n := range map[string]int{"two": 2, "fifteen": 15, "half": 250, "many": 500} {
 		for i := range n {
-			files[fmt.Sprintf("%s/c%02d.yaml", folder, i)] = fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c%02d}\ndata: {N: %q, FOLDER: %s}\n", i, fmt.Sprint(i), folder)
+			files[fmt.Sprintf("%s/c%02d.yaml", folder, i)] = fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c%02d}\ndata: {NUMBER: %q, FOLDER: %s}\n", i, fmt.Sprint(i), folder)
 		}
 	}
 	return files

@@ -28,25 +28,30 @@ func (a *app) release(version string, s settings, args ...string) outcome {
 	a.version = version
 	a.repo.git("checkout", "--quiet", a.images[version].commit, "--", "main.go")
 	write(a.t, filepath.Join(a.repo.dir, "idp.yaml"), a.yaml(s))
-	return a.path(args...)
+	o := a.path(append(args, "--timeout", "6s")...)
+	made := a.images[version]
+	made.digest, made.reference = o.record.Artifact.Digest, o.record.Artifact.Image+"@"+o.record.Artifact.Digest
+	a.images[version] = made
+	return o
 }
 
 // A version that is ready and wrong is found out by the smoke test, and everything of the old one comes back.
 func TestClusterTakesBackWhatFailsItsSmokeTest(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, cluster.Open(t))
-	a.release(first, settings{deploy: "{manifests: k8s/two}"}).want(0, "deploy", "smoke", "catalog")
+	fromFiles := settings{deploy: "{manifests: k8s/two}", more: "version: off\n"} // which these files do not tell the service
+	a.release(first, fromFiles).want(0, "deploy", "smoke", "catalog")
 	a.wantHistory(map[string]string{"v1": "good"})
 	a.serves(first, 2)
 
 	write(t, filepath.Join(a.repo.dir, "k8s", "two", "c00.yaml"), "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c00}\ndata: {BEHAVE: broken}\n")
 	write(t, filepath.Join(a.repo.dir, "k8s", "two", "c02.yaml"), "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c02}\ndata: {NEW: yes!}\n")
-	bad := a.release(second, settings{deploy: "{manifests: k8s/two}"}).want(1, "smoke", "back on", "(healthy)", "500")
+	bad := a.release(second, fromFiles).want(1, "smoke", "back on", "(healthy)", "500")
 	if d := bad.record.deploy(t); d.Restored == nil || d.Restored.Digest != a.images[first].digest || d.Release != "v3" {
 		t.Errorf("the evidence of deploy is %+v", d)
 	}
 	a.serves(first, 2)
-	if got := a.get("configmap", "c00", "-o", "jsonpath={.data}"); got != `{"FOLDER":"two","N":"0"}` {
+	if got := a.get("configmap", "c00", "-o", "jsonpath={.data}"); got != `{"FOLDER":"two","NUMBER":"0"}` {
 		t.Errorf("the ConfigMap has %s", got)
 	}
 	if got := a.get("configmap", "c02", "-o", "name"); got != "" {

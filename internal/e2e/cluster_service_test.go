@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -179,6 +180,7 @@ type app struct {
 	*bench
 	t          *testing.T
 	c          *cluster.Cluster
+	images     map[string]image // of the bench, or those that the case made itself
 	repo       *repository
 	ns         string
 	kubeconfig string
@@ -199,7 +201,7 @@ type settings struct {
 func newApp(t *testing.T, c *cluster.Cluster) *app {
 	t.Helper()
 	b := sharedBench(t, c)
-	a := &app{bench: b, t: t, c: c, ns: c.Namespace(t), kubeconfig: c.Kubeconfig, policy: filepath.Join(b.dir, "policy.yaml"),
+	a := &app{bench: b, t: t, c: c, images: maps.Clone(b.images), ns: c.Namespace(t), kubeconfig: c.Kubeconfig, policy: filepath.Join(b.dir, "policy.yaml"),
 		repo: &repository{t, filepath.Join(t.TempDir(), "plain")}}
 	cmd := exec.Command("git", "clone", "--quiet", filepath.Join(b.dir, "origin"), a.repo.dir)
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -247,6 +249,7 @@ type outcome struct {
 	text   string // all that it wrote
 	record aRecord
 	took   time.Duration
+	memory int64 // bytes, at most
 }
 
 // deploy runs idp deploy with the image of the version, in the environment staging.
@@ -318,7 +321,8 @@ func (r *running) wait(t *testing.T) outcome {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := outcome{t: t, code: r.cmd.ProcessState.ExitCode(), text: string(text), took: r.took}
+	o := outcome{t: t, code: r.cmd.ProcessState.ExitCode(), text: string(text), took: r.took,
+		memory: r.cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10}
 	if o.record, err = readRecord(r.record); err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
