@@ -135,6 +135,31 @@ func percentDecodes(text []byte) bool {
 	return true
 }
 
+// percentOnly is what gitleaks' decoder makes of a line in which nothing but percent codes decodes, as in most URLs. The line
+// has no code points.
+func percentOnly(line []byte) (decoded []byte, ok bool) {
+	from := nextPercent(line)
+	if from < 0 || hasEscape(line) {
+		return nil, false
+	}
+	end := from + lastPercent(line[from:])
+	if !percentDecodes(line[from:end]) || runsDecode(line[:from]) || runsDecode(line[end:]) {
+		return nil, false
+	}
+	decoded = append(decoded, line[:from]...)
+	for i := from; i < end; i++ {
+		if line[i] != '%' || !hexDigits(line[i+1:end], 2) {
+			decoded = append(decoded, line[i])
+			continue
+		}
+		var b [1]byte
+		_, _ = hex.Decode(b[:], line[i+1:i+3])
+		decoded = append(decoded, b[0])
+		i += 2
+	}
+	return append(decoded, line[end:]...), true
+}
+
 // runsDecode goes through the runs of letters that base64 knows, most of which are too short to count.
 func runsDecode(text []byte) bool {
 	for at := 0; at+minBase64 <= len(text); {

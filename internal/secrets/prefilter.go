@@ -266,7 +266,9 @@ func decode(d *codec.Decoder, text []byte) (decoded []byte, changed bool) {
 		return []byte(out), len(segments) > 0
 	}
 	for line := range bytes.Lines(text) {
-		if mayDecode(line) {
+		if out, ok := percentOnly(line); ok {
+			decoded, changed = append(decoded, out...), true
+		} else if mayDecode(line) {
 			out, segments := d.Decode(string(line), nil)
 			decoded, changed = append(decoded, out...), changed || len(segments) > 0
 		} else {

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/zricethezav/gitleaks/v8/detect"
+	"github.com/zricethezav/gitleaks/v8/detect/codec"
 	"github.com/zricethezav/gitleaks/v8/report"
 )
 
@@ -198,6 +199,32 @@ func pathFor(wanted bool, id string) string {
 		}
 	}
 	return "a.txt"
+}
+
+// What is decoded without gitleaks is what gitleaks decodes.
+func TestPercentOnly(t *testing.T) {
+	t.Parallel()
+	w := writer{rand.New(rand.NewPCG(7, 7))}
+	parts := []string{"%41", "%2d", "%2D", "%20", "%", "%4", "%zz", "%%41", "%00", "%ff", "%7f", " ", "a", "abcdefghijklmnop", "key=%6b", "\\u0041", "=", "/",
+		"aGVsbG8gd29ybGQgdG9rZW4=", "68656c6c6f20776f726c6420746f6b656e20", "0123456789abcdef0123456789abcdef"}
+	handled := 0
+	for range 20000 {
+		var line strings.Builder
+		for range 1 + w.IntN(6) {
+			line.WriteString(parts[w.IntN(len(parts))])
+		}
+		got, ok := percentOnly([]byte(line.String()))
+		if !ok {
+			continue
+		}
+		handled++
+		if want, segments := codec.NewDecoder().Decode(line.String(), nil); want != string(got) || len(segments) == 0 {
+			t.Fatalf("%q: %q, gitleaks has %q", line.String(), got, want)
+		}
+	}
+	if handled < 5000 {
+		t.Errorf("only %d lines were decoded", handled)
+	}
 }
 
 // Whatever the text is, the sieve changes nothing.
