@@ -14,12 +14,13 @@ LDFLAGS   := -s -w -buildid= $(if $(VERSION),-X github.com/org/idp/internal/app.
 # Tools are pinned here and run from the module proxy; none of them is a dependency of the product.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+HELM        := v3.19.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
 # What takes long to make and never changes is kept here, outside of the checkout, by version.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/idp
 
-.PHONY: help build release-tree check-release-tree cross bench-start bench-scan demo test lint lint-actions e2e e2e-catalog e2e-events e2e-runner e2e-cluster generate vuln clean cluster cluster-down
+.PHONY: help build release-tree check-release-tree cross bench-start bench-scan demo test lint lint-actions e2e e2e-catalog e2e-events e2e-helm e2e-runner e2e-cluster generate vuln clean cluster cluster-down
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -81,6 +82,12 @@ e2e-runner: ## every workflow in docs/workflows, run by act against the release 
 e2e-catalog: ## the catalogue's entities, by Backstage's own validators
 	@$(GO) test -tags e2e -count=1 -v -run Backstage ./internal/catalog
 
+e2e-helm: ## charts, by the real program helm, built once
+	@set -e; helm=$(CACHE)/helm-$(HELM); \
+	test -x "$$helm" || { tmp=$$(mktemp -d); CGO_ENABLED=0 GOBIN=$$tmp $(GO) install helm.sh/helm/v3/cmd/helm@$(HELM); \
+		mkdir -p $(CACHE); mv "$$tmp/helm" "$$helm"; rm -rf "$$tmp"; }; \
+	IDP_E2E_HELM="$$helm" $(GO) test -tags e2e -count=1 -v -run '^TestHelm' ./internal/manifest
+
 e2e-events: ## every event of the runner, on GitHub's own example payloads
 	@$(GO) test -tags e2e -count=1 -v -run 'Payload|Events' ./internal/app
 
@@ -95,7 +102,7 @@ cluster: ## the same Kubernetes for use by hand; prints what to set in the shell
 cluster-down: ## stop that Kubernetes
 	@$(GO) run ./internal/tools/cluster down -cache '$(CACHE)'
 
-e2e: e2e-runner e2e-catalog e2e-events e2e-cluster ## everything on real parts
+e2e: e2e-runner e2e-catalog e2e-events e2e-helm e2e-cluster ## everything on real parts
 
 generate: ## write the files that come from declarations: action.yml, READMEs, docs, golden files of schemas
 	@$(GO) test ./internal/app ./internal/schema -run Generated -update

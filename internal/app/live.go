@@ -29,6 +29,7 @@ type deployWork struct {
 	smoke   *smokeWork // of the same path; nil alone
 	answers []record.Guard
 	set     *manifest.Set // that is deployed, rendered once: putting an old version back must not depend on a tool
+	rbac    bool
 }
 
 func (w *deployWork) name() string   { return record.StageDeploy }
@@ -37,7 +38,13 @@ func (w *deployWork) Declare(s *action.Set) {
 	w.in.Declare(s)
 	action.Key(s, &w.key)
 	declareImage(s, &w.image)
+	if w.smoke == nil { // alone
+		s.Bool(&w.rbac, action.Input{Name: "print-rbac",
+			Usage: "Print the least Kubernetes roles that a deploy of the service needs, for a cluster administrator to apply, and change nothing."})
+	}
 }
+
+func (w *deployWork) prints() bool { return w.rbac }
 
 func (w *deployWork) stage(ctx context.Context, d *delivery) (result, error) {
 	ref, err := d.reference(w.image)
@@ -56,8 +63,10 @@ func (w *deployWork) stage(ctx context.Context, d *delivery) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	if err := d.committed(ctx, set.Files); err != nil {
-		return result{}, err
+	if w.smoke != nil { // a path delivers what the commit says
+		if err := d.committed(ctx, set.Files); err != nil {
+			return result{}, err
+		}
 	}
 	w.set = &set
 	in := w.in
