@@ -129,6 +129,13 @@ func (p *pathWork) check(ctx context.Context, d *delivery) error {
 			WithDetail(firstFew(changed, 10)...).
 			WithNext("Commit or stash them, or look without changing anything: idp path --plan")
 	}
+	set, err := d.manifests(ctx, "")
+	if err != nil {
+		return err
+	}
+	if err := d.committed(ctx, set.Files); err != nil {
+		return err
+	}
 	if p.target() == targetLocal {
 		p.ranBefore, err = p.running(d)
 	}
