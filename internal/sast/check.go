@@ -18,6 +18,8 @@ import (
 	"github.com/securego/gosec/v2/rules"
 	"golang.org/x/tools/go/analysis"
 	"golang.org/x/tools/go/packages"
+
+	"github.com/org/idp/internal/gosource"
 )
 
 // kit is the rules (syntax) and analyzers (SSA and taint) to apply.
@@ -39,10 +41,11 @@ type checked struct {
 	files  int
 	issues []*issue.Issue
 	gaps   []string
+	errs   []packages.Error // of the compiler's kind
 }
 
 // check runs everything on one package, with an Analyzer of its own, so that nothing is shared between packages.
-func (k kit) check(ctx context.Context, pkg *packages.Package, want listed) checked {
+func (k kit) check(ctx context.Context, pkg *packages.Package, want gosource.Package) checked {
 	w := &watch{ctx: ctx, path: pkg.PkgPath}
 	w.guard("gosec", func() {
 		// No test files, generated files too, suppressions tracked so that they can be counted.
@@ -59,7 +62,11 @@ func (k kit) check(ctx context.Context, pkg *packages.Package, want listed) chec
 	})
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.out.path = pkg.PkgPath
+	w.out.path, w.out.errs = pkg.PkgPath, append(listErrors(want), pkg.Errors...)
+	if pkg.IllTyped || want.Error != nil {
+		// What gosec could not do with it follows from that.
+		w.out.gaps = []string{pkg.PkgPath + ": not type-checked, so only in part scanned"}
+	}
 	return w.out
 }
 
@@ -93,15 +100,15 @@ func (w *watch) guard(what string, work func()) {
 }
 
 // report takes over what gosec has so far.
-func (w *watch) report(a *gosec.Analyzer, want listed) {
+func (w *watch) report(a *gosec.Analyzer, want gosource.Package) {
 	issues, stats, errs := a.Report()
 	for file, list := range errs {
 		for _, e := range list {
 			w.gap("%s:%d: %s", file, e.Line, e.Err)
 		}
 	}
-	if stats.NumFiles != len(want.files()) {
-		w.gap("%d of %d files read", stats.NumFiles, len(want.files()))
+	if stats.NumFiles != len(want.Files()) {
+		w.gap("%d of %d files read", stats.NumFiles, len(want.Files()))
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

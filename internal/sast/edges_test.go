@@ -19,9 +19,11 @@ import (
 	"github.com/securego/gosec/v2/analyzers"
 	"github.com/securego/gosec/v2/issue"
 	"golang.org/x/tools/go/analysis"
+	"golang.org/x/tools/go/packages"
 
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/finding"
+	"github.com/org/idp/internal/gosource"
 )
 
 // lines is an error as a person sees it.
@@ -239,11 +241,18 @@ func TestNewerGo(t *testing.T) {
 	wantUndetermined(t, err, "the module needs a newer Go than the one on the PATH", "1.999")
 
 	// A newer go on the PATH lists the packages, but the type checker in this program is not newer.
-	s := survey{packages: map[string]listed{"x": {}}}
-	p := s.packages["x"]
-	p.Module = &struct{ GoVersion, Dir string }{GoVersion: "1.999"}
-	s.packages["x"] = p
+	s := survey{packages: map[string]gosource.Package{"x": {Module: &gosource.Module{GoVersion: "1.999"}}}}
 	wantUndetermined(t, newerGo(s), "the module needs go1.999, and this program was built with go1.")
+
+	// Its library may then be beyond that type checker.
+	undefined := []packages.Error{{Msg: "undefined: new2"}}
+	wantUndetermined(t, tooNew("go1.999.1", undefined), "the go command on the PATH is go1.999.1", "undefined: new2")
+	if err := tooNew("go1.18", undefined); err != nil {
+		t.Error(err)
+	}
+	if err := tooNew("go1.999.1", nil); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestBuildTagsOfTheEnvironment(t *testing.T) {
@@ -373,23 +382,17 @@ func TestGapsThatOnlyTheCountsShow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := load(t.Context(), s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := s.packages["example.com/clean"]
-	want.GoFiles = append(want.GoFiles, "more.go")
-	for _, pkg := range l.packages {
-		if pkg.PkgPath == "example.com/clean" {
-			r := standardKit().check(t.Context(), pkg, want)
-			if diff := cmp.Diff([]string{"example.com/clean: 1 of 2 files read"}, r.gaps); diff != "" {
-				t.Error(diff)
-			}
+	p := s.packages["example.com/clean"]
+	want := p
+	want.GoFiles = append(slices.Clone(want.GoFiles), "more.go")
+	err = gosource.New(t.Context(), s.list, s.sizes).Load(p, func(pkg *packages.Package) {
+		r := standardKit().check(t.Context(), pkg, want)
+		if diff := cmp.Diff([]string{"example.com/clean: 1 of 2 files read"}, r.gaps); diff != "" {
+			t.Error(diff)
 		}
-	}
-	if diff := cmp.Diff([]string{"example.com/clean: listed by go, but not loaded"}, missing(
-		survey{packages: map[string]listed{"example.com/clean": {}}}, nil)); diff != "" {
-		t.Error(diff)
+	})
+	if err != nil {
+		t.Error(err)
 	}
 	if err := verdict(scanned{}, nil, nil); err == nil {
 		t.Error("a scan of nothing passes")

@@ -28,12 +28,18 @@ func newerGo(s survey) error {
 	return nil
 }
 
-// tooOld is the type checker's or the loader's word that it does not know the module's Go version.
-func tooOld(errs []packages.Error) error {
+// tooNew says whether errors come of a Go that is newer than what the type checker in this program knows: the module's, or
+// that of the library of the go command on the PATH.
+func tooNew(tool string, errs []packages.Error) error {
 	for _, e := range errs {
 		if m := newerThanBinary.FindStringSubmatch(e.Msg); m != nil {
 			return newer(m[1])
 		}
+	}
+	if len(errs) > 0 && version.IsValid(tool) && version.IsValid(runtime.Version()) && version.Compare(version.Lang(tool), version.Lang(runtime.Version())) > 0 {
+		return fault.Undeterminedf("the go command on the PATH is %s, and this program was built with %s, which does not know all of its library: %s",
+			tool, runtime.Version(), errs[0].Msg).
+			WithNext("Use a release of idp that is built with " + version.Lang(tool) + " or newer, or put an older go on the PATH.")
 	}
 	return nil
 }

@@ -10,8 +10,8 @@
 // that the build constraints exclude on this platform. A finding that a #nosec comment suppresses is a finding like any
 // other; the policy says whether it counts.
 //
-// How coverage is proven: the packages that the go command lists are compared with those that were loaded, and the files
-// of each with the files that gosec counted; every .go file below the folder must be either scanned or left out for a
+// How coverage is proven: every package that the go command lists has to come out of the scan, type-checked, and with as
+// many files as gosec counted; every .go file below the folder must be either scanned or left out for a
 // reason; every analyzer must have come to its end on every package; and any log line of gosec that is not known to be
 // harmless counts as a gap. One loss cannot be seen from outside: G602 (slice bounds) swallows its own panics.
 //

@@ -3,14 +3,15 @@ package sast
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"slices"
+	"strings"
 
 	"golang.org/x/tools/go/packages"
 
 	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/finding"
+	"github.com/org/idp/internal/gosource"
 )
 
 // scanned is how far a scan came.
@@ -33,23 +34,17 @@ func scan(ctx context.Context, dir, platform string, progress action.Progress, k
 	if err := newerGo(s); err != nil {
 		return out, err
 	}
-	progress("loading " + finding.Plural(out.expected, "package"))
-	l, err := load(ctx, s)
-	if err != nil {
-		return out, err
-	}
-	gaps := slices.Concat(s.gaps, l.gaps)
 	if err := pinGoVersion(s.goVersion()); err != nil {
-		gaps = append(gaps, err.Error())
+		s.gaps = append(s.gaps, err.Error())
 	}
-	results, err := checkAll(ctx, s, l.packages, progress, k)
+	progress("loading " + finding.Plural(out.expected, "package"))
+	results, errs, err := checkAll(ctx, s, progress, k)
 	b := builder{root: s.root}
+	gaps := s.gaps
 	for _, r := range results {
 		out.files += r.files
 		b.add(r.issues)
-		if l.broken[r.path] {
-			continue // what gosec could not do with it follows from what is said already
-		}
+		errs = append(errs, r.errs...)
 		gaps = append(gaps, r.gaps...)
 		if len(r.gaps) == 0 {
 			out.scanned++
@@ -60,40 +55,36 @@ func scan(ctx context.Context, dir, platform string, progress action.Progress, k
 	if err != nil {
 		return out, err
 	}
-	return out, verdict(out, l.compile, gaps)
+	if err := tooNew(s.tool, errs); err != nil {
+		return out, err
+	}
+	return out, verdict(out, compilerLines(s.root, errs), gaps)
 }
 
-// checkAll checks the packages side by side and gives the results it has when the context ends.
-func checkAll(ctx context.Context, s survey, pkgs []*packages.Package, progress action.Progress, k kit) ([]checked, error) {
-	// Both channels hold everything, so that a worker that outlives the context blocks nobody.
-	jobs, done := make(chan *packages.Package, len(pkgs)), make(chan checked, len(pkgs))
-	for _, pkg := range pkgs {
-		jobs <- pkg
-	}
-	close(jobs)
-	for range min(runtime.GOMAXPROCS(0), len(pkgs)) {
+// checkAll type-checks and checks the packages side by side. It gives the results that it has when the context ends, in the
+// order of the import paths, and the errors in packages that they import.
+func checkAll(ctx context.Context, s survey, progress action.Progress, k kit) ([]checked, []packages.Error, error) {
+	loader := gosource.New(ctx, s.list, s.sizes)
+	done := make(chan checked, len(s.packages)) // holds everything, so that what outlives the context blocks nobody
+	for _, p := range s.packages {
 		go func() {
-			for pkg := range jobs {
-				if ctx.Err() != nil {
-					return
-				}
-				done <- k.check(ctx, pkg, s.packages[pkg.PkgPath])
-			}
+			_ = loader.Load(p, func(pkg *packages.Package) { done <- k.check(ctx, pkg, p) }) // the context's, seen below
 		}()
 	}
 	var results []checked
-	for range pkgs {
-		progress(fmt.Sprintf("%d of %s", len(results), finding.Plural(len(pkgs), "package")))
+	for range s.packages {
+		progress(fmt.Sprintf("%d of %s", len(results), finding.Plural(len(s.packages), "package")))
 		select {
 		case r := <-done:
 			results = append(results, r)
 		case <-ctx.Done():
 		}
 		if ctx.Err() != nil {
-			return results, stopped(ctx)
+			return results, nil, stopped(ctx)
 		}
 	}
-	return results, nil
+	slices.SortFunc(results, func(a, b checked) int { return strings.Compare(a.path, b.path) })
+	return results, loader.Errors(), nil
 }
 
 // verdict is nil only when everything was scanned.

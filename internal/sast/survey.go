@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"go/types"
 	"io"
 	"os"
 	"os/exec"
@@ -13,47 +14,25 @@ import (
 	"strings"
 
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/gosource"
 	"github.com/org/idp/internal/proc"
 )
 
-// listed is what `go list -json` says about one package.
-type listed struct {
-	Dir, ImportPath           string
-	GoFiles, CgoFiles         []string // scanned
-	TestGoFiles, XTestGoFiles []string // left out
-	IgnoredGoFiles            []string // left out
-	InvalidGoFiles            []string // cannot be parsed
-	Error                     *packageError
-	DepsErrors                []packageError
-	Module                    *struct{ GoVersion, Dir string }
-}
-
-// packageError is a problem that the go command has with a package or an import.
-type packageError struct{ Pos, Err string }
-
-const listFields = "Dir,ImportPath,GoFiles,CgoFiles,IgnoredGoFiles,TestGoFiles,XTestGoFiles,InvalidGoFiles,Error,DepsErrors,Module"
-
-// files are the absolute names of the files that a scan of the package has to see.
-func (p listed) files() []string {
-	var names []string
-	for _, name := range slices.Concat(p.GoFiles, p.CgoFiles) {
-		names = append(names, filepath.Join(p.Dir, name))
-	}
-	return names
-}
-
 // survey is what there is to scan, found without the loader that the scan itself uses.
 type survey struct {
-	root     string            // absolute, without symbolic links
-	env      []string          // of the go command
-	packages map[string]listed // by import path, those with Go files for this platform
-	left     []string          // what is left out on purpose, and why
-	gaps     []string          // files that are in no package and have no reason to be left out
+	root     string                      // absolute, without symbolic links
+	env      []string                    // of the go command
+	tool     string                      // version of the go command
+	sizes    types.Sizes                 // of the platform
+	packages map[string]gosource.Package // by import path, those with Go files for this platform
+	list     []gosource.Package          // all of them and what they import, dependencies first
+	left     []string                    // what is left out on purpose, and why
+	gaps     []string                    // files that are in no package and have no reason to be left out
 }
 
 // take walks the folder, asks the go command for its packages, and accounts for every .go file.
 func take(ctx context.Context, dir, platform string) (survey, error) {
-	s := survey{packages: map[string]listed{}}
+	s := survey{packages: map[string]gosource.Package{}}
 	abs, err := filepath.Abs(dir)
 	if err == nil {
 		s.root, err = filepath.EvalSymlinks(abs)
@@ -72,15 +51,23 @@ func take(ctx context.Context, dir, platform string) (survey, error) {
 		s.left = tree.reasons()
 		return s, fault.Skipf("%s", reason)
 	}
-	list, err := goList(ctx, s.root, s.env, "./...")
-	if err != nil {
+	if err := s.ask(ctx); err != nil {
 		return s, err
 	}
-	for _, p := range list {
+	if s.list, err = goList(ctx, s.root, s.env, []string{"-deps"}, "./..."); err != nil {
+		return s, err
+	}
+	for _, p := range s.list {
+		if p.DepOnly {
+			continue
+		}
 		tree.settle(s.root, p)
 		if len(p.GoFiles)+len(p.CgoFiles) > 0 || p.Error != nil {
 			s.packages[p.ImportPath] = p
 		}
+	}
+	if err := s.runCgo(ctx); err != nil {
+		return s, err
 	}
 	if err := tree.settleUnlisted(ctx, s.root, s.env); err != nil {
 		return s, err
@@ -100,6 +87,30 @@ func take(ctx context.Context, dir, platform string) (survey, error) {
 		WithNext("Give the platform that the service is built for, such as --platform linux/arm64, and its tags, such as GOFLAGS=-tags=…")
 }
 
+// runCgo lets go write the Go code behind C, for the packages of the service that have some: nothing else knows its types.
+func (s survey) runCgo(ctx context.Context) error {
+	var paths []string
+	for path, p := range s.packages {
+		if len(p.CgoFiles) > 0 {
+			paths = append(paths, path)
+		}
+	}
+	if len(paths) == 0 {
+		return nil
+	}
+	slices.Sort(paths)
+	env, remove, err := proc.GoTemp(s.env)
+	if err != nil {
+		return err
+	}
+	defer remove()
+	list, err := goList(ctx, s.root, env, []string{"-compiled"}, paths...)
+	for _, p := range list {
+		s.packages[p.ImportPath] = p
+	}
+	return err
+}
+
 // outside tells that the folder is only a part of a module: what the module has elsewhere is not this service's to scan.
 func (s survey) outside() []string {
 	for _, p := range s.packages {
@@ -114,15 +125,15 @@ func (s survey) outside() []string {
 }
 
 // goList asks the go command about packages. Packages with problems are in the answer, with their Error.
-func goList(ctx context.Context, root string, env []string, patterns ...string) ([]listed, error) {
-	args := append([]string{"list", "-e", "-json=" + listFields, "--"}, patterns...)
+func goList(ctx context.Context, root string, env, flags []string, patterns ...string) ([]gosource.Package, error) {
+	args := slices.Concat([]string{"list", "-e", "-json=" + gosource.Fields}, flags, []string{"--"}, patterns)
 	out, err := proc.Run(ctx, proc.Command{Dir: root, Env: env, Name: "go", Args: args})
 	if err != nil {
 		return nil, goFault(ctx, root, err)
 	}
-	var list []listed
+	var list []gosource.Package
 	for d := json.NewDecoder(bytes.NewReader(out)); ; {
-		var p listed
+		var p gosource.Package
 		if err := d.Decode(&p); errors.Is(err, io.EOF) {
 			return list, nil
 		} else if err != nil {
@@ -130,6 +141,20 @@ func goList(ctx context.Context, root string, env []string, patterns ...string) 
 		}
 		list = append(list, p)
 	}
+}
+
+// ask asks the go command for its version and its platform.
+func (s *survey) ask(ctx context.Context) error {
+	out, err := proc.Run(ctx, proc.Command{Dir: s.root, Env: s.env, Name: "go", Args: []string{"env", "GOARCH", "GOVERSION"}})
+	if err != nil {
+		return goFault(ctx, s.root, err)
+	}
+	arch, tool, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	s.tool = tool
+	if s.sizes = types.SizesFor("gc", arch); s.sizes == nil {
+		return fault.BadInputf("the platform is none that Go compiles for: GOARCH %s", arch).WithNext("List them: go tool dist list")
+	}
+	return nil
 }
 
 // environ is the user's environment, for the platform that build compiles for where that is given. PWD makes go name files
@@ -154,9 +179,6 @@ func goFault(ctx context.Context, root string, err error) error {
 	if errors.Is(err, exec.ErrNotFound) {
 		return fault.Undeterminedf("go is not on the PATH, so the Go code cannot be scanned").
 			WithNext("Install it: https://go.dev/doc/install; in a workflow, put actions/setup-go before this step.")
-	}
-	if strings.Contains(err.Error(), "can't determine type sizes") {
-		return fault.BadInputf("the platform is none that Go compiles for: %w", err).WithNext("List them: go tool dist list")
 	}
 	var e *proc.Error
 	if !errors.As(err, &e) {

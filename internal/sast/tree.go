@@ -14,6 +14,7 @@ import (
 
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/finding"
+	"github.com/org/idp/internal/gosource"
 	"github.com/org/idp/internal/proc"
 )
 
@@ -107,7 +108,7 @@ func (t *tree) nothing() string {
 }
 
 // settle accounts for the files of a listed package.
-func (t *tree) settle(root string, p listed) {
+func (t *tree) settle(root string, p gosource.Package) {
 	mark := func(reason string, names []string) {
 		for _, name := range names {
 			rel, err := filepath.Rel(root, filepath.Join(p.Dir, name))
@@ -135,7 +136,7 @@ func (t *tree) settleUnlisted(ctx context.Context, root string, env []string) er
 	if len(folders) == 0 {
 		return nil
 	}
-	list, err := goList(ctx, root, env, slices.Sorted(maps.Keys(folders))...)
+	list, err := goList(ctx, root, env, nil, slices.Sorted(maps.Keys(folders))...)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,117 @@
+package gosource
+
+import (
+	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/printer"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+func TestStrip(t *testing.T) {
+	t.Parallel()
+	for src, want := range map[string]string{
+		"func F() { return }":                                   "func F() {}",
+		"func F() {\n\tif x {\n\t}\n}\nvar V int":               "func F() {\n\n\n}\nvar V int",
+		"func (t T) M() struct{ A int } { return }":             "func (t T) M() struct{ A int } {}",
+		"func F() interface { M() } { return }":                 "func F() interface { M() } {}",
+		"func F() struct /* { */ { A int } { return }":          "func F() struct /* { */ { A int } {}",
+		"func F() func() { return }":                            "func F() func() {}",
+		"func F[T interface{ ~int }](f func(struct{}) T) { f }": "func F[T interface{ ~int }](f func(struct{}) T) {}",
+		"func F() { '}'; \"}\\\"\"; `}\\`; /* } */ // }\n}":     "func F() {\n}",
+		"func F()\nvar V = T{1}":                                "func F()\nvar V = T{1}",
+		"var V = func() { return }":                             "var V = func() { return }",
+		"type F func()\ntype S struct { A int }":                "type F func()\ntype S struct { A int }",
+		"// func F() { return }":                                "// func F() { return }",
+		"var V = `\nfunc F() { return }`":                       "var V = `\nfunc F() { return }`",
+		"const (\nfuncs = 1\n)\nvar func世 = T{1}":               "const (\nfuncs = 1\n)\nvar func世 = T{1}",
+		"func F() { ":    "func F() { ",
+		"func F() { \"":  "func F() { \"",
+		"func F() { '\\": "func F() { '\\",
+		"func F() { `":   "func F() { `",
+		"func":           "func",
+		"":               "",
+	} {
+		if got := string(strip([]byte(src))); got != want {
+			t.Errorf("%q: %q, want %q", src, got, want)
+		}
+	}
+}
+
+func FuzzStrip(f *testing.F) {
+	f.Add([]byte("package p\n\nfunc F() struct{ A int } { return '{' }\n"))
+	f.Fuzz(func(t *testing.T, src []byte) {
+		want, err := parser.ParseFile(token.NewFileSet(), "", src, parser.SkipObjectResolution)
+		if err != nil {
+			strip(src) // must not panic
+			return
+		}
+		same(t, "", src, want)
+	})
+}
+
+// TestStripKeepsEverythingElse holds what is left of Go's own library against what its parser makes of the whole.
+func TestStripKeepsEverythingElse(t *testing.T) {
+	t.Parallel()
+	files, before, after := 0, 0, 0
+	for _, folder := range []string{"crypto", "encoding", "go", "net", "os", "reflect", "runtime", "text"} {
+		err := filepath.WalkDir(filepath.Join(runtime.GOROOT(), "src", folder), func(name string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || filepath.Ext(name) != ".go" || strings.Contains(name, "testdata") {
+				return err
+			}
+			src, err := os.ReadFile(name)
+			if err != nil {
+				return err
+			}
+			want, err := parser.ParseFile(token.NewFileSet(), name, src, parser.SkipObjectResolution)
+			if err != nil {
+				return nil // not every file of the library is for this Go
+			}
+			files, before, after = files+1, before+len(src), after+len(strip(src))
+			same(t, name, src, want)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("%d files, %d KiB, stripped %d KiB", files, before>>10, after>>10)
+	if files < 500 || after > before*6/10 {
+		t.Errorf("%d files, %d of %d bytes are left", files, after, before)
+	}
+}
+
+// same compares a stripped file with a parsed one: declarations and their lines.
+func same(t *testing.T, name string, src []byte, want *ast.File) {
+	t.Helper()
+	fset := token.NewFileSet()
+	got, err := parser.ParseFile(fset, name, strip(src), parser.SkipObjectResolution)
+	if err != nil {
+		t.Errorf("%s: %v", name, err)
+		return
+	}
+	if a, b := text(t, want), text(t, got); a != b {
+		t.Errorf("%s: -whole +stripped\n-%s\n+%s", name, a, b)
+	}
+}
+
+// text is a file without bodies and blanks.
+func text(t *testing.T, f *ast.File) string {
+	t.Helper()
+	for _, d := range f.Decls {
+		if d, ok := d.(*ast.FuncDecl); ok && d.Body != nil {
+			d.Body.List = nil
+		}
+	}
+	var b bytes.Buffer
+	if err := (&printer.Config{Mode: printer.RawFormat}).Fprint(&b, token.NewFileSet(), f); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(strings.Fields(b.String()), " ")
+}
