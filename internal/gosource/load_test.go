@@ -80,7 +80,7 @@ func TestSameTypesAsTheCompiler(t *testing.T) {
 		total += len(a)
 		for where, what := range a {
 			if b[where] != what {
-				t.Errorf("%s: %s, want %s", where, b[where], what)
+				t.Errorf("%s: %.200s, want %.200s", where, b[where], what)
 			}
 		}
 		if len(a) != len(b) {
@@ -92,8 +92,11 @@ func TestSameTypesAsTheCompiler(t *testing.T) {
 	}
 }
 
-// unnamed is how the compiler writes down some results without a name.
-var unnamed = regexp.MustCompile(`\(#rv1 ([^(),]+)\)`)
+// unnamed is what the compiler calls some results without a name, and single then the brackets around one.
+var (
+	unnamed = regexp.MustCompile(`#rv\d+ `)
+	single  = regexp.MustCompile(`\) \(([^(),]+)\)`)
+)
 
 // described are the types, with the methods behind them, and objects in a package, by their place in the source.
 func described(pkg *packages.Package) map[string]string {
@@ -131,7 +134,7 @@ func described(pkg *packages.Package) map[string]string {
 		}
 	}
 	for where, what := range all {
-		all[where] = unnamed.ReplaceAllString(what, "$1")
+		all[where] = single.ReplaceAllString(unnamed.ReplaceAllString(what, ""), ") $1")
 	}
 	return all
 }
