@@ -1,5 +1,7 @@
 package manifest
 
+//lint:file-ignore SA1019 what kustomize still reads has to be looked at, however it advises to write it
+
 import (
 	"context"
 	"errors"

@@ -201,7 +201,7 @@ func TestSourcesAreBounded(t *testing.T) {
 	self := "apiVersion: v1\nkind: ConfigMap\nmetadata: &m {name: a, labels: *m}\n"
 	doubling := map[string]string{}
 	for i := range 20 { // each has the one before it twice
-		doubling[fmt.Sprintf("deploy/k%d/kustomization.yaml", i)] = fmt.Sprintf("resources: [a, b]\n")
+		doubling[fmt.Sprintf("deploy/k%d/kustomization.yaml", i)] = "resources: [a, b]\n"
 		for _, half := range []string{"a", "b"} {
 			below := fmt.Sprintf("../../k%d", i-1)
 			if i == 0 {
