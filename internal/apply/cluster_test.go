@@ -299,3 +299,28 @@ func TestClusterTakesOverWhatSomethingElseMade(t *testing.T) {
 		t.Errorf("replicas are %s", got)
 	}
 }
+
+// The step to an autoscaler must not scale to the cluster's default of one replica.
+func TestClusterKeepsReplicasWhenAnAutoscalerTakesOver(t *testing.T) {
+	k := cluster.Open(t)
+	ns, c := k.Namespace(t), connect(t, k.Kubeconfig)
+	const autoscaler = `
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: shop, labels: {idp/service: shop}}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: shop}
+  maxReplicas: 6
+  minReplicas: 2
+  metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 70}}}]`
+	done, err := apply.Apply(t.Context(), c, objects(t, ns, strings.Replace(shop, "replicas: 1", "replicas: 3", 1)), apply.Options{})
+	must(t, done, err)
+	for range 2 { // the second time the autoscaler may have said the number too
+		done, err = apply.Apply(t.Context(), c, objects(t, ns, strings.Replace(shop, "  replicas: 1\n", "", 1)+autoscaler), apply.Options{})
+		must(t, done, err)
+		if got := k.Kubectl(t, "get", "deployment", "shop", "-n", ns, "-o", "jsonpath={.spec.replicas}"); got != "3" {
+			t.Errorf("%s replicas, want 3", got)
+		}
+	}
+}
