@@ -65,7 +65,7 @@ func saysReplicas(entry metav1.ManagedFieldsEntry) bool {
 	var fields struct {
 		Spec map[string]any `json:"f:spec"`
 	}
-	if json.Unmarshal(entry.FieldsV1.Raw, &fields) != nil {
+	if json.Unmarshal(entry.FieldsV1.GetRawBytes(), &fields) != nil {
 		return false
 	}
 	_, ok := fields.Spec["f:replicas"]

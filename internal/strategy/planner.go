@@ -175,7 +175,7 @@ func replicas(d *kubernetes.Object) int64 {
 func soleOwner(d *kubernetes.Object) bool {
 	ours, others := false, false
 	for _, entry := range d.GetManagedFields() {
-		if entry.FieldsV1 == nil || !strings.Contains(string(entry.FieldsV1.Raw), `"f:replicas":{}`) || entry.Subresource == "status" {
+		if entry.FieldsV1 == nil || !strings.Contains(entry.FieldsV1.GetRawString(), `"f:replicas":{}`) || entry.Subresource == "status" {
 			continue
 		}
 		if entry.Manager == kubernetes.Manager {
