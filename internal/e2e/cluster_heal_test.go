@@ -93,7 +93,8 @@ func TestClusterDeploysWhileTheAPIServerRestarts(t *testing.T) {
 	a := newApp(t, c)
 	a.deploy().want(0)
 	a.is(second, settings{})
-	r := a.start()
+	// The scheduler and the controllers ask an API server that was away again only after up to a minute.
+	r := a.start("--wait", "5m")
 	time.Sleep(2 * time.Second)
 	select {
 	case <-r.ended:
