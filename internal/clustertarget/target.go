@@ -117,15 +117,15 @@ func (d *deploy) converge(ctx context.Context, out *target.Outputs) error {
 	if err != nil {
 		return err
 	}
-	if len(d.cut) == 0 && d.same() && unchanged(changes) {
-		return d.stay(ctx, plan, out)
-	}
 	orphans, err := apply.Orphans(ctx, d.Cluster, plan.Set, release.Inventory(d.list), d.Service)
 	if err != nil {
 		return err
 	}
 	if err := apply.CheckPrune(orphans, d.PruneMax); err != nil {
 		return err
+	}
+	if len(d.cut) == 0 && d.same() && unchanged(changes) && len(orphans) == 0 {
+		return d.stay(ctx, plan, out)
 	}
 	begun := d.Clock.Now()
 	r, err := d.begin(ctx, plan, 0)

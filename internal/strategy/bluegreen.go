@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"regexp"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -15,6 +16,9 @@ import (
 // color.
 const annotationContent = "idp/content"
 
+// labelHash is on every pod of a Deployment.
+const labelHash = "pod-template-hash"
+
 // blueGreen has all pods of the new version ready, in the color that is not live, before the Services are switched.
 func (p *planner) blueGreen() (Plan, error) {
 	next := "blue"
@@ -25,45 +29,81 @@ func (p *planner) blueGreen() (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	plan := Plan{Kind: BlueGreen}
-	same := p.color != ""
-	for _, m := range p.mains {
-		same = same && m.live != nil && m.live.GetName() == m.deployment.GetName()+"-"+p.color && m.live.GetAnnotations()[annotationContent] == content
-	}
+	same := p.color != "" && !slices.ContainsFunc(p.mains, func(m workload) bool {
+		return m.live == nil || m.live.GetName() != m.deployment.GetName()+"-"+p.color || m.live.GetAnnotations()[annotationContent] != content
+	})
 	if same {
 		next = p.color
 	}
-	plan.Set = p.colored(next, content)
-	last := Step{Name: "switch to " + next, Apply: plan.Set, Smoke: p.door("")}
-	running := slices.ContainsFunc(p.mains, func(m workload) bool { return replicas(m.live) > 0 })
-	if same || !running {
+	plan := Plan{Kind: BlueGreen, Set: p.colored(next, content)}
+	last := Step{Name: "switch to " + next, Apply: p.withReplicas(plan.Set, next), Smoke: p.door(""), Remove: p.others(next)}
+	if same || !slices.ContainsFunc(p.mains, func(m workload) bool { return replicas(m.live) > 0 }) {
 		last.Name, plan.Note = next, "nothing runs yet that could be switched from"
 		if same {
 			plan.Note = "this version is live already, in " + next
 		}
-		last.Remove = p.others(next)
 		plan.Steps = []Step{last}
 		return plan, nil
 	}
-	shared, created := p.support()
-	apply := shared
 	var own []kubernetes.Object
-	for i := range plan.Set {
-		if find(p.set, kubernetes.RefOf(&plan.Set[i])) == nil {
-			own = append(own, plan.Set[i])
+	for i := range last.Apply {
+		if find(p.set, kubernetes.RefOf(&last.Apply[i])) == nil {
+			own = append(own, last.Apply[i])
 		}
 	}
-	var previews []kubernetes.Object
-	for _, m := range p.mains {
-		previews = append(previews, doorTo(m.services[0], suffixPreview, map[string]string{LabelColor: next}))
-	}
-	apply = append(append(apply, clone(own)...), previews...)
-	abort := append(append(refs(own), refs(previews)...), created...)
+	previews := p.doors(suffixPreview, map[string]string{LabelColor: next})
+	shared, created := p.support()
+	first := Step{Name: next + " beside " + p.liveName(), Apply: slices.Concat(shared, clone(own), previews), Smoke: p.door(suffixPreview),
+		Restore: p.restore(), Abort: slices.Concat(refs(own), refs(previews), created)}
+	last.Restore, last.Abort, last.Drain = first.Restore, first.Abort, p.drain()
+	last.Remove = union(last.Remove, refs(previews))
 	plan.Temporary = refs(previews)
-	last.Restore, last.Abort, last.Drain = p.restore(), abort, p.drain()
-	last.Remove = union(p.others(next), refs(previews))
-	plan.Steps = []Step{{Name: next + " beside " + p.liveName(), Apply: apply, Smoke: p.door(suffixPreview), Abort: abort}, last}
+	if p.color != "" {
+		plan.Steps = []Step{first, last}
+		return plan, nil
+	}
+	pin := p.pin()
+	if pin == nil {
+		plan.Note = "the Services select the new pods too as soon as these are ready, because what is live has no color yet"
+		plan.Steps = []Step{first, last}
+		return plan, nil
+	}
+	plan.Steps = []Step{{Name: "hold the Services to what is live", Apply: pin, Restore: first.Restore}, first, last}
 	return plan, nil
+}
+
+// newest matches what the Deployment controller says when a rollout is complete: by that the pods' hash is known.
+var newest = regexp.MustCompile(`^ReplicaSet "(.+)-([a-z0-9]+)" has successfully progressed\.$`)
+
+// pin holds the Services to the pods that are live, for the first blue-green deploy: without a color of their own in the
+// selector they would lead to the new pods too, before these are tested. It is nil where the pods' hash is not known.
+func (p *planner) pin() []kubernetes.Object {
+	var pinned []kubernetes.Object
+	for _, m := range p.mains {
+		if m.live == nil {
+			continue
+		}
+		hash := ""
+		conditions, _, _ := unstructured.NestedSlice(m.live.Object, "status", "conditions")
+		for _, item := range conditions {
+			c, _ := item.(map[string]any)
+			message, _ := c["message"].(string)
+			if found := newest.FindStringSubmatch(message); c["type"] == "Progressing" && found != nil && found[1] == m.live.GetName() {
+				hash = found[2]
+			}
+		}
+		if hash == "" {
+			return nil
+		}
+		for _, s := range m.services {
+			if now := find(p.live, kubernetes.RefOf(s)); now != nil {
+				o := asLive(s, now)
+				_ = unstructured.SetNestedField(o.Object, hash, "spec", "selector", labelHash)
+				pinned = append(pinned, o)
+			}
+		}
+	}
+	return pinned
 }
 
 func (p *planner) liveName() string {
@@ -73,21 +113,24 @@ func (p *planner) liveName() string {
 	return "what is live"
 }
 
-// others are the live Deployments, and Services and configuration made for them, of every color but one.
+// others are the live Deployments of every color but one, no color included, and what leads to them alone.
 func (p *planner) others(color string) (list []kubernetes.Ref) {
-	for _, m := range p.mains {
-		ref := kubernetes.RefOf(m.deployment)
-		for _, suffix := range []string{"", suffixCanary, suffixBlue, suffixGreen} {
-			if suffix != "-"+color && find(p.live, renamed(ref, suffix)) != nil {
-				list = append(list, renamed(ref, suffix))
+	add := func(ref kubernetes.Ref, suffixes ...string) {
+		for _, suffix := range suffixes {
+			if other := renamed(ref, suffix); find(p.live, other) != nil {
+				list = append(list, other)
 			}
 		}
+	}
+	for _, m := range p.mains {
+		own := ""
+		if color != "" {
+			own = "-" + color
+		}
+		suffixes := []string{"", suffixCanary, suffixBlue, suffixGreen}
+		add(p.base(m.deployment), slices.DeleteFunc(suffixes, func(s string) bool { return s == own })...)
 		for _, s := range m.services {
-			for _, suffix := range []string{suffixCanary, suffixPreview} {
-				if other := renamed(kubernetes.RefOf(s), suffix); find(p.live, other) != nil {
-					list = append(list, other)
-				}
-			}
+			add(kubernetes.RefOf(s), suffixCanary, suffixPreview)
 		}
 	}
 	return list
@@ -110,15 +153,23 @@ func (p *planner) colored(color, content string) []kubernetes.Object {
 	for _, m := range p.mains {
 		for _, o := range p.copies(m, "-"+color, map[string]string{LabelColor: color}) {
 			if isDeployment(&o) {
-				notes := o.GetAnnotations()
-				o.SetAnnotations(merged(notes, annotationContent, content))
-				if m.scaled && m.live != nil {
-					setReplicas(&o, max(1, replicas(m.live)))
-				}
+				o.SetAnnotations(merged(o.GetAnnotations(), annotationContent, content))
 			}
 			if find(set, kubernetes.RefOf(&o)) == nil {
 				set = append(set, o)
 			}
+		}
+	}
+	return set
+}
+
+// withReplicas gives the Deployments of a color as many replicas as are live, where the set leaves the number to an
+// autoscaler: they have to take all the traffic from one moment to the next. A release does not keep the number.
+func (p *planner) withReplicas(set []kubernetes.Object, color string) []kubernetes.Object {
+	set = clone(set)
+	for _, m := range p.mains {
+		if m.scaled && m.live != nil {
+			setReplicas(find(set, renamed(kubernetes.RefOf(m.deployment), "-"+color)), max(1, replicas(m.live)))
 		}
 	}
 	return set
@@ -164,18 +215,36 @@ func scales(o, d *kubernetes.Object) []string {
 	return nil
 }
 
-// restore is what leads traffic, scaling and protection back to what was live: the set's objects with the selectors and
-// targets that the live ones have.
+// restore is what leads traffic, scaling and protection back to what was live.
 func (p *planner) restore() []kubernetes.Object {
 	var back []kubernetes.Object
-	for _, o := range clone(p.set) {
-		now := find(p.live, kubernetes.RefOf(&o))
-		if !isService(&o) || now == nil || !slices.ContainsFunc(p.mains, func(m workload) bool { return selects(&o, podLabels(m.deployment)) }) {
-			continue
+	for i := range p.set {
+		o := &p.set[i]
+		if now := find(p.live, kubernetes.RefOf(o)); now != nil && follows(o) {
+			back = append(back, asLive(o, now))
 		}
-		_ = unstructured.SetNestedStringMap(o.Object, selector(now), "spec", "selector")
-		back = append(back, o)
 	}
+	return back
+}
+
+// follows tells of objects that lead to a Deployment or its pods.
+func follows(o *kubernetes.Object) bool {
+	_, target, _ := unstructured.NestedMap(o.Object, "spec", "scaleTargetRef")
+	return isService(o) || o.GetKind() == "PodDisruptionBudget" || target
+}
+
+// asLive is an object of the set with the spec that it has in the cluster, as far as the set says anything of it.
+func asLive(o, now *kubernetes.Object) kubernetes.Object {
+	back := *o.DeepCopy()
+	spec, _, _ := unstructured.NestedMap(back.Object, "spec")
+	has, _, _ := unstructured.NestedMap(now.Object, "spec")
+	for key := range spec {
+		if value, ok := has[key]; ok {
+			spec[key] = value
+		}
+	}
+	_ = unstructured.SetNestedMap(back.Object, spec, "spec")
+	unstructured.RemoveNestedField(back.Object, "spec", "selector", labelHash) // that a deploy which was killed has left
 	return back
 }
 

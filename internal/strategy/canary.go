@@ -26,35 +26,33 @@ func (p *planner) canary() (Plan, error) {
 		plan.Note = "no pod of a version before it runs, so there is nothing to have a canary beside"
 		return plan, nil
 	}
-	shared, created := p.support()
-	var beside []kubernetes.Object
+	var own []kubernetes.Object
 	for _, m := range p.mains {
-		beside = append(beside, p.beside(m, suffixCanary, p.trackLabels())...)
-	}
-	plan.Temporary = refs(beside)
-	abort := append(refs(beside), created...)
-	var steps []Step
-	before := int64(0)
-	for _, percent := range percents {
-		count := share(n, percent)
-		if count == before {
-			continue // the same pods again
-		}
-		before = count
-		apply := append(clone(shared), clone(beside)...)
-		for i := range apply {
-			if isDeployment(&apply[i]) {
-				m := p.mains[slices.IndexFunc(p.mains, func(m workload) bool { return m.deployment.GetName()+suffixCanary == apply[i].GetName() })]
-				setReplicas(&apply[i], share(max(1, replicas(m.live)), percent))
+		for _, o := range p.copies(m, suffixCanary, p.trackLabels()) {
+			if find(own, kubernetes.RefOf(&o)) == nil {
+				own = append(own, o)
 			}
 		}
-		steps = append(steps, Step{Name: fmt.Sprintf("canary %d%% (%d beside %d)", percent, count, n), Apply: apply, Smoke: p.door(suffixCanary), Abort: abort})
 	}
-	last := &plan.Steps[0]
-	last.Name = "all pods"
-	last.Remove = union(last.Remove, refs(beside))
-	last.Abort = union(last.Abort, refs(beside))
-	plan.Steps = append(steps, *last)
+	own = append(own, p.doors(suffixCanary, p.trackLabels())...)
+	plan.Temporary = refs(own)
+	last := plan.Steps[0]
+	last.Name, last.Remove, last.Abort = "all pods", union(last.Remove, refs(own)), union(last.Abort, refs(own))
+	shared, created := p.support()
+	plan.Steps = nil
+	for i, percent := range percents {
+		count := share(n, percent)
+		if i > 0 && count == share(n, percents[i-1]) {
+			continue // the same pods again
+		}
+		step := Step{Name: fmt.Sprintf("canary %d%% (%d beside %d)", percent, count, n), Apply: slices.Concat(clone(shared), clone(own)), Smoke: p.door(suffixCanary),
+			Abort: slices.Concat(refs(own), created)}
+		for _, m := range p.mains {
+			setReplicas(find(step.Apply, renamed(kubernetes.RefOf(m.deployment), suffixCanary)), share(max(1, replicas(m.live)), percent))
+		}
+		plan.Steps = append(plan.Steps, step)
+	}
+	plan.Steps = append(plan.Steps, last)
 	return plan, nil
 }
 

@@ -9,11 +9,12 @@ import (
 	"github.com/org/idp/internal/kubernetes"
 )
 
-// beside is what a canary consists of: copies of the Deployment and its configuration, and a Service to reach it.
-func (p *planner) beside(m workload, suffix string, labels map[string]string) []kubernetes.Object {
-	list := p.copies(m, suffix, labels)
-	if len(m.services) > 0 {
-		list = append(list, doorTo(m.services[0], suffix, labels))
+// doors are Services that lead to pods with the labels alone, one for each Deployment that a Service leads to.
+func (p *planner) doors(suffix string, labels map[string]string) (list []kubernetes.Object) {
+	for _, m := range p.mains {
+		if len(m.services) > 0 {
+			list = append(list, doorTo(m.services[0], suffix, labels))
+		}
 	}
 	return list
 }

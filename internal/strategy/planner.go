@@ -103,9 +103,18 @@ func differs(a, b string) int {
 	return 1
 }
 
+// base names a Deployment without the color that it was made in.
+func (p *planner) base(d *kubernetes.Object) kubernetes.Ref {
+	ref := kubernetes.RefOf(d)
+	if color := podLabels(d)[LabelColor]; color != "" {
+		ref.Name = strings.TrimSuffix(ref.Name, "-"+color)
+	}
+	return ref
+}
+
 // liveOf is the Deployment that serves now in place of d.
 func (p *planner) liveOf(d *kubernetes.Object) *kubernetes.Object {
-	ref := kubernetes.RefOf(d)
+	ref := p.base(d)
 	if p.color != "" {
 		if colored := find(p.live, renamed(ref, "-"+p.color)); colored != nil {
 			return colored
@@ -170,57 +179,53 @@ func replicas(d *kubernetes.Object) int64 {
 	return n
 }
 
-// soleOwner tells whether idp alone has said how many replicas a live Deployment has: then leaving the field out of the
-// next apply would take it away, and the cluster would scale to its default of 1.
-func soleOwner(d *kubernetes.Object) bool {
-	ours, others := false, false
-	for _, entry := range d.GetManagedFields() {
-		if entry.FieldsV1 == nil || !strings.Contains(entry.FieldsV1.GetRawString(), `"f:replicas":{}`) || entry.Subresource == "status" {
-			continue
-		}
-		if entry.Manager == kubernetes.Manager {
-			ours = true
-		} else {
-			others = true
-		}
-	}
-	return ours && !others
-}
-
 // rolling is the set at once. It also leads back from blue-green, and removes what a canary that was killed left.
 func (p *planner) rolling() Plan {
-	set := clone(p.set)
-	step := Step{Name: "rolling", Smoke: p.door("")}
+	step := Step{Name: "rolling", Apply: clone(p.set), Smoke: p.door(""), Remove: p.others("")}
+	if p.color != "" {
+		step.Name, step.Drain, step.Restore = "rolling, in place of "+p.color, p.drain(), p.restore()
+	}
 	for _, m := range p.mains {
 		ref := kubernetes.RefOf(m.deployment)
-		d := find(set, ref)
-		switch {
-		case m.live == nil || !m.scaled:
-		case m.live.GetName() != d.GetName() || soleOwner(m.live):
-			setReplicas(d, replicas(m.live))
+		if m.live == nil || find(p.live, ref) != nil {
+			continue // what has replicas keeps them
 		}
-		for _, suffix := range []string{suffixCanary, suffixBlue, suffixGreen} {
-			if other := find(p.live, renamed(ref, suffix)); other != nil {
-				step.Remove = append(step.Remove, kubernetes.RefOf(other))
-			}
-		}
-		if m.live != nil && m.live.GetName() != d.GetName() && find(p.live, ref) == nil {
-			step.Abort = append(step.Abort, ref)
-		}
-		for _, s := range m.services {
-			for _, suffix := range []string{suffixCanary, suffixPreview} {
-				if other := find(p.live, renamed(kubernetes.RefOf(s), suffix)); other != nil {
-					step.Remove = append(step.Remove, kubernetes.RefOf(other))
-				}
-			}
+		step.Abort = append(step.Abort, ref)
+		if m.scaled {
+			setReplicas(find(step.Apply, ref), replicas(m.live))
 		}
 	}
-	if p.color != "" {
-		step.Name, step.Drain = "rolling, in place of "+p.color, p.drain()
-		step.Restore = p.restore()
+	return Plan{Kind: Rolling, Set: p.set, Steps: []Step{step}}
+}
+
+// again brings a set back that a blue-green plan made: first its pods, then the Services.
+func (p *planner) again(color string) Plan {
+	last := Step{Name: "switch to " + color, Apply: clone(p.set), Smoke: p.door(""), Remove: p.others(color)}
+	if p.color == color || !slices.ContainsFunc(p.mains, func(m workload) bool { return m.live != nil }) {
+		last.Name = color
+		return Plan{Kind: BlueGreen, Set: p.set, Steps: []Step{last}}
 	}
-	step.Apply = set
-	return Plan{Kind: Rolling, Set: set, Steps: []Step{step}}
+	first := Step{Name: color + " beside " + p.liveName()}
+	for _, o := range last.Apply {
+		if m := p.main(&o); m != nil && m.scaled && m.live != nil {
+			setReplicas(&o, max(1, replicas(m.live)))
+		}
+		if !late(&o) || isDeployment(&o) {
+			first.Apply = append(first.Apply, *o.DeepCopy())
+		}
+	}
+	last.Drain, last.Restore = p.drain(), p.restore()
+	return Plan{Kind: BlueGreen, Set: p.set, Steps: []Step{first, last}}
+}
+
+// main is what is known of a Deployment of the set; nil for anything else.
+func (p *planner) main(o *kubernetes.Object) *workload {
+	for i := range p.mains {
+		if kubernetes.RefOf(p.mains[i].deployment).Same(kubernetes.RefOf(o)) {
+			return &p.mains[i]
+		}
+	}
+	return nil
 }
 
 // door is the Service of the main workload, with the suffix of a Service that a step makes.

@@ -4,6 +4,7 @@
 package strategy
 
 import (
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -70,12 +71,17 @@ type Door struct {
 	Port               string // name or number of the Service's port
 }
 
-// New plans how set becomes live. live is what Reads names, as read from the cluster, without what is not there.
-// Something else than Deployments under canary or blue-green is bad input that names the object.
+// New plans how set becomes live. live is what Reads names, as read from the cluster, without what is not there. A set that
+// a blue-green plan made, and that a release has kept, is brought back in its color, whatever the kind; to bring back any
+// other one at once, ask for Rolling. Something else than Deployments under canary or blue-green is bad input that names
+// the object.
 func New(kind string, set, live []kubernetes.Object, o Options) (Plan, error) {
 	p, err := prepare(kind, set, live, o)
 	if err != nil {
 		return Plan{}, err
+	}
+	if color := madeIn(set); color != "" {
+		return p.again(color), nil
 	}
 	switch kind {
 	case Rolling, "":
@@ -90,22 +96,34 @@ func New(kind string, set, live []kubernetes.Object, o Options) (Plan, error) {
 
 // Reads names what has to be read from the cluster before a plan can be made.
 func Reads(kind string, set []kubernetes.Object) []kubernetes.Ref {
+	color := madeIn(set)
 	var refs []kubernetes.Ref
 	for i := range set {
 		ref := kubernetes.RefOf(&set[i])
 		switch {
 		case isDeployment(&set[i]):
+			ref.Name = strings.TrimSuffix(ref.Name, "-"+color)
 			refs = append(refs, ref)
 			for _, suffix := range []string{suffixCanary, suffixBlue, suffixGreen} {
 				refs = append(refs, renamed(ref, suffix))
 			}
 		case isService(&set[i]):
 			refs = append(refs, ref, renamed(ref, suffixCanary), renamed(ref, suffixPreview))
-		case kind != Rolling && kind != "" && supports(&set[i]):
+		case follows(&set[i]), (kind == Canary || kind == BlueGreen) && supports(&set[i]):
 			refs = append(refs, ref)
 		}
 	}
 	return refs
+}
+
+// madeIn is the color of the Deployments of a set that a blue-green plan made; empty for any other.
+func madeIn(set []kubernetes.Object) string {
+	for i := range set {
+		if color := podLabels(&set[i])[LabelColor]; isDeployment(&set[i]) && strings.HasSuffix(set[i].GetName(), "-"+color) {
+			return color
+		}
+	}
+	return ""
 }
 
 func renamed(ref kubernetes.Ref, suffix string) kubernetes.Ref {

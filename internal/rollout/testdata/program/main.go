@@ -13,7 +13,7 @@ func main() {
 	args := append(os.Args[1:], "", "")
 	fmt.Println("mode", args[0])
 	switch args[0] {
-	case "serve":
+	case "serve", "":
 		code, _ := strconv.Atoi(args[1])
 		serve(code)
 	case "die": // after so many seconds
@@ -43,7 +43,7 @@ func serve(code int) {
 		code = http.StatusOK
 	}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/healthz" {
+		if r.URL.Path == "/healthz" || os.Getenv("BROKEN") != "" && r.URL.Path == "/" {
 			w.WriteHeader(code)
 		}
 		fmt.Fprintln(w, os.Getenv("VERSION"))
