@@ -24,6 +24,7 @@ type options struct {
 	repo  string // a repository to measure on, an absolute path; empty for generated ones
 	cache string // folder outside the checkout for the peers' programs and the generated repositories
 	runs  int
+	lines int // of the generated module
 	out   io.Writer
 }
 
@@ -32,6 +33,7 @@ var benches = []struct {
 	name string
 	run  func(context.Context, options) error
 }{
+	{"sast", benchSAST},
 	{"secrets", benchSecrets},
 }
 
@@ -51,12 +53,13 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags.StringVar(&o.repo, "repo", "", "repository to measure on (default: generated ones)")
 	flags.StringVar(&o.cache, "cache", "", "folder for the peers' programs and generated repositories (default: in the user's cache folder)")
 	flags.IntVar(&o.runs, "runs", 5, "rounds, of which the median counts")
+	flags.IntVar(&o.lines, "lines", 20000, "lines of the generated module")
 	only := flags.String("only", "", "measure only this: "+strings.Join(names(), ", "))
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if o.runs < 1 || (*only != "" && !slices.Contains(names(), *only)) {
-		return fmt.Errorf("-runs is at least 1, -only one of %s", strings.Join(names(), ", "))
+	if o.runs < 1 || o.lines < 1 || (*only != "" && !slices.Contains(names(), *only)) {
+		return fmt.Errorf("-runs and -lines are at least 1, -only one of %s", strings.Join(names(), ", "))
 	}
 	var err error
 	if o.idp, err = exec.LookPath(o.idp); err != nil {

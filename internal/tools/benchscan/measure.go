@@ -31,19 +31,31 @@ type sample struct {
 	memory    int64
 }
 
-// measure runs all of them in turn, so that whatever else the machine does hits all alike. The first round only warms the
-// caches, unless there is no other.
+// measure runs all of them in turn, so that whatever else the machine does hits all alike, after a round that only warms the
+// caches.
 func measure(ctx context.Context, rounds int, all ...*contender) error {
-	for i := range rounds + 1 {
-		for _, c := range all {
-			s, err := c.run(ctx)
-			if err != nil {
-				return fmt.Errorf("%s: %w", c.name, err)
-			}
-			if i > 0 {
-				c.samples = append(c.samples, s)
-			}
+	if err := measureOnce(ctx, all...); err != nil {
+		return err
+	}
+	for _, c := range all {
+		c.samples = nil
+	}
+	for range rounds {
+		if err := measureOnce(ctx, all...); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// measureOnce is one round.
+func measureOnce(ctx context.Context, all ...*contender) error {
+	for _, c := range all {
+		s, err := c.run(ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
+		}
+		c.samples = append(c.samples, s)
 	}
 	return nil
 }

@@ -70,7 +70,7 @@ func secretsOf(ctx context.Context, o options, tmp, gitleaks, dir, title, histor
 	if err := table(o.out, "secrets: "+title, row{ours, len(found)}, row{theirs, len(wanted)}); err != nil {
 		return err
 	}
-	differences(o, found, wanted)
+	differences(o, "gitleaks", found, wanted)
 	return nil
 }
 
@@ -117,7 +117,7 @@ func readJSON(name string, into any) error {
 }
 
 // differences prints what only one of the two found. Values are never printed.
-func differences(o options, ours, theirs map[string]string) {
+func differences(o options, peer string, ours, theirs map[string]string) {
 	onlyIn := func(a, b map[string]string) []string {
 		var list []string
 		for _, key := range slices.Sorted(maps.Keys(a)) {
@@ -131,7 +131,7 @@ func differences(o options, ours, theirs map[string]string) {
 	for _, d := range []struct {
 		who  string
 		list []string
-	}{{"only idp finds", onlyIn(ours, theirs)}, {"only gitleaks finds", onlyIn(theirs, ours)}} {
+	}{{"only idp finds", onlyIn(ours, theirs)}, {"only " + peer + " finds", onlyIn(theirs, ours)}} {
 		_, _ = fmt.Fprintf(o.out, "%s: %d\n", d.who, len(d.list))
 		if len(d.list) > 0 {
 			_, _ = fmt.Fprintln(o.out, "  "+strings.Join(d.list[:min(len(d.list), 8)], "\n  "))
