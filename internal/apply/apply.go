@@ -68,6 +68,15 @@ func Apply(ctx context.Context, c Cluster, set []kubernetes.Object, o Options) (
 	if err != nil {
 		return nil, err
 	}
+	return Carry(ctx, c, plan, o)
+}
+
+// Carry brings about what a plan of a moment ago says, as Apply does, which asks about every object again.
+func Carry(ctx context.Context, c Cluster, plan []Change, o Options) ([]Change, error) {
+	if err := refusals(plan); err != nil {
+		return nil, err
+	}
+	plan = slices.Clone(plan)
 	slices.SortStableFunc(plan, func(a, b Change) int { return rank(a.Ref) - rank(b.Ref) })
 	a := applier{cluster: c, options: o}
 	done := make([]Change, 0, len(plan))

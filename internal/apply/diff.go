@@ -38,8 +38,13 @@ func Diff(changes []Change) string {
 	return b.String()
 }
 
-// Summary is one line: how many objects change in which way.
-func Summary(changes []Change) string {
+// Summary counts what a plan would do, such as "2 to create, 1 unchanged".
+func Summary(changes []Change) string { return count(changes, 0) }
+
+// Done counts what was done, such as "2 created, 1 unchanged".
+func Done(changes []Change) string { return count(changes, 1) }
+
+func count(changes []Change, tense int) string {
 	counts := map[string]int{}
 	for _, c := range changes {
 		if c.Refused != "" {
@@ -49,16 +54,20 @@ func Summary(changes []Change) string {
 		}
 	}
 	var parts []string
-	for _, p := range []struct{ action, words string }{
-		{Create, "to create"}, {Update, "to update"}, {Adopt, "to adopt"}, {Recreate, "to delete and create anew"}, {Pruned, "to delete"},
-		{"refused", "refused"}, {Unchanged, "unchanged"},
+	for _, p := range []struct {
+		action string
+		words  [2]string // before and after
+	}{
+		{Create, [2]string{"to create", "created"}}, {Update, [2]string{"to update", "updated"}}, {Adopt, [2]string{"to adopt", "adopted"}},
+		{Recreate, [2]string{"to delete and create anew", "deleted and created anew"}}, {Pruned, [2]string{"to delete", "deleted"}},
+		{"refused", [2]string{"refused", "refused"}}, {Unchanged, [2]string{"unchanged", "unchanged"}},
 	} {
 		if n := counts[p.action]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, p.words))
+			parts = append(parts, fmt.Sprintf("%d %s", n, p.words[tense]))
 		}
 	}
 	if len(parts) == 0 {
-		return "nothing to do"
+		return [2]string{"nothing to do", "nothing done"}[tense]
 	}
 	return strings.Join(parts, ", ")
 }

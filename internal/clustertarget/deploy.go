@@ -162,14 +162,18 @@ func (d *deploy) begin(ctx context.Context, plan strategy.Plan, restores int) (*
 	return &r, nil
 }
 
-// walk takes the steps of the strategy, one after the other, each to its end.
-func (d *deploy) walk(ctx context.Context, r *release.Release, plan strategy.Plan) error {
+// walk takes the steps of the strategy, one after the other, each to its end. Planned is what the cluster said just now of
+// the whole set, which is not asked about again where it is all applied at once.
+func (d *deploy) walk(ctx context.Context, r *release.Release, plan strategy.Plan, planned []apply.Change) error {
+	if len(plan.Steps) > 1 {
+		planned = nil
+	}
 	for i, step := range plan.Steps {
 		last := i == len(plan.Steps)-1
 		if !last {
 			d.say(step.Name)
 		}
-		if err := d.step(ctx, step, last); err != nil {
+		if err := d.step(ctx, step, last, planned); err != nil {
 			return errors.Join(err, d.undo(ctx, step))
 		}
 	}
@@ -186,8 +190,8 @@ func (d *deploy) walk(ctx context.Context, r *release.Release, plan strategy.Pla
 }
 
 // step applies, waits and tests. The last step is tested by the smoke stage, as the whole service.
-func (d *deploy) step(ctx context.Context, step strategy.Step, last bool) error {
-	changes, err := d.apply(ctx, step.Apply)
+func (d *deploy) step(ctx context.Context, step strategy.Step, last bool, planned []apply.Change) error {
+	changes, err := d.apply(ctx, step.Apply, planned)
 	if err != nil {
 		return err
 	}
@@ -221,7 +225,7 @@ func (d *deploy) undo(ctx context.Context, step strategy.Step) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreLimit)
 	defer cancel()
 	if len(step.Restore) > 0 {
-		if _, err := d.apply(ctx, step.Restore); err != nil {
+		if _, err := d.apply(ctx, step.Restore, nil); err != nil {
 			return err
 		}
 	}
@@ -239,13 +243,19 @@ func (d *deploy) delete(ctx context.Context, refs []kubernetes.Ref) error {
 	return err
 }
 
-// apply applies a set, and gives its objects as the cluster has them.
-func (d *deploy) apply(ctx context.Context, set []kubernetes.Object) ([]kubernetes.Object, error) {
+// apply applies a set, as planned where that is known, and gives its objects as the cluster has them.
+func (d *deploy) apply(ctx context.Context, set []kubernetes.Object, planned []apply.Change) ([]kubernetes.Object, error) {
 	if err := d.lock.Sure(ctx); err != nil {
 		return nil, err
 	}
 	d.say("applying " + finding.Plural(len(set), "object"))
-	changes, err := apply.Apply(ctx, d.Cluster, set, d.options())
+	var changes []apply.Change
+	var err error
+	if planned != nil {
+		changes, err = apply.Carry(ctx, d.Cluster, planned, d.options())
+	} else {
+		changes, err = apply.Apply(ctx, d.Cluster, set, d.options())
+	}
 	var objects []kubernetes.Object
 	for _, c := range changes {
 		if c.Action == apply.Create {

@@ -85,7 +85,7 @@ func (d *deploy) bringBack(ctx context.Context, old *release.Release) (target.Re
 	if err != nil {
 		return target.Restored{}, err
 	}
-	applied, err := again.apply(ctx, set)
+	applied, err := again.apply(ctx, set, nil)
 	if err == nil {
 		err = again.healthy(ctx, applied, restoreLimit)
 	}

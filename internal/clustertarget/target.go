@@ -133,7 +133,7 @@ func (d *deploy) converge(ctx context.Context, out *target.Outputs) error {
 		return err
 	}
 	out.Evidence.Strategy, out.Evidence.Changed = plan.Kind, true
-	if err := d.walk(ctx, r, plan); err != nil {
+	if err := d.walk(ctx, r, plan, changes); err != nil {
 		return d.abandon(ctx, r, err, out)
 	}
 	took := d.Clock.Now().Sub(begun)
@@ -143,7 +143,7 @@ func (d *deploy) converge(ctx context.Context, out *target.Outputs) error {
 	if d.current != nil {
 		out.Summary = record.ShortDigest(r.Digest) + " replaces " + record.ShortDigest(d.current.Digest)
 	}
-	out.Summary += " · " + apply.Summary(changes) + " · healthy after " + seconds(took)
+	out.Summary += " · " + apply.Done(changes) + " · healthy after " + seconds(took)
 	return nil
 }
 

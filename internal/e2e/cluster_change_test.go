@@ -83,7 +83,7 @@ func TestClusterExplainsWhatCannotBeChanged(t *testing.T) {
 	a.serves(first, 2)
 	a.wantHistory(map[string]string{"v1": "live"})
 
-	a.deploy("--recreate").want(0, "replaces", "create anew")
+	a.deploy("--recreate").want(0, "replaces", "1 deleted and created anew")
 	if got := a.get("deployment", "plain", "-o", "jsonpath={.metadata.uid}"); got == uid {
 		t.Error("it was not created anew")
 	}

@@ -13,7 +13,7 @@ func TestClusterDeploys(t *testing.T) {
 	c := cluster.Open(t)
 	a := newApp(t, c)
 
-	one := a.deploy().want(0, "deploy", "first release", "healthy after")
+	one := a.deploy().want(0, "deploy", "first release", "4 created", "healthy after")
 	if d := one.record.deploy(t); !d.Changed || d.Release != "v1" || d.Strategy != "rolling" || d.Replaced != nil || d.Digest != a.images[first].digest {
 		t.Errorf("the first deploy is %+v", d)
 	}
@@ -32,7 +32,7 @@ func TestClusterDeploys(t *testing.T) {
 	a.wantHistory(map[string]string{"v1": "live"})
 
 	a.is(second, settings{})
-	upgrade := a.deploy().want(0, "replaces", "update")
+	upgrade := a.deploy().want(0, "replaces", "4 updated")
 	if d := upgrade.record.deploy(t); !d.Changed || d.Release != "v2" || d.Replaced == nil || d.Replaced.Digest != a.images[first].digest {
 		t.Errorf("the upgrade is %+v", d)
 	}
