@@ -141,7 +141,7 @@ func (a applier) do(ctx context.Context, change Change) (Change, error) {
 			return change, err
 		}
 	}
-	after, err := a.cluster.Apply(ctx, change.given, kubernetes.ApplyOptions{Force: a.options.Force})
+	after, err := a.put(ctx, change)
 	if err != nil {
 		return change, refuse(change, err).err
 	}
@@ -149,6 +149,18 @@ func (a applier) do(ctx context.Context, change Change) (Change, error) {
 		a.progress("%s: %s", change.Ref, change.Action)
 	}
 	return change, nil
+}
+
+// put applies the object. A quota counts what was deleted for a moment longer, so that what is created anew may have to wait.
+func (a applier) put(ctx context.Context, change Change) (after *kubernetes.Object, err error) {
+	waited := poll(ctx, removal, func() (bool, error) {
+		after, err = a.cluster.Apply(ctx, change.given, kubernetes.ApplyOptions{Force: a.options.Force})
+		return change.Action != Recreate || !overQuota(err), nil
+	})
+	if err == nil {
+		err = waited
+	}
+	return after, err
 }
 
 // How long an object that is created anew may take to go away, and how long a kind may take to be known after its

@@ -128,8 +128,8 @@ func fieldLines(c Change) []string {
 		return nil // all of it goes
 	case c.After == nil && (c.Before == nil || c.given == nil):
 		return nil // nothing is known of it
-	case c.After == nil: // refused: what the manifest says against what is there
-		before, after = common(before, given), given
+	case c.Before != nil && c.given != nil && (c.After == nil || c.Unchecked != ""):
+		before, after = common(before, given), given // without what the API server fills in, since it has not done so
 	case c.Before == nil:
 		if given == nil {
 			given = after

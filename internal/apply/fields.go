@@ -79,7 +79,7 @@ func (w *writer) item(sign, path string, item any, by string) {
 // compare writes what differs. Where strict, a field that only the second state has is written only if it is in given:
 // the API server filled in the others.
 func (w *writer) compare(path string, a, b, given any, strict bool) {
-	if reflect.DeepEqual(a, b) {
+	if reflect.DeepEqual(a, b) || number(a) && number(b) && fmt.Sprint(a) == fmt.Sprint(b) {
 		return
 	}
 	switch {
@@ -131,6 +131,15 @@ func (w *writer) maps(path string, a, b map[string]any, given any, strict bool) 
 	for _, k := range slices.Sorted(maps.Keys(all)) {
 		w.compare(join(path, k), a[k], b[k], g[k], strict)
 	}
+}
+
+// number tells of a value that may have been read as a whole number or not: 1 and 1.0 are the same.
+func number(v any) bool {
+	switch v.(type) {
+	case int64, float64:
+		return true
+	}
+	return false
 }
 
 // lists compares lists of objects by what their items are known by.

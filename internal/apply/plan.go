@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/kubernetes"
@@ -71,6 +72,10 @@ func (p planner) one(ctx context.Context, given *kubernetes.Object) Change {
 			return refuse(change, err)
 		}
 		planned := p.update(ctx, change)
+		if counted := keepCount(planned); counted != nil {
+			change.given = counted
+			planned = p.update(ctx, change)
+		}
 		if planned.Action != Update || planned.After == nil || planned.After.GetResourceVersion() == live.GetResourceVersion() || attempt == attempts {
 			return planned
 		}
@@ -154,7 +159,8 @@ func (p planner) recreate(ctx context.Context, change Change) Change {
 	other := change.given.DeepCopy()
 	other.SetName(fmt.Sprintf("%.50s-anew", other.GetName()))
 	after, err := p.cluster.Apply(ctx, other, kubernetes.ApplyOptions{DryRun: true})
-	if err != nil && fault.KindOf(err) == fault.Failed {
+	// A quota counts the old object too, which will be gone by then.
+	if err != nil && fault.KindOf(err) == fault.Failed && !overQuota(err) {
 		return refuse(change, err)
 	}
 	if err != nil {
@@ -164,6 +170,25 @@ func (p planner) recreate(ctx context.Context, change Change) Change {
 	after.SetName(change.Ref.Name)
 	change.After = after
 	return change
+}
+
+// keepCount gives what to apply so that a workload keeps its number of replicas where the manifest leaves that to an
+// autoscaler; nil where it does anyway. An apply that stops to name the number, which idp or who is adopted named before,
+// sets it to 1, until the autoscaler looks the next time
+// (https://kubernetes.io/docs/reference/using-api/server-side-apply/#transferring-ownership).
+func keepCount(change Change) *kubernetes.Object {
+	if change.Before == nil || change.After == nil {
+		return nil
+	}
+	_, named, _ := unstructured.NestedFieldNoCopy(change.given.Object, "spec", "replicas")
+	before, ok, _ := unstructured.NestedInt64(change.Before.Object, "spec", "replicas")
+	after, _, _ := unstructured.NestedInt64(change.After.Object, "spec", "replicas")
+	if named || !ok || before == after {
+		return nil
+	}
+	given := change.given.DeepCopy()
+	_ = unstructured.SetNestedField(given.Object, before, "spec", "replicas")
+	return given
 }
 
 // same tells whether two states of an object say the same.

@@ -142,6 +142,11 @@ func consequence(kind string) string {
 	return "It is gone for a moment, with what it owns."
 }
 
+// overQuota tells that a quota has no room for the object.
+func overQuota(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "exceeded quota: ")
+}
+
 func plural(n int, one, many string) string {
 	if n == 1 {
 		return one

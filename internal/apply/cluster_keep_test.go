@@ -1,0 +1,87 @@
+//go:build e2e
+
+package apply_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/org/idp/internal/apply"
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/testkit/cluster"
+)
+
+// A service that is scaled out must not fall back to one replica because its manifest leaves the number to an autoscaler.
+func TestClusterTheNumberOfReplicasStaysWhereTheManifestLeavesIt(t *testing.T) {
+	k := cluster.Open(t)
+	three, left := strings.Replace(shop, "replicas: 1", "replicas: 3", 1), strings.Replace(shop, "  replicas: 1\n", "", 1)
+	for name, first := range map[string]func(t *testing.T, ns string){
+		"adopted": func(t *testing.T, ns string) { k.Apply(t, ns, three) },
+		"applied": func(t *testing.T, ns string) {
+			done, err := apply.Apply(t.Context(), connect(t, k.Kubeconfig), objects(t, ns, three), apply.Options{})
+			must(t, done, err)
+		},
+		"recreated": func(t *testing.T, ns string) { k.Apply(t, ns, strings.ReplaceAll(three, "app: shop", "app: old")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			ns, c := k.Namespace(t), connect(t, k.Kubeconfig)
+			first(t, ns)
+			o := apply.Options{Recreate: true}
+			plan, err := apply.Plan(t.Context(), c, objects(t, ns, left), o)
+			if text := apply.Diff(must(t, plan, err)); strings.Contains(text, "spec.replicas") {
+				t.Errorf("the plan changes it:\n%s", text)
+			}
+			for range 2 {
+				done, err := apply.Apply(t.Context(), c, objects(t, ns, left), o)
+				must(t, done, err)
+				if got := k.Kubectl(t, "get", "deployment", "shop", "-n", ns, "-o", "jsonpath={.spec.replicas}"); got != "3" {
+					t.Errorf("it has %s replicas", got)
+				}
+			}
+			k.Kubectl(t, "scale", "deployment", "shop", "-n", ns, "--replicas=4") // as an autoscaler does
+			done, err := apply.Apply(t.Context(), c, objects(t, ns, left), o)
+			wantActions(t, must(t, done, err), "ConfigMap shop: unchanged, Service shop: unchanged, Deployment shop: unchanged")
+		})
+	}
+}
+
+// What would be refused when it is created anew must not be deleted before.
+func TestClusterNothingIsDeletedThatCouldNotBeCreatedAnew(t *testing.T) {
+	k := cluster.Open(t)
+	ns, c := k.Namespace(t), connect(t, k.Kubeconfig)
+	pod := "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec: {hostNetwork: false, containers: [{name: x, image: x}]}"
+	done, err := apply.Apply(t.Context(), c, objects(t, ns, pod), apply.Options{})
+	old := must(t, done, err)[0]
+	k.Kubectl(t, "label", "namespace", ns, "pod-security.kubernetes.io/enforce=baseline")
+	next := objects(t, ns, strings.Replace(pod, "hostNetwork: false", "hostNetwork: true", 1))
+	_, err = apply.Apply(t.Context(), c, next, apply.Options{Recreate: true})
+	wantFault(t, err, fault.Failed, "violates PodSecurity")
+	if live, err := c.Get(t.Context(), old.Ref); err != nil || live == nil || live.GetUID() != old.After.GetUID() || live.GetDeletionTimestamp() != nil {
+		t.Errorf("the old pod is gone (%v)", err)
+	}
+}
+
+// A quota that has room for one object has room for it when it is created anew.
+func TestClusterAFullQuotaDoesNotKeepAnObjectFromBeingCreatedAnew(t *testing.T) {
+	k := cluster.Open(t)
+	ns, c := k.Namespace(t), connect(t, k.Kubeconfig)
+	k.Apply(t, ns, "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: one}\nspec: {hard: {count/deployments.apps: \"1\"}}")
+	done, err := apply.Apply(t.Context(), c, objects(t, ns, shop), apply.Options{})
+	must(t, done, err)
+	next := objects(t, ns, strings.ReplaceAll(shop, "app: shop", "app: new"))
+	var used string
+	for range 100 { // the quota counts a moment later
+		if used = k.Kubectl(t, "get", "quota", "one", "-n", ns, "-o", "jsonpath={.status.used.count/deployments\\.apps}"); used == "1" {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	if used != "1" {
+		t.Fatalf("the quota counts %q", used)
+	}
+	plan, err := apply.Plan(t.Context(), c, next, apply.Options{Recreate: true})
+	t.Log(apply.Diff(must(t, plan, err)))
+	done, err = apply.Apply(t.Context(), c, next, apply.Options{Recreate: true})
+	wantActions(t, must(t, done, err), "ConfigMap shop: unchanged, Service shop: update, Deployment shop: recreate")
+}
