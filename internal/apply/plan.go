@@ -27,7 +27,6 @@ func Plan(ctx context.Context, c Cluster, set []kubernetes.Object, o Options) ([
 	if err != nil {
 		return nil, err
 	}
-	p.autoscaled = autoscaled(given)
 	changes := make([]Change, len(given))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(workers)
@@ -50,8 +49,6 @@ type planner struct {
 	cluster Cluster
 	options Options
 	coming  coming
-	// autoscaled are the workloads that an autoscaler of the set scales.
-	autoscaled map[workload]bool
 }
 
 // one plans one object.
@@ -123,9 +120,6 @@ func (p planner) create(ctx context.Context, change Change) Change {
 
 func (p planner) update(ctx context.Context, change Change) Change {
 	change.Action, change.Adopted = Update, kubernetes.Adoptable(change.Before)
-	if p.autoscaled[workload{change.Ref.Kind, change.Ref.Namespace, change.Ref.Name}] {
-		change.given = scaled(change.given, change.Before, change.Adopted)
-	}
 	after, err := p.cluster.Apply(ctx, change.given, kubernetes.ApplyOptions{DryRun: true})
 	var conflict *kubernetes.ConflictError
 	if errors.As(err, &conflict) {
