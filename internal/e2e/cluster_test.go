@@ -110,6 +110,7 @@ func TestClusterHoldsQuotas(t *testing.T) {
 	c := cluster.Open(t)
 	ns := c.Namespace(t)
 	c.Kubectl(t, "create", "quota", "none", "-n", ns, "--hard=pods=0")
+	c.Kubectl(t, "wait", "--for=jsonpath={.status.hard.pods}=0", "quota/none", "-n", ns, "--timeout=60s") // until then it holds for nothing
 	out, err := c.KubectlAs(t, c.Kubeconfig, "run", "hello", "-n", ns, "--image="+c.Registry+"/hello")
 	if err == nil || !strings.Contains(err.Error(), "exceeded quota: none") {
 		t.Errorf("a pod beyond the quota: %q, %v", out, err)

@@ -13,8 +13,11 @@ import (
 	"time"
 )
 
-// RestartAPIServer kills the API server, which then starts again, and returns once it answers. Meanwhile every connection
-// to it breaks or is refused. Only for a cluster from Own.
+// RestartAPIServer kills the API server, which then starts again, and returns once it answers and the controllers work.
+// Meanwhile every connection to it breaks or is refused. Only for a cluster from Own.
+//
+// The scheduler and the controllers are started again, too. Left alone they ask an API server that was away only after up to
+// a minute; in a cluster with several of them they end when they lose their lease, and others take over at once.
 func (c *Cluster) RestartAPIServer(t *testing.T) {
 	t.Helper()
 	before := c.process(t, "kube-apiserver")
@@ -25,7 +28,7 @@ func (c *Cluster) RestartAPIServer(t *testing.T) {
 	for {
 		if pid, ok := c.find("kube-apiserver"); ok && pid != before {
 			if out, err := kubectl(t.Context(), c.Kubeconfig, "", "get", "--raw", "/readyz"); err == nil && out == "ok" {
-				return
+				break
 			}
 		}
 		if time.Now().After(end) {
@@ -33,6 +36,22 @@ func (c *Cluster) RestartAPIServer(t *testing.T) {
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
+	for _, program := range []string{"kube-controller-manager", "kube-scheduler"} {
+		if pid, ok := c.find(program); ok { // otherwise it starts again already
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	c.controlled(t)
+}
+
+// controlled waits until the controllers work: one of them gives each namespace an account.
+func (c *Cluster) controlled(t *testing.T) {
+	t.Helper()
+	name := strings.TrimPrefix(c.Kubectl(t, "create", "-o", "name", "-f", c.manifest(t, "apiVersion: v1\nkind: Namespace\nmetadata: {generateName: idp-probe-}\n")), "namespace/")
+	c.Kubectl(t, "wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=90s")
+	c.Kubectl(t, "delete", "namespace", name, "--wait=false")
 }
 
 func (c *Cluster) process(t *testing.T, program string) int {
