@@ -20,7 +20,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 # What takes long to make and never changes is kept here, outside of the checkout, by version.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/idp
 
-.PHONY: help build release-tree check-release-tree cross bench-start bench-scan demo test lint lint-actions e2e e2e-catalog e2e-events e2e-helm e2e-runner e2e-cluster generate vuln clean cluster cluster-down
+.PHONY: help build release-tree check-release-tree cross bench-start bench-scan bench-deploy demo test lint lint-actions e2e e2e-catalog e2e-events e2e-helm e2e-runner e2e-cluster generate vuln clean cluster cluster-down
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -51,6 +51,10 @@ bench-start: build ## how long it takes to start: the program, and a step of a w
 
 bench-scan: build ## the scanners beside the command lines of gosec and gitleaks, on generated repositories or REPO=path; RUNS=5 ONLY=sast LINES=20000
 	@$(GO) run ./internal/tools/benchscan -idp bin/idp -cache '$(CACHE)/bench-scan' -repo '$(REPO)' -runs '$(or $(RUNS),5)' -lines '$(or $(LINES),20000)' -only '$(ONLY)'
+
+bench-deploy: build ## a deploy beside kubectl apply and rollout status on a real Kubernetes, and how soon failures are called; ROUNDS=9
+	@$(GO) run ./internal/tools/cluster run -cache '$(CACHE)' \
+		$(GO) run ./internal/tools/benchdeploy -idp bin/idp -rounds $(or $(ROUNDS),9)
 
 demo: build ## walk the golden path on the sample service; what it made is in .idp
 	@bin/idp path --service testdata/services/hello --target local
