@@ -73,6 +73,9 @@ func Wait(ctx context.Context, c Cluster, set []kubernetes.Object, o Options) (R
 		if w.now().Sub(w.begun) >= o.Timeout {
 			return Ready{}, w.failed(ctx, w.late())
 		}
+		if w.missing() == 0 {
+			continue // to hold that all are ready at the same time, for which there is nothing to wait
+		}
 		if err := o.Sleep(ctx, w.pause()); err != nil {
 			return Ready{}, fmt.Errorf("cancelled while waiting for %s: %w", w.waiting(), context.Cause(ctx))
 		}

@@ -109,7 +109,7 @@ func grow(list []sample) func(sample, error) ([]sample, error) {
 func (b *bench) failures(ctx context.Context) error {
 	for _, f := range []struct{ name, from, to, says string }{
 		{"crash loop", `value: "8080"`, `value: "none"`, "CrashLoopBackOff"},
-		{"bad image", "      containers:\n", "      initContainers: [{name: migrate, image: " + b.registry + "/migrations:none}]\n      containers:\n", "ErrImagePull"},
+		{"bad image", "      containers:\n", "      initContainers: [{name: migrate, image: " + b.registry + "/migrations:none}]\n      containers:\n", "container migrate"},
 	} {
 		t, err := b.failing(ctx, f.name, f.from, f.to, f.says)
 		if err != nil {
