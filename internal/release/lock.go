@@ -207,7 +207,15 @@ func (l *Lock) Release(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), renewEvery)
 	defer cancel()
-	_, _ = l.h.Cluster.Update(ctx, l.written(l.lease, Holder{}, l.clock.Now()))
+	_, err := l.h.Cluster.Update(ctx, l.written(l.lease, Holder{}, l.clock.Now()))
+	if !kubernetes.IsConflict(err) {
+		return
+	}
+	// The last renewal was cut off after the API server had taken it.
+	lease, err := l.h.Cluster.Get(ctx, l.h.leaseRef())
+	if err == nil && holderOf(lease).ID == l.me.ID {
+		_, _ = l.h.Cluster.Update(ctx, l.written(lease, Holder{}, l.clock.Now()))
+	}
 }
 
 func (h History) leaseRef() kubernetes.Ref {

@@ -148,6 +148,23 @@ func TestReleasedLockIsFreeAtOnce(t *testing.T) {
 	})
 }
 
+// A renewal that is cut off may have reached the API server all the same.
+func TestLockIsReleasedAfterARenewalWithoutAnAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		h := history(c)
+		l := acquire(t, h, "one")
+		if _, err := c.Update(t.Context(), l.written(l.lease, l.me, time.Now())); err != nil {
+			t.Fatal(err)
+		}
+		l.Release(t.Context())
+		lease, err := c.Get(t.Context(), h.leaseRef())
+		if err != nil || holderOf(lease).ID != "" {
+			t.Errorf("held by %v, %v", holderOf(lease), err)
+		}
+	})
+}
+
 func TestClusterThatRefusesTheLock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster()

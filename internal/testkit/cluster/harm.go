@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -13,7 +14,7 @@ import (
 	"time"
 )
 
-// RestartAPIServer kills the API server, which then starts again, and returns once it answers and the controllers work.
+// RestartAPIServer kills the API server, which then starts again, and returns once it answers and pods run again.
 // Meanwhile every connection to it breaks or is refused. Only for a cluster from Own.
 //
 // The scheduler and the controllers are started again, too. Left alone they ask an API server that was away only after up to
@@ -43,16 +44,29 @@ func (c *Cluster) RestartAPIServer(t *testing.T) {
 			}
 		}
 	}
-	c.controlled(t)
+	c.working(t)
 }
 
-// controlled waits until the controllers work: one of them gives each namespace an account.
-func (c *Cluster) controlled(t *testing.T) {
+// working waits until the controllers, the scheduler and the node work: a pod runs. The node, too, asks an API server that was
+// away only after a while, and starting it again would make its pods unready.
+func (c *Cluster) working(t *testing.T) {
 	t.Helper()
+	config, err := os.ReadFile(filepath.Join(c.dir, "containerd.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pause := pauseImage.FindSubmatch(config)
+	if pause == nil {
+		t.Fatal("containerd.toml names no image that does nothing")
+	}
 	name := strings.TrimPrefix(c.Kubectl(t, "create", "-o", "name", "-f", c.manifest(t, "apiVersion: v1\nkind: Namespace\nmetadata: {generateName: idp-probe-}\n")), "namespace/")
-	c.Kubectl(t, "wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=90s")
+	c.Kubectl(t, "wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=120s")
+	c.Kubectl(t, "run", "probe", "-n", name, "--image="+string(pause[1]))
+	c.Kubectl(t, "wait", "--for=condition=Ready", "pod/probe", "-n", name, "--timeout=180s")
 	c.Kubectl(t, "delete", "namespace", name, "--wait=false")
 }
+
+var pauseImage = regexp.MustCompile(`sandbox_image = "([^"]+)"`)
 
 func (c *Cluster) process(t *testing.T, program string) int {
 	t.Helper()
