@@ -141,12 +141,12 @@ func TestClusterRestartOfTheAPIServerIsADelay(t *testing.T) {
 	user := k.User(t, ns, "deployer", time.Hour)
 	for name, at := range map[string]int64{"while it plans": 60, "while it applies": 250} {
 		t.Run(name, func(t *testing.T) {
-			var dead atomic.Int64
+			restarted := make(chan struct{})
 			kubeconfig, requests := between(t, user, func(n int64, _ *http.Request) {
 				if n == at {
 					go func() {
+						defer close(restarted)
 						k.RestartAPIServer(t)
-						dead.Add(1)
 					}()
 				}
 			})
@@ -154,12 +154,13 @@ func TestClusterRestartOfTheAPIServerIsADelay(t *testing.T) {
 			start := time.Now()
 			done, err := apply.Apply(t.Context(), connect(t, kubeconfig), set, apply.Options{})
 			must(t, done, err)
-			for i := 0; dead.Load() == 0 && i < 100; i++ {
-				time.Sleep(100 * time.Millisecond)
-			}
 			t.Logf("100 objects in %.1f s, %d requests", time.Since(start).Seconds(), requests.Load())
-			if len(done) != 100 || dead.Load() != 1 {
-				t.Errorf("%d objects, %d restarts", len(done), dead.Load())
+			if requests.Load() < at {
+				t.Fatalf("%d requests, and the API server restarts at request %d", requests.Load(), at)
+			}
+			<-restarted
+			if len(done) != 100 {
+				t.Errorf("%d objects", len(done))
 			}
 			again, err := apply.Plan(t.Context(), connect(t, user), set, apply.Options{})
 			if got := apply.Summary(must(t, again, err)); got != "100 unchanged" {
