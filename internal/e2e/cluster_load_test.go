@@ -8,25 +8,27 @@ import (
 	"maps"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/org/idp/internal/kubernetes"
 	"github.com/org/idp/internal/testkit/cluster"
 )
 
-// leastRequests is how many each way of upgrading has to serve.
+// leastRequests is how many each way of upgrading has to serve while it lasts: from the first pod of the new version until
+// the last one of the old version is gone.
 const leastRequests = 10_000
 
 // TestClusterLosesNoRequest upgrades the sample service by each strategy while it is asked through the address of its
-// Service, without a pause and by connections both new and kept.
+// Service, all the time and by connections both new and kept. One after the other, so that each has the machine.
 func TestClusterLosesNoRequest(t *testing.T) {
-	t.Parallel()
 	c := cluster.Open(t)
 	for _, strategy := range []string{"rolling", "canary", "blue-green"} {
 		t.Run(strategy, func(t *testing.T) {
-			t.Parallel()
 			a := newApp(t, c)
 			a.repo = &repository{t, filepath.Join(t.TempDir(), "hello")}
 			copyDir(t, a.repo.dir, inRepo("testdata", "services", "hello"))
@@ -36,73 +38,152 @@ func TestClusterLosesNoRequest(t *testing.T) {
 			a.path().want(0, "first release")
 			a.repo.change("internal/web/web.go", `text(w, "ok, hello\n")`, `text(w, "ok, hello again\n")`)
 
-			url := c.ServiceURL(t, a.ns, "hello")
-			load := startLoad(url)
+			l := startLoad(t, c, a.ns, "hello")
 			a.path().want(0, "replaces")
-			during, answers := load.end()
-			t.Logf("%d requests until the old version had gone, all in all %v", during, answers)
+			during, answers := l.end()
 			old, after := answers["ok, hello"], answers["ok, hello again"]
 			maps.DeleteFunc(answers, func(text string, _ int) bool { return strings.HasPrefix(text, "ok, hello") })
+			t.Logf("%d requests in the %.1fs from the first pod of the new version to the end of the last old one; %d answers of the old version, %d of the new one, failed: %v",
+				during, l.ended.Sub(l.begun).Seconds(), old, after, answers)
 			if len(answers) > 0 {
-				t.Errorf("failed: %v", answers)
+				t.Errorf("failed: %v\n%s", answers, strings.Join(l.told, "\n"))
 			}
-			if old+after < leastRequests || old == 0 || after == 0 {
-				t.Errorf("%d answers of the old version, %d of the new one", old, after)
+			if during < leastRequests || old == 0 || after == 0 {
+				t.Errorf("%d requests during the change, want at least %d; %d answers of the old version, %d of the new one", during, leastRequests, old, after)
 			}
 		})
 	}
 }
 
-// load asks a URL again and again.
+// pause is between two questions of one client. Without any, the clients leave no processor to the node that is measured.
+const pause = 4 * time.Millisecond
+
+// load asks a Service again and again, and counts what is asked while two versions have pods.
 type load struct {
+	t       *testing.T
 	stop    chan struct{}
 	wg      sync.WaitGroup
 	mu      sync.Mutex
 	answers map[string]int // text of an answer, or what went wrong
-	asked   int
+	told    []string       // what failed and what became of the pods, with the time
+
+	changing   atomic.Bool
+	during     atomic.Int64 // asked and answered while two versions had pods
+	begun      time.Time    // when the first pod of the new version was seen
+	ended      time.Time    // when the last pod of the old version was seen no more
+	gone, quit chan struct{}
 }
 
-// startLoad asks a URL some hundred times a second, until it is ended and has done so often enough, at most for 5 minutes.
-func startLoad(url string) *load {
-	l := &load{stop: make(chan struct{}), answers: map[string]int{}}
-	end := time.Now().Add(5 * time.Minute)
+// startLoad asks until it is ended, by connections both new and kept.
+func startLoad(t *testing.T, c *cluster.Cluster, ns, service string) *load {
+	t.Helper()
+	l := &load{t: t, stop: make(chan struct{}), answers: map[string]int{}, gone: make(chan struct{}), quit: make(chan struct{})}
+	client, err := kubernetes.Connect(kubernetes.Options{Files: []string{c.Kubeconfig}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := c.ServiceURL(t, ns, service)
+	first := l.versions(client, ns)
+	if len(first) != 1 {
+		t.Fatalf("there are pods of %d versions: %v", len(first), first)
+	}
+	go l.watch(client, ns, first[0])
 	for i := range 8 {
 		client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: i%2 == 0}}
-		l.wg.Go(func() {
-			for !l.enough() && time.Now().Before(end) {
-				answer := ask(client, url)
-				l.mu.Lock()
-				l.asked++
-				l.answers[answer]++
-				l.mu.Unlock()
-				time.Sleep(10 * time.Millisecond)
-			}
-		})
+		l.wg.Go(func() { l.ask(client, url) })
 	}
 	return l
 }
 
-// enough tells whether it was ended and has asked often enough, with something to spare for what is still to be told apart.
-func (l *load) enough() bool {
-	select {
-	case <-l.stop:
-	default:
-		return false
-	}
+// tell notes what explains a failure.
+func (l *load) tell(format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.asked >= leastRequests
+	if text := fmt.Sprintf(format, args...); len(l.told) < 100 && !slices.ContainsFunc(l.told, func(s string) bool { return strings.HasSuffix(s, text) }) {
+		l.told = append(l.told, time.Now().Format("05.000 ")+text)
+	}
 }
 
-// end gives how many there were until now, and what the answers were in the end.
+// versions are the images of the pods that there are, those that are about to go among them.
+func (l *load) versions(c *kubernetes.Client, ns string) (images []string) {
+	pods, err := c.List(l.t.Context(), kubernetes.Query{APIVersion: "v1", Kind: "Pod", Namespace: ns})
+	if err != nil {
+		l.t.Error(err)
+	}
+	for i := range pods {
+		spec, _ := pods[i].Object["spec"].(map[string]any)
+		if at := pods[i].GetDeletionTimestamp(); at != nil {
+			l.tell("pod %s goes, at %s at the latest", pods[i].GetName(), at.Format("05"))
+		} else {
+			l.tell("pod %s", pods[i].GetName())
+		}
+		containers, _ := spec["containers"].([]any)
+		container, _ := containers[0].(map[string]any)
+		images = append(images, fmt.Sprint(container["image"]))
+	}
+	slices.Sort(images)
+	return slices.Compact(images)
+}
+
+// watch says when a version takes the place of the old one.
+func (l *load) watch(c *kubernetes.Client, ns, old string) {
+	defer close(l.gone)
+	for {
+		select {
+		case <-l.quit:
+			return
+		case <-time.After(200 * time.Millisecond):
+		}
+		now := l.versions(c, ns)
+		switch {
+		case l.begun.IsZero() && len(now) > 1:
+			l.begun = time.Now()
+			l.changing.Store(true)
+		case !l.begun.IsZero() && !slices.Contains(now, old) && len(now) > 0:
+			l.changing.Store(false)
+			l.ended = time.Now()
+			return
+		}
+	}
+}
+
+func (l *load) ask(client *http.Client, url string) {
+	for {
+		select {
+		case <-l.stop:
+			return
+		default:
+		}
+		during := l.changing.Load()
+		answer := ask(client, url)
+		l.mu.Lock()
+		l.answers[answer]++
+		l.mu.Unlock()
+		if !strings.HasPrefix(answer, "ok, ") {
+			l.tell("%s", answer)
+		}
+		if during && l.changing.Load() {
+			l.during.Add(1)
+		}
+		time.Sleep(pause)
+	}
+}
+
+// end waits until the last pod of the old version is gone, and gives how many requests there were from the first one of the
+// new version until then, and what all answers were.
 func (l *load) end() (during int, answers map[string]int) {
-	time.Sleep(7 * time.Second) // until the last pods of the old version have gone
-	l.mu.Lock()
-	during = l.asked
-	l.mu.Unlock()
+	l.t.Helper()
+	select {
+	case <-l.gone:
+	case <-time.After(time.Minute):
+		close(l.quit)
+		<-l.gone
+		l.t.Error("the change did not come to its end")
+	}
+	time.Sleep(time.Second) // what comes just after it counts too
 	close(l.stop)
 	l.wg.Wait()
-	return during, l.answers
+	return int(l.during.Load()), l.answers
 }
 
 func ask(client *http.Client, url string) string {
