@@ -28,8 +28,7 @@ func TestClusterNamesFailures(t *testing.T) {
 		"digest that is not there": {manifests: strings.ReplaceAll(deployment(`serve`, ``), "IMAGE", "REGISTRY/rollout-test@sha256:"+strings.Repeat("0", 64)),
 			reason: "ImagePullBackOff", container: "app", exit: -1, message: "not found", advice: "registry"},
 		"registry that is not there": {manifests: strings.ReplaceAll(deployment(`serve`, ``), "IMAGE", "registry.invalid/app@sha256:"+strings.Repeat("0", 64)),
-
-			reason: "ImagePullBackOff", container: "app", exit: -1, message: "lookup registry.invalid", advice: "registry.invalid"},
+			reason: "ImagePullBackOff", container: "app", exit: -1, message: "no such host", advice: "registry.invalid"},
 		"registry that refuses": {manifests: strings.ReplaceAll(deployment(`serve`, ``), "IMAGE", "127.0.0.1:1/app@sha256:"+strings.Repeat("0", 64)),
 			reason: "ImagePullBackOff", container: "app", exit: -1, message: "connection refused"},
 		"not an image": {manifests: strings.ReplaceAll(deployment(`serve`, ``), "IMAGE", "NOT AN IMAGE"), reason: "InvalidImageName", container: "app", exit: -1},
@@ -80,6 +79,9 @@ func TestClusterNamesFailures(t *testing.T) {
 				limit = 2 * time.Minute
 			}
 			d := b.fails(t, strings.ReplaceAll(c.manifests, "REGISTRY", b.c.Registry), limit)
+			if early := d.Reason == "CrashLoopBackOff" || strings.Contains(d.Reason, "Image"); early && d.AfterMS > 20_000 {
+				t.Errorf("a crash loop and a bad image are called within 20 s; this was after %d ms", d.AfterMS)
+			}
 			if d.TimedOut != (c.limit > 0) {
 				t.Errorf("the deadline called it: %t, after %d ms", d.TimedOut, d.AfterMS)
 			}

@@ -86,9 +86,9 @@ func (w *watch) symptoms(ctx context.Context, t *target) error {
 	return nil
 }
 
-// final matches what a registry says that it will say again.
+// final matches what a registry, or the way to it, says that it will say again.
 var final = regexp.MustCompile(`(?i)not found|manifest unknown|name unknown|unauthorized|authorization failed|denied|forbidden|no match for platform|invalid reference|` +
-	`InvalidImageName|ErrImageNeverPull|couldn't parse image|pull access`)
+	`InvalidImageName|ErrImageNeverPull|couldn't parse image|pull access|no such host|x509: |HTTP response to HTTPS client`)
 
 // unstartable matches a command that no later try can run.
 var unstartable = regexp.MustCompile(`(?i)no such file or directory|executable file not found|permission denied|exec format error|is a directory|not a directory`)

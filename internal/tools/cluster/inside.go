@@ -61,6 +61,9 @@ func inside(args []string) error {
 	if err := serve(l); err != nil {
 		return err
 	}
+	if err := answerNames(); err != nil {
+		return err
+	}
 	var err error
 	if l.Pause, err = pushPause(l); err != nil {
 		return err
@@ -90,7 +93,62 @@ func mounts(l layout) error {
 		}
 		steps = append(steps, []string{"mount", "--bind", file, "/proc/sys/" + name})
 	}
-	return all(steps)
+	if err := all(steps); err != nil {
+		return err
+	}
+	if _, err := os.Stat("/etc/resolv.conf"); err != nil {
+		return nil // a link into /run, which is empty now: then programs ask 127.0.0.1
+	}
+	file := l.path("node-resolv.conf")
+	if err := os.WriteFile(file, []byte("nameserver "+nameServer+"\n"), 0o644); err != nil { // #nosec G306 -- as the one of the machine
+		return err
+	}
+	return all([][]string{{"mount", "--bind", file, "/etc/resolv.conf"}})
+}
+
+// nameServer is the node's own.
+const nameServer = "127.0.0.1"
+
+// answerNames is the name server of the node. It knows no name, and says so at once: a node of a real cluster has one that
+// answers, while the name server of the machine may be out of reach from in here, so that every question takes 10 s.
+func answerNames() error {
+	conn, err := net.ListenPacket("udp", nameServer+":53")
+	if err != nil {
+		return err
+	}
+	go answer(conn)
+	return nil
+}
+
+func answer(conn net.PacketConn) {
+	packet := make([]byte, 512)
+	for {
+		n, from, err := conn.ReadFrom(packet)
+		if err != nil {
+			return
+		}
+		if text := noSuchName(packet[:n]); text != nil {
+			_, _ = conn.WriteTo(text, from) // who gets no answer asks again
+		}
+	}
+}
+
+// noSuchName answers a question of the DNS (RFC 1035, 4.1) with NXDOMAIN; nil where it is none.
+func noSuchName(query []byte) []byte {
+	const header, ofType = 12, 4 // bytes, of the header and of type and class
+	end := header
+	for end < len(query) && query[end] != 0 {
+		end += 1 + int(query[end])
+	}
+	end += 1 + ofType
+	if end > len(query) {
+		return nil
+	}
+	answer := bytes.Clone(query[:end])
+	answer[2] |= 0x80                                      // a response
+	answer[3] = 0x83                                       // recursion is available; there is no such name
+	copy(answer[4:header], []byte{0, 1, 0, 0, 0, 0, 0, 0}) // one question, and nothing else
+	return answer
 }
 
 func network(l layout) error {
