@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/discovery/cached/memory"
@@ -55,6 +57,7 @@ type Client struct {
 	context string
 	dynamic dynamic.Interface
 	mapper  *restmapper.DeferredDiscoveryRESTMapper
+	known   discovery.CachedDiscoveryInterface // what the cluster said that it has
 	http    *http.Client
 	base    string
 	sleep   func(context.Context, time.Duration) error
@@ -87,8 +90,9 @@ func Connect(o Options) (*Client, error) {
 	if err != nil {
 		return nil, fault.BadInputf("the kubeconfig names no usable server: %w", err)
 	}
+	known := memory.NewMemCacheClient(disco)
 	return &Client{server: base.Host, context: o.Context, dynamic: dyn, http: client, base: strings.TrimRight(base.String(), "/"),
-		mapper: restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disco)), sleep: sleep, started: time.Now()}, nil
+		mapper: restmapper.NewDeferredDiscoveryRESTMapper(known), known: known, sleep: sleep, started: time.Now()}, nil
 }
 
 // silence keeps client-go from writing to the standard error. All that matters is in the errors that it returns.
@@ -159,6 +163,23 @@ func (c *Client) Resource(ctx context.Context, gvk schema.GroupVersionKind) (str
 		return "", err
 	}
 	return m.Resource.Resource, nil
+}
+
+// KeepsStatus tells whether the cluster has a place of its own for the status of a kind, which a controller writes.
+func (c *Client) KeepsStatus(ctx context.Context, gvk schema.GroupVersionKind) (keeps bool, err error) {
+	m, err := c.mapping(ctx, gvk)
+	if err != nil {
+		return false, err
+	}
+	err = c.retry(ctx, "", Ref{}, func() error {
+		list, err := c.known.ServerResourcesForGroupVersion(gvk.GroupVersion().String())
+		if err != nil {
+			return err
+		}
+		keeps = slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Name == m.Resource.Resource+"/status" })
+		return nil
+	})
+	return keeps, err
 }
 
 // mapping asks the cluster what it has, once, and again for a kind that it did not have: its definition may be new.

@@ -158,7 +158,8 @@ var capture = flag.Bool("capture", false, "write what the cluster has when a cas
 
 // captured are the cases that are kept: enough for every way to look at objects.
 var captured = []string{"crash loop", "it ends without an error", "out of memory", "no such command", "digest that is not there", "readiness", "liveness", "no ConfigMap", "no Secret to mount",
-	"too much CPU", "no such service account", "init container", "job", "no endpoints", "no such port", "stateful set", "old pods are ready", "quota of a StatefulSet", "ready", "blocked"}
+	"too much CPU", "no such service account", "init container", "job", "no endpoints", "no such port", "stateful set", "old pods are ready", "quota of a StatefulSet", "ready", "blocked",
+	"a Rollout is degraded", "a Rollout is not taken up", "a resource is stalled", "a resource is not ready", "a resource is ready", "a resource says nothing"}
 
 // keep writes what the cluster has of a namespace, as kubectl gives it, with what was applied.
 func (b bench) keep(t *testing.T, name string, set []kubernetes.Object) {
@@ -178,7 +179,13 @@ func (b bench) keep(t *testing.T, name string, set []kubernetes.Object) {
 		state.Set = append(state.Set, set[i].Object)
 	}
 	var list unstructured.UnstructuredList
-	out := b.c.Kubectl(t, "get", "deployments,replicasets,statefulsets,daemonsets,controllerrevisions,jobs,pods,events,services,endpointslices,persistentvolumeclaims", "-n", b.ns, "-o", "json")
+	kinds := "deployments,replicasets,statefulsets,daemonsets,controllerrevisions,jobs,pods,events,services,endpointslices,persistentvolumeclaims"
+	for i := range set {
+		if gvk := set[i].GroupVersionKind(); gvk.Group == "argoproj.io" || gvk.Group == "idp.example.com" {
+			kinds += "," + gvk.Kind + "." + gvk.Group
+		}
+	}
+	out := b.c.Kubectl(t, "get", kinds, "-n", b.ns, "-o", "json")
 	if err := json.Unmarshal([]byte(out), &list); err != nil {
 		t.Fatal(err)
 	}

@@ -111,7 +111,8 @@ func (w *watch) diagnose(ctx context.Context, p problem) *Diagnosis {
 		}
 	}
 	for _, other := range w.targets {
-		if !other.done && other != t {
+		// A Service without pods to lead to has nothing of its own to tell.
+		if !other.done && other != t && rank(other) <= rank(t) {
 			d.Others = append(d.Others, strings.TrimSpace(other.ref.String()+" "+other.state))
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/kubernetes"
 	"github.com/org/idp/internal/rollout"
@@ -280,9 +282,9 @@ func TestClusterKnowsWhatBlocksAStatefulSet(t *testing.T) {
 			holds(t, "advice", d.Advice, "kubectl delete pod app-1")
 			var deleted []string
 			ready, err := rollout.Wait(t.Context(), b.client, b.apply(t, manifests), rollout.Options{Timeout: limit, Now: time.Now, Sleep: sleep,
-				Unblock: func(ctx context.Context, pod kubernetes.Ref) error {
+				Unblock: func(ctx context.Context, pod kubernetes.Ref, uid types.UID) error {
 					deleted = append(deleted, pod.Name)
-					return b.client.Delete(ctx, pod, "")
+					return b.client.Delete(ctx, pod, uid)
 				}})
 			if err != nil || ready.Pods != 2 || !slices.Contains(deleted, "app-1") || slices.Contains(deleted, "app-0") {
 				t.Errorf("after deleting %v: %+v, %v", deleted, ready, err)

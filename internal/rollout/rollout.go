@@ -8,6 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/kubernetes"
 )
@@ -17,6 +20,7 @@ type Cluster interface {
 	Get(ctx context.Context, ref kubernetes.Ref) (*kubernetes.Object, error)
 	List(ctx context.Context, q kubernetes.Query) ([]kubernetes.Object, error)
 	Logs(ctx context.Context, namespace, pod string, o kubernetes.LogOptions) ([]byte, error)
+	KeepsStatus(ctx context.Context, gvk schema.GroupVersionKind) (bool, error)
 }
 
 // Options of a wait.
@@ -27,7 +31,7 @@ type Options struct {
 	Sleep    func(context.Context, time.Duration) error // as time.Sleep, ended by the context
 	// Unblock deletes a pod of another version that is not ready and for which a StatefulSet waits before it replaces any;
 	// nil: such a pod is a failure that is explained. A rollback needs it, because nothing else gets the broken pods away.
-	Unblock func(ctx context.Context, pod kubernetes.Ref) error
+	Unblock func(ctx context.Context, pod kubernetes.Ref, uid types.UID) error
 }
 
 // Ready is a set that is ready.

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 
 	"github.com/org/idp/internal/fault"
@@ -119,6 +120,11 @@ func (s *state) Logs(_ context.Context, _, pod string, o kubernetes.LogOptions) 
 		return nil, errors.New("there is no log")
 	}
 	return []byte(log), nil
+}
+
+// KeepsStatus is true of every kind: those that the states were captured of do.
+func (s *state) KeepsStatus(context.Context, schema.GroupVersionKind) (bool, error) {
+	return true, s.fail["discovery"]
 }
 
 // wait waits with a minute's patience.

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/org/idp/internal/fault"
@@ -128,7 +127,7 @@ func (w *watch) blocked(ctx context.Context, t *target) error {
 		if !w.lasts(t, "blocked/"+string(p.UID), graceBlocked) {
 			continue
 		}
-		if err := w.o.Unblock(ctx, kubernetes.Ref{APIVersion: "v1", Kind: "Pod", Namespace: p.Namespace, Name: p.Name}); err != nil {
+		if err := w.o.Unblock(ctx, kubernetes.Ref{APIVersion: "v1", Kind: "Pod", Namespace: p.Namespace, Name: p.Name}, p.UID); err != nil {
 			return err
 		}
 	}
@@ -169,44 +168,4 @@ func (w *watch) jobGone(ctx context.Context, t *target) error {
 	}
 	return fault.Undeterminedf("%s is gone, and no event tells whether it succeeded", t.ref).
 		WithNext("Give it a longer spec.ttlSecondsAfterFinished, such as 600.")
-}
-
-// argo is a Rollout of Argo Rollouts. Its observedGeneration is a string, unlike that of any other kind.
-func (w *watch) argo(ctx context.Context, t *target) error {
-	phase, message := text(t.live, "status", "phase"), text(t.live, "status", "message")
-	t.state = strings.TrimSpace("(" + phase + " " + clean(message))
-	t.state += ")"
-	if observed := text(t.live, "status", "observedGeneration"); observed != fmt.Sprint(t.live.GetGeneration()) {
-		t.state = "(not taken up yet)"
-		return nil
-	}
-	pods, err := w.argoPods(ctx, t)
-	if err != nil {
-		return err
-	}
-	t.pods = pods
-	if err := w.symptoms(ctx, t); err != nil {
-		return err
-	}
-	switch phase {
-	case "Healthy":
-		t.done = true
-	case "Degraded":
-		t.problems = append(t.problems, problem{target: t, cause: causeOwn, reason: phase, message: message})
-	case "Paused":
-		t.problems = append(t.problems, problem{target: t, cause: causePaused, grace: never, reason: phase, message: message})
-	}
-	return nil
-}
-
-func (w *watch) argoPods(ctx context.Context, t *target) ([]corev1.Pod, error) {
-	hash := text(t.live, "status", "currentPodHash")
-	if hash == "" {
-		return nil, nil
-	}
-	objects, err := w.view.list(ctx, kubernetes.Query{APIVersion: "v1", Kind: "Pod", Namespace: t.ref.Namespace, Labels: "rollouts-pod-template-hash=" + hash})
-	if err != nil {
-		return nil, err
-	}
-	return typed[corev1.Pod](objects)
 }

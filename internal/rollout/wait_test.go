@@ -203,7 +203,10 @@ func TestFailureIsCalledWithoutEventsAndLogs(t *testing.T) {
 func TestStatefulSetIsUnblockedOnlyWhenAsked(t *testing.T) {
 	s := named(t, "blocked")
 	var deleted []string
-	_, err := s.wait(t.Context(), rollout.Options{Unblock: func(_ context.Context, pod kubernetes.Ref) error {
+	_, err := s.wait(t.Context(), rollout.Options{Unblock: func(_ context.Context, pod kubernetes.Ref, uid types.UID) error {
+		if uid == "" {
+			t.Error("it does not say which pod of that name")
+		}
 		deleted = append(deleted, pod.String())
 		return errors.New("enough")
 	}})

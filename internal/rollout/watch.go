@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
-	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -179,44 +179,6 @@ func lastManager(o *kubernetes.Object) string {
 	return name
 }
 
-// other is a kind of which only its own status tells.
-func (w *watch) other(ctx context.Context, t *target) error {
-	if group(t.live) == "argoproj.io" && t.live.GetKind() == "Rollout" {
-		return w.argo(ctx, t)
-	}
-	if t.live.GetKind() == "Pod" && group(t.live) == "" {
-		return w.bare(ctx, t)
-	}
-	if t.live.GetKind() == "PersistentVolumeClaim" {
-		w.claim(t)
-		return nil
-	}
-	r, err := status.Compute(t.live)
-	if err != nil {
-		return fault.Undeterminedf("the status of %s cannot be understood: %w", t.ref, err)
-	}
-	switch r.Status {
-	case status.CurrentStatus:
-		t.done = true
-	case status.FailedStatus:
-		t.problems = append(t.problems, problem{target: t, cause: causeOwn, reason: reasonOf(r), message: r.Message})
-	case status.TerminatingStatus:
-		t.state = "(being deleted)"
-	default:
-		t.state = "(" + clean(r.Message) + ")"
-	}
-	return nil
-}
-
-func reasonOf(r *status.Result) string {
-	for _, c := range r.Conditions {
-		if c.Reason != "" {
-			return c.Reason
-		}
-	}
-	return string(r.Status)
-}
-
 // called is the problem of a target of which one has lasted longer than its grace; nil where there is none.
 func (w *watch) called() *problem {
 	now := w.now()
@@ -281,7 +243,11 @@ func (w *watch) late() problem {
 	}
 	for _, t := range w.targets {
 		if !t.done {
-			return problem{target: t, cause: causeLate, reason: "NotReady"}
+			late := problem{target: t, cause: causeLate, reason: "NotReady"}
+			if t.wanted == 0 { // what has pods is told of by their number
+				late.message = strings.Trim(t.state, "()")
+			}
+			return late
 		}
 	}
 	return problem{target: &target{}, cause: causeLate, reason: "NotReady"}

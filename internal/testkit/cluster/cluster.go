@@ -76,6 +76,12 @@ func (c *Cluster) KubectlAs(t *testing.T, kubeconfig string, args ...string) (st
 	return kubectl(t.Context(), kubeconfig, "", args...)
 }
 
+// KubectlDetached runs kubectl for a cleanup, when the test's own context has ended.
+func (c *Cluster) KubectlDetached(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	return kubectl(context.WithoutCancel(t.Context()), c.Kubeconfig, "", args...)
+}
+
 // Apply applies manifests. A failure ends the test.
 func (c *Cluster) Apply(t *testing.T, namespace, manifests string) {
 	t.Helper()
