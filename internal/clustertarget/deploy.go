@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/org/idp/internal/apply"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/finding"
@@ -25,6 +27,8 @@ type deploy struct {
 	current *release.Release  // what the service runs; nil: nothing
 	cut     []string          // releases that a killed deploy left half-way
 	made    []kubernetes.Ref  // that were not there before
+	back    bool              // what comes live was live before: a pod that keeps it from coming back is deleted
+	notes   []string          // what people should know of what is live
 }
 
 // open takes the lock and puts in order what a killed deploy left.
@@ -162,9 +166,26 @@ func (d *deploy) begin(ctx context.Context, plan strategy.Plan, restores int) (*
 	return &r, nil
 }
 
-// walk takes the steps of the strategy, one after the other, each to its end. Planned is what the cluster said just now of
-// the whole set, which is not asked about again where it is all applied at once.
+// walk makes a release live by the steps of its plan.
 func (d *deploy) walk(ctx context.Context, r *release.Release, plan strategy.Plan, planned []apply.Change) error {
+	if err := d.steps(ctx, plan, planned); err != nil {
+		return err
+	}
+	if err := d.lock.Sure(ctx); err != nil {
+		return err
+	}
+	if err := d.history.Settle(ctx, r, release.Live); err != nil {
+		return err
+	}
+	if d.Tested {
+		return nil // what the old release had is still needed for a quick way back
+	}
+	return d.retire(ctx, r)
+}
+
+// steps takes the steps of a plan, one after the other, each to its end. Planned is what the cluster said just now of the
+// whole set, which is not asked about again where it is all applied at once.
+func (d *deploy) steps(ctx context.Context, plan strategy.Plan, planned []apply.Change) error {
 	if len(plan.Steps) > 1 {
 		planned = nil
 	}
@@ -177,16 +198,7 @@ func (d *deploy) walk(ctx context.Context, r *release.Release, plan strategy.Pla
 			return errors.Join(err, d.undo(ctx, step))
 		}
 	}
-	if err := d.lock.Sure(ctx); err != nil {
-		return err
-	}
-	if err := d.history.Settle(ctx, r, release.Live); err != nil {
-		return err
-	}
-	if d.Tested {
-		return nil // what the old release had is still needed for a quick way back
-	}
-	return d.retire(ctx, r)
+	return nil
 }
 
 // step applies, waits and tests. The last step is tested by the smoke stage, as the whole service.
@@ -270,6 +282,20 @@ func (d *deploy) apply(ctx context.Context, set []kubernetes.Object, planned []a
 
 // healthy waits until exactly these versions are.
 func (d *deploy) healthy(ctx context.Context, set []kubernetes.Object, limit time.Duration) error {
-	_, err := rollout.Wait(ctx, d.Cluster, set, rollout.Options{Timeout: limit, Progress: d.say, Now: d.Clock.Now, Sleep: d.Clock.Sleep})
+	o := rollout.Options{Timeout: limit, Progress: d.say, Now: d.Clock.Now, Sleep: d.Clock.Sleep}
+	if d.back {
+		o.Unblock = d.unblock
+	}
+	ready, err := rollout.Wait(ctx, d.Cluster, set, o)
+	d.notes = ready.Notes
 	return err
+}
+
+// unblock deletes the pod of the version that failed for which a StatefulSet waits before it takes the old version again.
+func (d *deploy) unblock(ctx context.Context, pod kubernetes.Ref, uid types.UID) error {
+	if err := d.lock.Sure(ctx); err != nil {
+		return err
+	}
+	d.say("deleting " + pod.String() + ", which is broken and holds up its StatefulSet")
+	return d.Cluster.Delete(ctx, pod, uid)
 }

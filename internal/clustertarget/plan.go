@@ -47,5 +47,5 @@ func (t Target) Plan(ctx context.Context) (Planned, error) {
 	for _, ref := range orphans {
 		planned.Changes = append(planned.Changes, apply.Change{Ref: ref, Action: apply.Pruned})
 	}
-	return planned, apply.CheckPrune(orphans, d.PruneMax)
+	return planned, d.checkPrune(plan.Set, orphans)
 }

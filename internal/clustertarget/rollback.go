@@ -72,7 +72,8 @@ func (d *deploy) restore(ctx context.Context, failed *release.Release, reason st
 	return d.bringBack(ctx, old)
 }
 
-// bringBack applies every object of an earlier release, waits, and removes what it does not have.
+// bringBack makes every object of an earlier release live again, waits, and removes what it does not have. What was made in
+// a color comes back in it: first its pods, which may be gone, and then the Services are switched. It is not tested again.
 func (d *deploy) bringBack(ctx context.Context, old *release.Release) (target.Restored, error) {
 	set, err := old.Set()
 	if err != nil {
@@ -80,16 +81,18 @@ func (d *deploy) bringBack(ctx context.Context, old *release.Release) (target.Re
 	}
 	again := *d
 	again.Image, again.Digest, again.Commit, again.Wait = old.Image, old.Digest, old.Commit, restoreLimit
-	again.Override, again.Tested, again.Recreate = "", false, true // a field that was changed by recreating goes back the same way
-	r, err := again.begin(ctx, strategy.Plan{Kind: old.Strategy, Set: set}, old.Number)
+	again.Override, again.Recreate = "", true // a field that was changed by recreating goes back the same way
+	again.Set, again.Strategy, again.Smoke, again.back = set, strategy.Rolling, nil, true
+	plan, err := again.plan(ctx)
 	if err != nil {
 		return target.Restored{}, err
 	}
-	applied, err := again.apply(ctx, set, nil)
-	if err == nil {
-		err = again.healthy(ctx, applied, restoreLimit)
-	}
+	plan.Kind = old.Strategy
+	r, err := again.begin(ctx, plan, old.Number)
 	if err != nil {
+		return target.Restored{}, err
+	}
+	if err := again.steps(ctx, plan, nil); err != nil {
 		return target.Restored{}, errors.Join(err, again.history.Mark(ctx, r, release.Failed, fault.Lines(err)[0]))
 	}
 	state := release.Live
@@ -100,6 +103,7 @@ func (d *deploy) bringBack(ctx context.Context, old *release.Release) (target.Re
 		return target.Restored{}, err
 	}
 	back := target.Restored{Summary: "back on " + record.ShortDigest(r.Digest) + " (healthy)", Release: r.Name(), URL: d.URL, Digest: r.Digest, Commit: r.Commit}
+	again.PruneMax = unlimited // what came after it was brought by a deploy, and goes with that
 	return back, again.retire(ctx, r)
 }
 
@@ -135,8 +139,21 @@ func (d *deploy) sweep(ctx context.Context, keep []kubernetes.Object, inventory 
 	if err := d.lock.Sure(ctx); err != nil {
 		return err
 	}
-	_, err = apply.Prune(ctx, d.Cluster, orphans, most, d.say)
+	_, err = apply.Prune(ctx, d.Cluster, orphans, most+len(orphans)-len(counted(keep, orphans)), d.say)
 	return err
+}
+
+// unlimited is a number of objects that no release has.
+const unlimited = 1 << 20
+
+// checkPrune holds what would be removed against what may be, before anything is done.
+func (d *deploy) checkPrune(set []kubernetes.Object, orphans []kubernetes.Ref) error {
+	return apply.CheckPrune(counted(set, orphans), d.PruneMax)
+}
+
+// counted leaves out what strategies make and remove with each deploy, though nobody takes anything out of the manifests.
+func counted(set []kubernetes.Object, orphans []kubernetes.Ref) []kubernetes.Ref {
+	return slices.DeleteFunc(slices.Clone(orphans), func(ref kubernetes.Ref) bool { return strategy.Passing(set, ref) })
 }
 
 // Rollback takes back a deploy whose smoke test failed. What is live is looked at first; then every object of the last good
@@ -175,6 +192,9 @@ func (t Target) Return(ctx context.Context, to string) (_ target.Restored, from 
 	if err != nil {
 		return target.Restored{}, from, err
 	}
+	if err := d.allowed(ctx, old); err != nil {
+		return target.Restored{}, from, err
+	}
 	current := d.current
 	from = deployment(current)
 	back, err := d.bringBack(ctx, old)
@@ -192,6 +212,19 @@ func (t Target) Return(ctx context.Context, to string) (_ target.Restored, from 
 		return again, from, f
 	}
 	return back, from, err
+}
+
+// allowed refuses to go back by hand to a release without which more would be removed than the policy allows.
+func (d *deploy) allowed(ctx context.Context, old *release.Release) error {
+	set, err := old.Set()
+	if err != nil {
+		return err
+	}
+	orphans, err := apply.Orphans(ctx, d.Cluster, set, release.Inventory(d.list), d.Service)
+	if err != nil {
+		return err
+	}
+	return d.checkPrune(set, orphans)
 }
 
 // choose is the release to go back to.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/org/idp/internal/action"
@@ -121,7 +122,7 @@ func (d *deploy) converge(ctx context.Context, out *target.Outputs) error {
 	if err != nil {
 		return err
 	}
-	if err := apply.CheckPrune(orphans, d.PruneMax); err != nil {
+	if err := d.checkPrune(plan.Set, orphans); err != nil {
 		return err
 	}
 	if len(d.cut) == 0 && d.same() && unchanged(changes) && len(orphans) == 0 {
@@ -143,7 +144,7 @@ func (d *deploy) converge(ctx context.Context, out *target.Outputs) error {
 	if d.current != nil {
 		out.Summary = record.ShortDigest(r.Digest) + " replaces " + record.ShortDigest(d.current.Digest)
 	}
-	out.Summary += " · " + apply.Done(changes) + " · healthy after " + seconds(took)
+	out.Summary += strings.Join(append([]string{"", apply.Done(changes), "healthy after " + seconds(took)}, d.notes...), " · ")
 	return nil
 }
 
@@ -163,7 +164,7 @@ func (d *deploy) stay(ctx context.Context, plan strategy.Plan, out *target.Outpu
 		return err
 	}
 	d.live(out, d.current)
-	out.Summary = "already live, nothing changed"
+	out.Summary = strings.Join(append([]string{"already live, nothing changed"}, d.notes...), " · ")
 	return nil
 }
 

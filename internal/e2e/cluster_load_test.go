@@ -159,7 +159,7 @@ func (l *load) ask(client *http.Client, url string) {
 		l.mu.Lock()
 		l.answers[answer]++
 		l.mu.Unlock()
-		if !strings.HasPrefix(answer, "ok, ") {
+		if !strings.HasPrefix(answer, "ok") {
 			l.tell("%s", answer)
 		}
 		if during && l.changing.Load() {

@@ -18,13 +18,31 @@ func manifests(registry string) map[string]string {
 		"fifteen/all.yaml":   deployment(registry, "", "envFrom: [{configMapRef: {name: c00}}]"),
 		"half/all.yaml":      deployment(registry, "", "envFrom: [{configMapRef: {name: c00}}]"),
 		"many/all.yaml":      deployment(registry, "", "envFrom: [{configMapRef: {name: c00}}]"),
+		"colors/all.yaml":    colored(registry),
+		"state/all.yaml":     stateful(deployment(registry, "", "")),
+		"broken/all.yaml":    stateful(strings.Replace(deployment(registry, "", ""), "env: [", "env: [{name: BEHAVE, value: crash}, ", 1)),
 	}
-	for folder, n := range map[string]int{"two": 2, "fifteen": 15, "half": 250, "many": 500} {
+	for folder, n := range map[string]int{"two": 2, "colors": 12, "fifteen": 15, "half": 250, "many": 500} {
 		for i := range n {
 			files[fmt.Sprintf("%s/c%02d.yaml", folder, i)] = fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c%02d}\ndata: {NUMBER: %q, FOLDER: %s}\n", i, fmt.Sprint(i), folder)
 		}
 	}
 	return files
+}
+
+// colored takes its configuration from more ConfigMaps than may be pruned, and lets requests come to their end.
+func colored(registry string) string {
+	var sources []string
+	for i := range 12 {
+		sources = append(sources, fmt.Sprintf("{configMapRef: {name: c%02d}}", i))
+	}
+	return strings.Replace(deployment(registry, "", "envFrom: ["+strings.Join(sources, ", ")+"]\n          lifecycle: {preStop: {sleep: {seconds: 5}}}"),
+		"terminationGracePeriodSeconds: 1", "terminationGracePeriodSeconds: 10", 1)
+}
+
+// stateful makes a StatefulSet of a Deployment.
+func stateful(text string) string {
+	return strings.NewReplacer("kind: Deployment", "kind: StatefulSet", "  replicas: 2", "  serviceName: plain\n  replicas: 2").Replace(text)
 }
 
 // deployment is a manifest of the service as a team writes it, with more for its pod and its container.

@@ -358,3 +358,39 @@ func sameWords(a, b string) bool {
 	slices.Sort(y)
 	return slices.Equal(x, y)
 }
+
+// What a strategy makes beside the set comes and goes; what the set had itself, and has no more, does not.
+func TestPassing(t *testing.T) {
+	t.Parallel()
+	set := rendered(t, image, "one")
+	plan, err := strategy.New(strategy.BlueGreen, set, live(t, "blue"), strategy.Options{Service: "shop"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref := func(apiVersion, kind, name string) kubernetes.Ref {
+		return kubernetes.Ref{APIVersion: apiVersion, Kind: kind, Namespace: "shop", Name: name}
+	}
+	for _, tc := range []struct {
+		ref           kubernetes.Ref
+		rolling, blue bool // what it is beside a set of each kind
+	}{
+		{ref("apps/v1", "Deployment", "shop-blue"), true, true},
+		{ref("apps/v1", "Deployment", "shop-canary"), true, true},
+		{ref("apps/v1", "Deployment", "shop"), false, true},
+		{ref("v1", "ConfigMap", "settings-blue"), true, true},
+		{ref("v1", "Service", "shop-preview"), true, true},
+		{ref("v1", "ConfigMap", "settings-old"), false, false},
+		{ref("v1", "ConfigMap", "other-blue"), false, false},
+		{ref("v1", "Secret", "settings-blue"), false, false},
+		{ref("apps/v1", "Deployment", "shop-worker"), false, false},
+		{ref("apps/v1", "StatefulSet", "shop-blue"), false, false},
+		{kubernetes.Ref{APIVersion: "v1", Kind: "ConfigMap", Namespace: "bank", Name: "settings-blue"}, false, false},
+	} {
+		if got := strategy.Passing(set, tc.ref); got != tc.rolling {
+			t.Errorf("%+v beside a rolling set: %t, want %t", tc.ref, got, tc.rolling)
+		}
+		if got := strategy.Passing(plan.Set, tc.ref); got != tc.blue {
+			t.Errorf("%+v beside a set in green: %t, want %t", tc.ref, got, tc.blue)
+		}
+	}
+}

@@ -116,6 +116,26 @@ func Reads(kind string, set []kubernetes.Object) []kubernetes.Ref {
 	return refs
 }
 
+// Passing tells whether an object is a copy that a strategy makes of one of the set, under a name of its own: it comes and
+// goes with deploys, though the manifests stay as they are.
+func Passing(set []kubernetes.Object, ref kubernetes.Ref) bool {
+	color := madeIn(set)
+	for i := range set {
+		own := kubernetes.RefOf(&set[i])
+		if isDeployment(&set[i]) && color != "" {
+			if own.Name = strings.TrimSuffix(own.Name, "-"+color); own.Same(ref) {
+				return true // from before there were colors
+			}
+		}
+		for _, suffix := range []string{suffixCanary, suffixPreview, suffixBlue, suffixGreen} {
+			if renamed(own, suffix).Same(ref) && (isDeployment(&set[i]) || isService(&set[i]) || isConfiguration(&set[i])) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // madeIn is the color of the Deployments of a set that a blue-green plan made; empty for any other.
 func madeIn(set []kubernetes.Object) string {
 	for i := range set {
@@ -138,6 +158,11 @@ func isDeployment(o *kubernetes.Object) bool {
 }
 
 func isService(o *kubernetes.Object) bool { return o.GetKind() == "Service" && group(o) == "" }
+
+// isConfiguration tells of what pods take files and variables from.
+func isConfiguration(o *kubernetes.Object) bool {
+	return group(o) == "" && (o.GetKind() == "ConfigMap" || o.GetKind() == "Secret")
+}
 
 // podLabels are the labels of a workload's pods.
 func podLabels(o *kubernetes.Object) map[string]string {
