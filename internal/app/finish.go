@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -169,11 +170,11 @@ func (d *delivery) codeURL() string {
 	if !ok || d.rec.Source.Commit == "" {
 		return ""
 	}
-	url := repository + "/blob/" + d.rec.Source.Commit + "/"
+	address := repository + "/blob/" + d.rec.Source.Commit + "/"
 	if d.rec.Source.Path != "" {
-		url += d.rec.Source.Path + "/"
+		address += (&url.URL{Path: d.rec.Source.Path}).EscapedPath() + "/"
 	}
-	return url
+	return address
 }
 
 // report writes everything that people and other tools read.

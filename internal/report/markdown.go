@@ -1,9 +1,9 @@
 package report
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
-	"net/url"
 	"strings"
 	"time"
 
@@ -18,24 +18,26 @@ type Markdown struct{}
 const (
 	groupLimit = 20
 	placeLimit = 25
+	diffLimit  = 1 << 19 // bytes
 )
 
 // Format implements Formatter.
 func (Markdown) Format(w io.Writer, r Report) error {
 	var b strings.Builder
 	rec := r.Record
-	fmt.Fprintf(&b, "# %s %s\n\n", text(rec.Service.Name), Verdict(rec))
+	fmt.Fprintf(&b, "# %s %s\n\n", text(rec.Service.Name), text(Verdict(rec)))
 	fmt.Fprintf(&b, "Commit %s of %s to **%s**", code(short(rec.Source.Commit)), text(rec.Source.Repository), text(rec.Environment))
 	if rec.Artifact.Digest != "" {
 		fmt.Fprintf(&b, ", image %s", code(rec.Artifact.Digest))
 	}
 	b.WriteString("\n\n| | stage | time | |\n|---|---|---:|---|\n")
 	for _, s := range rec.Stages {
-		fmt.Fprintf(&b, "| %s | %s | %.1f s | %s |\n", words[s.Outcome], text(s.Name),
+		fmt.Fprintf(&b, "| %s | %s | %.1f s | %s |\n", outcomes[s.Outcome], text(s.Name),
 			(time.Duration(s.DurationMS) * time.Millisecond).Seconds(), text(line(s)))
 	}
+	b.WriteString(fit(diffLimit, "not shown", notesPart(notes(r))))
 	writeDetails(&b, rec.Stages)
-	writeDiff(&b, r.Diff)
+	b.WriteString(fit(diffLimit, "see the file", diff(r)))
 	writeFindings(&b, r)
 	writeCoverage(&b, rec.Stages)
 	if len(r.Files) > 0 {
@@ -48,35 +50,8 @@ func (Markdown) Format(w io.Writer, r Report) error {
 	return err
 }
 
-var words = map[record.Outcome]string{record.Passed: "✓ passed", record.Failed: "✗ failed",
+var outcomes = map[record.Outcome]string{record.Passed: "✓ passed", record.Failed: "✗ failed",
 	record.Error: "? error", record.Skipped: "– skipped"}
-
-// Verdict says in a few words what the delivery came to, such as "passed" or "failed: secrets".
-func Verdict(rec *record.Record) string {
-	var names []string
-	for _, s := range rec.Stages {
-		if s.Outcome == rec.Outcome {
-			names = append(names, s.Name)
-		}
-	}
-	switch rec.Outcome {
-	case record.Passed:
-		return "passed"
-	case record.Failed:
-		return "failed: " + strings.Join(names, ", ")
-	}
-	if len(names) == 0 {
-		return "could not be determined"
-	}
-	return "could not be determined: " + strings.Join(names, ", ")
-}
-
-func line(s record.Stage) string {
-	if s.Outcome == record.Passed {
-		return s.Summary
-	}
-	return s.Reason
-}
 
 func writeDetails(b *strings.Builder, stages []record.Stage) {
 	for _, s := range stages {
@@ -84,24 +59,14 @@ func writeDetails(b *strings.Builder, stages []record.Stage) {
 			continue
 		}
 		fmt.Fprintf(b, "\n## %s: %s\n\n", text(s.Name), text(s.Reason))
-		fence := fenceFor(s.Detail)
-		fmt.Fprintf(b, "%stext\n%s\n%s\n", fence, strings.Join(s.Detail, "\n"), fence)
+		open, lines, end := block("text", s.Detail)
+		b.WriteString(open + strings.Join(lines, "") + end)
 	}
-}
-
-// writeDiff folds what a deploy would change, so that a long one does not push all else off the page.
-func writeDiff(b *strings.Builder, diff string) {
-	if diff == "" {
-		return
-	}
-	lines := strings.Split(strings.TrimRight(diff, "\n"), "\n")
-	fence := fenceFor(lines)
-	fmt.Fprintf(b, "\n<details><summary>What a deploy would change: %s</summary>\n\n%sdiff\n%s\n%s\n\n</details>\n", text(lines[0]), fence,
-		strings.Join(lines[1:], "\n"), fence)
 }
 
 // writeFindings groups by rule, the gravest first: what it is and how to mend it once, then every place.
 func writeFindings(b *strings.Builder, r Report) {
+	rec := r.Record
 	if len(r.Findings) == 0 {
 		return
 	}
@@ -123,7 +88,7 @@ func writeFindings(b *strings.Builder, r Report) {
 				fmt.Fprintf(b, "\nand %d more places: see findings.sarif\n", len(group)-placeLimit)
 				break
 			}
-			fmt.Fprintf(b, "| %s | %s | %s | %s |\n", f.Severity, place(f, r.Code), commitOf(f), text(state(f)))
+			fmt.Fprintf(b, "| %s | %s | %s | %s |\n", f.Severity, place(f, r.Code), commitOf(f, rec), text(state(f)))
 		}
 	}
 }
@@ -152,25 +117,6 @@ func groups(findings []finding.Finding) [][]finding.Finding {
 	return list
 }
 
-// place is FILE:LINE, as a link where it is known what to link to.
-func place(f finding.Finding, base string) string {
-	if base == "" {
-		return code(f.Place())
-	}
-	link := base + (&url.URL{Path: f.File}).EscapedPath()
-	if f.Line > 0 {
-		link += fmt.Sprintf("#L%d", f.Line)
-	}
-	return "[" + code(f.Place()) + "](" + strings.NewReplacer("(", "%28", ")", "%29", "|", "%7C").Replace(link) + ")"
-}
-
-func commitOf(f finding.Finding) string {
-	if f.Commit == "" {
-		return ""
-	}
-	return code(short(f.Commit))
-}
-
 // state says why a finding does not count at the gate; empty when it does.
 func state(f finding.Finding) string {
 	switch s := f.Suppression; {
@@ -191,68 +137,37 @@ func short(commit string) string {
 	return commit
 }
 
-// text makes a string that anyone may have written mean nothing but itself in Markdown and in HTML, in a table or outside,
-// and keeps a mention from calling anybody.
-func text(s string) string {
-	var b strings.Builder
-	for _, r := range oneLine(s) {
-		switch {
-		case r == '&':
-			b.WriteString("&amp;")
-		case r == '<':
-			b.WriteString("&lt;")
-		case r == '>':
-			b.WriteString("&gt;")
-		case r == '@':
-			b.WriteString("&#64;")
-		case strings.ContainsRune("\\`*_{}[]()#+!|~$", r):
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		default:
-			b.WriteRune(r)
+// writeCoverage says what the scans saw and what they left out on purpose.
+func writeCoverage(b *strings.Builder, stages []record.Stage) {
+	begun := false
+	for _, s := range stages {
+		var scan record.Scan
+		if (s.Name != record.StageSAST && s.Name != record.StageSecrets && s.Name != record.StageGate) || json.Unmarshal(s.Evidence, &scan) != nil || scan.Coverage.Unit == "" {
+			continue
+		}
+		if !begun {
+			b.WriteString("\n## Coverage\n\n")
+			begun = true
+		}
+		c := scan.Coverage
+		fmt.Fprintf(b, "* %s: %d of %d %s, %d files", text(s.Name), c.Scanned, c.Expected, text(c.Unit), c.Files)
+		if c.Bytes > 0 {
+			fmt.Fprintf(b, ", %s", size(c.Bytes))
+		}
+		b.WriteString("\n")
+		for _, left := range c.Left {
+			fmt.Fprintf(b, "  * left out: %s\n", text(left))
 		}
 	}
-	return b.String()
 }
 
-// code shows a string verbatim in a table or outside.
-func code(s string) string {
-	s = strings.ReplaceAll(oneLine(s), "|", "\\|")
-	run := longestRun(s, '`')
-	fence := strings.Repeat("`", run+1)
-	if run > 0 {
-		return fence + " " + s + " " + fence
+// size is a number of bytes in the unit that suits it.
+func size(n int64) string {
+	switch {
+	case n < 1<<10:
+		return fmt.Sprintf("%d bytes", n)
+	case n < 1<<20:
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
 	}
-	return fence + s + fence
-}
-
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, s)
-}
-
-// fenceFor is longer than any run of backticks in the lines, so that none of them ends the block.
-func fenceFor(lines []string) string {
-	longest := 2
-	for _, l := range lines {
-		longest = max(longest, longestRun(l, '`'))
-	}
-	return strings.Repeat("`", longest+1)
-}
-
-func longestRun(s string, of rune) int {
-	longest, run := 0, 0
-	for _, r := range s {
-		if r == of {
-			run++
-			longest = max(longest, run)
-		} else {
-			run = 0
-		}
-	}
-	return longest
+	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
 }

@@ -17,6 +17,10 @@ type Report struct {
 	Files    []File // what was written beside the report
 	Diff     string // what a deploy would change; empty where there is no plan
 	Code     string // URL of the service's folder at the commit, with a slash at its end; empty: places are not links
+
+	CostBefore *record.Cost // the estimate of what the change began with; nil where it is not known
+	Awaits     string       // whose approval the delivery waits for, in words; empty when for nobody's
+	Notes      []string     // what else a person should know, a sentence each
 }
 
 // File is a file that was written for people to read.

@@ -66,7 +66,7 @@ func TestSARIFIsValidAgainstThePublishedSchema(t *testing.T) {
 	}
 	rule := log.Runs[0].Tool.Driver.Rules[0]
 	if rule.ID != "G404" || rule.Properties["security-severity"] != "8.0" || !slices.Contains(rule.Properties["tags"].([]any), any("external/cwe/cwe-338")) ||
-		rule.Help.Text != "Use crypto/rand." || !strings.Contains(rule.Help.Markdown, "<https://cwe.mitre.org/data/definitions/338.html>") {
+		rule.Help.Text != "Use crypto/rand." || !strings.Contains(rule.Help.Markdown, "](https://cwe.mitre.org/data/definitions/338.html)") {
 		t.Errorf("rule %+v", rule)
 	}
 	if a, b := log.Runs[0].Automation.ID, log.Runs[1].Automation.ID; a == b || !strings.HasPrefix(a, "idp/checkout/sast/") {
@@ -98,6 +98,15 @@ func sarifSchema(t *testing.T) *jsonschema.Schema {
 		t.Fatal(err)
 	}
 	return c.MustCompile("sarif.json")
+}
+
+// Code scanning looks for a file from the root of the repository.
+func TestSARIFNamesFilesAsTheRepositoryDoes(t *testing.T) {
+	r := example()
+	r.Record.Source.Path = "services/check out"
+	if got := written(t, r).Runs[0].Results[2].Locations[0].Physical.Artifact.URI; got != "services/check%20out/b.go" {
+		t.Errorf("uri is %s", got)
+	}
 }
 
 func TestMarkdown(t *testing.T) {

@@ -220,7 +220,7 @@ func runOf(rec *record.Record, stage record.Stage, all []finding.Finding, limit 
 			run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, ruleOf(f))
 		}
 		run.Tool.Driver.Rules[i].atLeast(f.Severity)
-		run.Results = append(run.Results, resultOf(f, i))
+		run.Results = append(run.Results, resultOf(rec, f, i))
 	}
 	return run
 }
@@ -253,7 +253,7 @@ func (r *sarifRule) atLeast(s finding.Severity) {
 func markdownHelp(help, uri string) string {
 	lines := textLines(help)
 	if uri != "" {
-		lines = append(lines, "", "<"+uri+">")
+		lines = append(lines, "", link(text(uri), uri))
 	}
 	return strings.Join(lines, "\n")
 }
@@ -272,8 +272,9 @@ func lowerCWE(c string) string {
 	return "cwe-" + digits
 }
 
-func resultOf(f finding.Finding, rule int) sarifResult {
-	location := sarifLocation{sarifPhysical{Artifact: sarifArtifact{URI: (&url.URL{Path: f.File}).String()}}}
+// resultOf names files as the repository does, as code scanning looks for them there.
+func resultOf(rec *record.Record, f finding.Finding, rule int) sarifResult {
+	location := sarifLocation{sarifPhysical{Artifact: sarifArtifact{URI: (&url.URL{Path: inRepository(rec, f.File)}).String()}}}
 	if f.Line > 0 {
 		location.Physical.Region = &sarifRegion{StartLine: f.Line, StartColumn: f.Column, EndLine: max(f.EndLine, f.Line)}
 	}
