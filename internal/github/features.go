@@ -59,7 +59,7 @@ type Denied struct {
 var notEnabled = []string{"security must be enabled", "code scanning is not enabled", "not enabled for code scanning"}
 
 // otherwise are GitHub's words for refusals that no permission of the job changes either.
-var otherwise = []string{"archived", "saml", "ip allow list", "is locked", "disabled"}
+var otherwise = []string{"archived", "saml", "ip allow list", "is locked", "disabled", "via a github app"}
 
 // Enabled tells whether the repository has the feature at all. Only code scanning can be missing.
 func (d *Denied) Enabled() bool { return !contains(d.Message, notEnabled) }

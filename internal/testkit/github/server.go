@@ -121,6 +121,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{Server: s, r: r, body: body, params: params, query: r.URL.Query(), bearer: bearer(r)}
 	index := len(s.calls)
 	record := Call{Method: r.Method, Path: strings.TrimPrefix(r.URL.RequestURI(), enterprisePrefix), Token: c.bearer, Body: string(body)}
+	if asksViewer(r.Method, path) {
+		op = viewerRoute
+	}
 	if op != nil {
 		record.Operation = op.name
 		c.op = op
@@ -154,6 +157,9 @@ func (s *Server) answer(c *call) answer {
 	case c.r.UserAgent() == "":
 		s.wrong(c, "the request has no User-Agent")
 		return fail(403, "Request forbidden by administrative rules. Please make sure your request has a User-Agent header")
+	}
+	if c.op == viewerRoute {
+		return s.viewer(c)
 	}
 	if refused := s.authenticate(c); refused != nil {
 		return c.finish(*refused)

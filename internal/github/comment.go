@@ -1,0 +1,129 @@
+package github
+
+import (
+	"context"
+	"strings"
+	"unicode/utf8"
+
+	gh "github.com/google/go-github/v60/github"
+
+	"github.com/org/idp/internal/fault"
+)
+
+const (
+	// CommentLimit is the most characters of a comment's body, with the line that marks it; a longer one is refused here.
+	CommentLimit = 65536
+	// commentPages of 100 comments each are searched.
+	commentPages = 10
+)
+
+// CommentMarker is the first line of the comment that belongs to a key, such as SERVICE/ENVIRONMENT. It is not shown.
+func CommentMarker(key string) string { return "<!-- idp:comment " + key + " -->" }
+
+// Comment is the sticky comment as it is on GitHub.
+type Comment struct {
+	ID  int64
+	URL string
+}
+
+// PutComment keeps one comment for a key in a pull request: it is found by its first line and its author, who is the owner of
+// the token, so that a person who pastes the marker gets nothing; updated in place; and created where there is none. Usual
+// are 3 requests, 2 when nothing changed, and at most 9 more in a discussion of 1,000 comments.
+func (c *Client) PutComment(ctx context.Context, number int, key, body string) (Comment, error) {
+	body = CommentMarker(key) + "\n" + body
+	if strings.ContainsAny(key, "\n<>") || strings.Contains(key, "--") || number < 1 {
+		return Comment{}, fault.BadInputf("no comment can be kept for %q", key)
+	}
+	if n := utf8.RuneCountInString(body); n > CommentLimit {
+		return Comment{}, fault.BadInputf("a comment of %d characters is longer than the %d that GitHub takes", n, CommentLimit)
+	}
+	has, err := c.comment(ctx, number, key)
+	switch {
+	case err != nil:
+		return Comment{}, c.judge(ctx, Comments, err)
+	case has == nil:
+		return c.createComment(ctx, number, key, body)
+	case has.GetBody() == body:
+		return commentOf(has), nil
+	}
+	err = c.write(ctx, Comments, func() error {
+		_, _, err := c.api.Issues.EditComment(ctx, c.owner, c.name, has.GetID(), &gh.IssueComment{Body: &body})
+		return err
+	}, never)
+	return commentOf(has), err
+}
+
+func (c *Client) createComment(ctx context.Context, number int, key, body string) (Comment, error) {
+	var made *gh.IssueComment
+	err := c.write(ctx, Comments, func() (err error) {
+		made, _, err = c.api.Issues.CreateComment(ctx, c.owner, c.name, number, &gh.IssueComment{Body: &body})
+		return err
+	}, func() (bool, error) {
+		has, err := c.comment(ctx, number, key)
+		if has != nil {
+			made = has
+		}
+		return has != nil, err
+	})
+	if err == nil && made.GetID() == 0 {
+		err = fault.Undeterminedf("GitHub's answer names no comment")
+	}
+	return commentOf(made), err
+}
+
+func commentOf(c *gh.IssueComment) Comment { return Comment{ID: c.GetID(), URL: c.GetHTMLURL()} }
+
+// comment finds the token's own comment for a key; the first, should there be several.
+func (c *Client) comment(ctx context.Context, number int, key string) (*gh.IssueComment, error) {
+	me, err := c.viewer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o := &gh.IssueListCommentsOptions{ListOptions: gh.ListOptions{PerPage: 100}}
+	for range commentPages {
+		list, res, err := c.api.Issues.ListComments(ctx, c.owner, c.name, number, o)
+		if err != nil {
+			return nil, err
+		}
+		for _, has := range list {
+			first, _, _ := strings.Cut(has.GetBody(), "\n")
+			if strings.TrimSuffix(first, "\r") == CommentMarker(key) && strings.EqualFold(has.GetUser().GetLogin(), me) {
+				return has, nil
+			}
+		}
+		if res.NextPage == 0 {
+			return nil, nil
+		}
+		o.Page = res.NextPage
+	}
+	return nil, fault.Undeterminedf("pull request %d has more than %d comments; whether one is ours is not known", number, commentPages*100)
+}
+
+// viewer is the token's own login, with [bot] at the end of an app's. REST answers GET /user only to people, GraphQL to apps too, GITHUB_TOKEN included.
+func (c *Client) viewer(ctx context.Context) (string, error) {
+	if c.login != "" {
+		return c.login, nil
+	}
+	path := "graphql"
+	if strings.HasSuffix(c.api.BaseURL.Path, "/v3/") {
+		path = "../graphql" // https://HOST/api/graphql of an Enterprise Server
+	}
+	var answer struct {
+		Data struct{ Viewer gh.User }
+	}
+	ask := func() error {
+		req, err := c.api.NewRequest("POST", path, map[string]string{"query": "{viewer{login}}"})
+		if err != nil {
+			return err
+		}
+		_, err = c.api.Do(ctx, req, &answer)
+		return err
+	}
+	if err := c.write(ctx, Comments, ask, never); err != nil {
+		return "", err
+	}
+	if c.login = answer.Data.Viewer.GetLogin(); c.login == "" {
+		return "", fault.Undeterminedf("GitHub does not say whose the token is")
+	}
+	return c.login, nil
+}

@@ -1,0 +1,174 @@
+package github
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/org/idp/internal/fault"
+	githubfake "github.com/org/idp/internal/testkit/github"
+)
+
+// withPull opens a pull request, number 1.
+func withPull(p *place) {
+	p.repo.Commit("feature", githubfake.Commit{Message: "Change", Author: "ada", Parents: []string{p.repo.Head("main")}})
+	p.repo.PullRequest(githubfake.PullRequest{Title: "Change", Author: "ada", Head: "feature"})
+}
+
+func bodies(p *place) []string {
+	var all []string
+	for _, c := range p.repo.Comments(1) {
+		all = append(all, c.Author+": "+c.Body)
+	}
+	return all
+}
+
+const marker = "<!-- idp:comment checkout/staging -->\n"
+
+func TestOneCommentIsKept(t *testing.T) {
+	t.Parallel()
+	p := at(t, "pull-requests: write")
+	withPull(p)
+	var first Comment
+	for run, body := range []string{"one", "two", "two", "three"} {
+		p.become(t, "pull-requests: write") // each run has its own token, of the same bot
+		got := must[Comment](t)(p.client.PutComment(t.Context(), 1, "checkout/staging", body))
+		if run == 0 {
+			first = got
+		}
+		if got != first || !strings.HasPrefix(got.URL, "https://github.com/acme/checkout/pull/1#issuecomment-") {
+			t.Errorf("run %d: %+v, the first was %+v", run, got, first)
+		}
+		if diff := cmp.Diff([]string{"github-actions[bot]: " + marker + body}, bodies(p)); diff != "" {
+			t.Error(diff)
+		}
+	}
+	must[Comment](t)(p.client.PutComment(t.Context(), 1, "cart/staging", "of another service"))
+	if n := len(bodies(p)); n != 2 {
+		t.Errorf("%d comments", n)
+	}
+	if n := p.count()["PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}"]; n != 2 {
+		t.Errorf("%d updates for two changes", n)
+	}
+}
+
+func TestTheMarkerOfSomebodyElseIsNotOurs(t *testing.T) {
+	t.Parallel()
+	p := at(t, "pull-requests: write")
+	withPull(p)
+	p.repo.Comment(1, "mallory", marker+"pasted")
+	p.repo.Comment(1, "github-actions", marker+"by a person of nearly that name")
+	p.repo.Comment(1, "mallory", "quoted\n"+marker)
+	for range 2 {
+		must[Comment](t)(p.client.PutComment(t.Context(), 1, "checkout/staging", "ours"))
+	}
+	if diff := cmp.Diff([]string{"mallory: " + marker + "pasted", "github-actions: " + marker + "by a person of nearly that name", "mallory: quoted\n" + marker,
+		"github-actions[bot]: " + marker + "ours"}, bodies(p)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A person's own token works as well, and keeps that person's comment.
+func TestCommentOfAPersonsToken(t *testing.T) {
+	t.Parallel()
+	p := at(t, "pull-requests: write")
+	withPull(p)
+	must[Comment](t)(p.client.PutComment(t.Context(), 1, "checkout/staging", "of the bot"))
+	p.token = p.UserToken("Ada", "acme/checkout", scopes("pull-requests: write"))
+	for _, body := range []string{"one", "two"} {
+		p.client = p.connect(t, nil)
+		must[Comment](t)(p.client.PutComment(t.Context(), 1, "checkout/staging", body))
+	}
+	if got := bodies(p); len(got) != 2 || !strings.HasSuffix(got[1], "two") {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestCommentIsFoundBehindManyOthers(t *testing.T) {
+	t.Parallel()
+	p := at(t, "pull-requests: write")
+	withPull(p)
+	for i := range 250 {
+		p.repo.Comment(1, "ada", fmt.Sprint("comment ", i))
+	}
+	for _, body := range []string{"one", "two"} {
+		must[Comment](t)(p.client.PutComment(t.Context(), 1, "checkout/staging", body))
+	}
+	if got := bodies(p); len(got) != 251 || !strings.HasSuffix(got[250], "two") {
+		t.Errorf("%d comments", len(got))
+	}
+	for i := range 800 {
+		p.repo.Comment(1, "ada", fmt.Sprint("more ", i))
+	}
+	if _, err := p.client.PutComment(t.Context(), 1, "cart/staging", "one"); fault.KindOf(err) != fault.Undetermined || !strings.Contains(fmt.Sprint(err), "more than 1000 comments") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestCommentOnAnEnterpriseServer(t *testing.T) {
+	t.Parallel()
+	p := at(t, "pull-requests: write")
+	withPull(p)
+	c, err := New(Options{API: p.EnterpriseAPI(), Token: p.token, Repository: "acme/checkout", Now: p.clock.now, Sleep: p.clock.sleep})
+	if err != nil {
+		t.Fatal(err)
+	}
+	must[Comment](t)(c.PutComment(t.Context(), 1, "checkout/staging", "one"))
+	if got := bodies(p); len(got) != 1 {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestCommentCutAnywhere(t *testing.T) {
+	t.Parallel()
+	for _, before := range [][]string{nil, {"earlier"}} {
+		everywhere(t, "pull-requests: write", func(p *place) {
+			withPull(p)
+			for _, body := range before {
+				must[Comment](t)(p.client.PutComment(t.Context(), 1, "checkout/staging", body))
+			}
+			p.become(t, "pull-requests: write")
+		}, func(ctx context.Context, p *place) error {
+			_, err := p.client.PutComment(ctx, 1, "checkout/staging", "now")
+			return err
+		}, func(t *testing.T, p *place) {
+			if got := bodies(p); !slices.Equal(got, []string{"github-actions[bot]: " + marker + "now"}) {
+				t.Errorf("%q", got)
+			}
+		})
+	}
+}
+
+func TestCommentsWithoutPermission(t *testing.T) {
+	t.Parallel()
+	for _, has := range []string{"checks: write", "pull-requests: read"} {
+		refused(t, Comments, has, withPull, func(ctx context.Context, p *place) error {
+			_, err := p.client.PutComment(ctx, 1, "checkout/staging", "one")
+			return err
+		})
+	}
+}
+
+func TestCommentsThatCannotBe(t *testing.T) {
+	t.Parallel()
+	p := at(t, "pull-requests: write")
+	withPull(p)
+	fits := CommentLimit - len(marker)
+	must[Comment](t)(p.client.PutComment(t.Context(), 1, "checkout/staging", strings.Repeat("ü", fits)))
+	for name, err := range map[string]error{
+		"long":   second(p.client.PutComment(t.Context(), 1, "checkout/staging", strings.Repeat("a", fits+1))),
+		"key":    second(p.client.PutComment(t.Context(), 1, "checkout --> <b>", "x")),
+		"lines":  second(p.client.PutComment(t.Context(), 1, "checkout\nstaging", "x")),
+		"number": second(p.client.PutComment(t.Context(), 0, "checkout/staging", "x")),
+	} {
+		if fault.KindOf(err) != fault.BadInput {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func second(_ Comment, err error) error { return err }
