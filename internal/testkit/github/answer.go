@@ -68,14 +68,19 @@ func (c *call) finish(a answer) answer {
 	if a.list != nil || a.inside != "" {
 		c.turn(&a)
 	}
-	if body, isObject := a.body.(object); isObject && a.status >= 400 {
+	if body, isObject := a.body.(object); isObject && a.status >= 400 && !c.op.undescribed {
 		body["documentation_url"] = c.docs.Documentation(c.op.name)
 	}
-	if a.body != nil {
+	switch {
+	case c.op.undescribed:
+		a.sent, _ = marshal(a.body)
+	case a.body != nil:
 		c.encode(&a)
-	}
-	if err := c.docs.Response(c.op.name, a.status, a.sent); err != nil {
-		c.wrong(c, "the fake's own answer %d is not as GitHub describes it: %v\n%s", a.status, err, a.sent)
+		fallthrough
+	default:
+		if err := c.docs.Response(c.op.name, a.status, a.sent); err != nil {
+			c.wrong(c, "the fake's own answer %d is not as GitHub describes it: %v\n%s", a.status, err, a.sent)
+		}
 	}
 	c.conditional(&a)
 	c.count(&a)

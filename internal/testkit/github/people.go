@@ -30,7 +30,7 @@ func (s *Server) userJSON(login string) any {
 		kind, page = "Bot", "apps/"+name
 	}
 	return object{"login": u.login, "id": u.id, "node_id": "U_" + u.login, "type": kind, "site_admin": false,
-		"url": s.API() + "/users/" + u.login, "html_url": site + page, "gravatar_id": ""}
+		"url": s.API() + "/users/" + u.login, "html_url": site + page, "gravatar_id": "", "user_view_type": "public"}
 }
 
 // actionsApp is the GitHub app that a workflow's token belongs to.

@@ -15,18 +15,27 @@ type Repository struct {
 	Name          string // OWNER/NAME
 	Private       bool
 	DefaultBranch string
-	CodeScanning  CodeScanning // whether SARIF is taken
+	Archived      bool
+	Workflows     []string // files, such as deploy.yml, that can be dispatched
 
-	s        *Server
-	id       int64
-	branches map[string]string // to the SHA of the head
-	tags     map[string]string
-	commits  map[string]*commit
-	pulls    []*pull
-	deploys  []*Deployment
-	checks   []*CheckRun
-	statuses []*Status
-	comments []*Comment
+	CodeSecurity    bool     // bought and switched on, without which a private repository has no code scanning
+	ScanningOff     string   // why it takes no SARIF all the same: AdvancedSecurityOff, CodeSecurityOff or ScanningNotEnabled
+	ScanningPending int      // how often an upload is pending when asked after; 1 as it is made
+	ScanningErrors  []string // with which processing fails whatever was uploaded
+
+	s          *Server
+	id         int64
+	branches   map[string]string // to the SHA of the head
+	tags       map[string]string
+	commits    map[string]*commit
+	pulls      []*pull
+	deploys    []*Deployment
+	checks     []*CheckRun
+	statuses   []*Status
+	comments   []*Comment
+	runs       []Run
+	dispatches []Dispatch
+	sarifs     []*Sarif
 }
 
 // Commit is what a test says of one.
@@ -59,7 +68,7 @@ func (s *Server) Repository(name string) *Repository {
 		s.mu.Unlock()
 		return r
 	}
-	r = &Repository{Name: name, DefaultBranch: "main", s: s, id: s.nextID(),
+	r = &Repository{Name: name, DefaultBranch: "main", ScanningPending: 1, s: s, id: s.nextID(),
 		branches: map[string]string{}, tags: map[string]string{}, commits: map[string]*commit{}}
 	s.repos[strings.ToLower(name)] = r
 	s.mu.Unlock()
@@ -239,6 +248,3 @@ func (r *Repository) association(login string) string {
 	}
 	return "NONE"
 }
-
-// CodeScanning is whether a repository takes SARIF, and why not.
-type CodeScanning string

@@ -14,6 +14,8 @@ type route struct {
 	needs string // permission as a workflow names it, "NAME: read" or "NAME: write"; " or " between alternatives; empty for none
 	do    func(*call) answer
 
+	undescribed bool // not in GitHub's description, so that only its handler holds it against anything
+
 	pattern *regexp.Regexp
 	keys    []string
 }
@@ -27,7 +29,8 @@ const repoPath = "/repos/{owner}/{repo}"
 
 var routes = sync.OnceValue(func() []*route {
 	var all []*route
-	for _, family := range [][]route{deploymentRoutes, checkRoutes, statusRoutes, commentRoutes, pullRoutes} {
+	for _, family := range [][]route{deploymentRoutes, checkRoutes, statusRoutes, commentRoutes, pullRoutes,
+		actionRoutes, scanningRoutes, metaRoutes} {
 		for _, r := range family {
 			r.name = strings.Replace(r.name, " /:repo", " "+repoPath, 1)
 			r.compile()
@@ -60,7 +63,9 @@ func (r *route) compile() {
 func operations() []string {
 	var names []string
 	for _, r := range routes() {
-		names = append(names, r.name)
+		if !r.undescribed {
+			names = append(names, r.name)
+		}
 	}
 	return names
 }

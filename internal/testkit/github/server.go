@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -116,14 +117,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return // the client went away
 	}
 	path := strings.TrimPrefix(r.URL.EscapedPath(), enterprisePrefix)
+	if path == "/api/graphql" { // where an Enterprise Server has it
+		path = "/graphql"
+	}
 	op, params := match(r.Method, path)
 	s.mu.Lock()
 	c := &call{Server: s, r: r, body: body, params: params, query: r.URL.Query(), bearer: bearer(r)}
 	index := len(s.calls)
 	record := Call{Method: r.Method, Path: strings.TrimPrefix(r.URL.RequestURI(), enterprisePrefix), Token: c.bearer, Body: string(body)}
-	if asksViewer(r.Method, path) {
-		op = viewerRoute
-	}
 	if op != nil {
 		record.Operation = op.name
 		c.op = op
@@ -158,13 +159,13 @@ func (s *Server) answer(c *call) answer {
 		s.wrong(c, "the request has no User-Agent")
 		return fail(403, "Request forbidden by administrative rules. Please make sure your request has a User-Agent header")
 	}
-	if c.op == viewerRoute {
-		return s.viewer(c)
-	}
 	if refused := s.authenticate(c); refused != nil {
 		return c.finish(*refused)
 	}
-	if problems := s.docs.Request(c.op.name, c.r, c.params, c.body); len(problems) > 0 {
+	if accept := c.r.Header.Get("Accept"); otherForm.MatchString(accept) {
+		s.wrong(c, "the fake GitHub answers JSON only, not %s", accept)
+	}
+	if problems := s.problems(c); len(problems) > 0 {
 		s.wrong(c, "%s", strings.Join(problems, "\n"))
 		return c.finish(invalid("Invalid request.\n\n" + strings.Join(problems, "\n")))
 	}
@@ -172,6 +173,16 @@ func (s *Server) answer(c *call) answer {
 		return c.finish(*refused)
 	}
 	return c.finish(c.op.do(c))
+}
+
+// otherForm asks for a diff or the like. Names of previews, which are over, are JSON.
+var otherForm = regexp.MustCompile(`\.(diff|patch|sha|raw|html|object)\s*(,|$)`)
+
+func (s *Server) problems(c *call) []string {
+	if c.op.undescribed {
+		return nil
+	}
+	return s.docs.Request(c.op.name, c.r, c.params, c.body)
 }
 
 // wrong fails the test for a request.

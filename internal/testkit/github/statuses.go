@@ -160,7 +160,7 @@ func (c *call) statusJSON(st *Status) object {
 
 // json is a repository as it stands in other answers.
 func (r *Repository) json() object {
-	visibility := "public"
+	visibility := "public" // internal needs an enterprise
 	if r.Private {
 		visibility = "private"
 	}

@@ -95,7 +95,7 @@ func (s *Server) authenticate(c *call) *answer {
 	if now := s.now(); !now.Before(c.token.reset) {
 		c.token.used, c.token.reset = 0, now.Add(time.Hour)
 	}
-	if c.token.used >= c.token.limit && c.op.name != "GET /rate_limit" {
+	if c.token.used >= c.token.limit && !c.op.uncounted() {
 		a := fail(403, fmt.Sprintf("API rate limit exceeded for user ID %d.", c.token.user.id))
 		return &a
 	}
@@ -107,7 +107,7 @@ func (s *Server) authenticate(c *call) *answer {
 const secondaryWrites = 80
 
 func (s *Server) secondary(c *call) *answer {
-	if c.r.Method == http.MethodGet {
+	if c.r.Method == http.MethodGet || c.op.undescribed {
 		return nil
 	}
 	now := s.now()
@@ -123,13 +123,16 @@ func (s *Server) secondary(c *call) *answer {
 
 const secondaryMessage = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
 
+// uncounted is what the limit of requests does not count; GraphQL has one of its own.
+func (r *route) uncounted() bool { return r.undescribed || r.name == "GET /rate_limit" }
+
 // count takes a request from the token's limit, but not an answer that it has already.
 func (c *call) count(a *answer) {
 	t := c.token
 	if t == nil {
 		return
 	}
-	if a.status != http.StatusNotModified && c.op.name != "GET /rate_limit" && t.used < t.limit {
+	if a.status != http.StatusNotModified && !c.op.uncounted() && t.used < t.limit {
 		t.used++
 	}
 	for name, value := range map[string]any{"Limit": t.limit, "Remaining": t.limit - t.used, "Used": t.used, "Reset": t.reset.Unix(), "Resource": "core"} {
