@@ -20,7 +20,9 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 # What takes long to make and never changes is kept here, outside of the checkout, by version.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/idp
 
-.PHONY: help build release-tree check-release-tree cross bench-start bench-scan bench-deploy demo test lint lint-actions e2e e2e-catalog e2e-events e2e-helm e2e-runner e2e-cluster generate vuln clean cluster cluster-down
+SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
+
+.PHONY: help build release-tree check-release-tree cross bench-start bench-scan bench-deploy demo test lint lint-actions e2e e2e-catalog e2e-events e2e-helm e2e-runner e2e-comment e2e-cluster generate vuln clean cluster cluster-down
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -95,6 +97,17 @@ e2e-helm: ## charts, by the real program helm, built once
 e2e-events: ## every event of the runner, on GitHub's own example payloads
 	@$(GO) test -tags e2e -count=1 -v -run 'Payload|Events' ./internal/app
 
+e2e-comment: ## what people see on GitHub, by GitHub's parser and in a browser; pictures in dist/screenshots
+	@set -e; browser() { command -v chromium || command -v google-chrome || command -v chromium-browser; }; \
+	{ browser && command -v cmark-gfm; } >/dev/null || { $(SUDO) apt-get update -q; \
+		$(SUDO) apt-get install -q -y --no-install-recommends cmark-gfm $$(browser >/dev/null || echo chromium) fonts-dejavu-core fonts-noto-color-emoji; }; \
+	dir=$(CACHE)/comment-$$(git hash-object testdata/e2e/comment/package-lock.json); \
+	test -e "$$dir/installed" || { rm -rf "$$dir"; mkdir -p "$$dir"; cp testdata/e2e/comment/package*.json "$$dir"; \
+		npm ci --prefix "$$dir" --ignore-scripts --no-audit --no-fund --loglevel=error; touch "$$dir/installed"; }; \
+	cp testdata/e2e/comment/*.mjs "$$dir"; rm -rf dist/screenshots; \
+	IDP_E2E_COMMENT="$$dir" IDP_E2E_BROWSER="$$(browser)" IDP_E2E_SCREENSHOTS=$(CURDIR)/dist/screenshots \
+		$(GO) test -tags e2e -count=1 -v -run 'GitHub|Browser' ./internal/report
+
 e2e-cluster: build ## pods on a real Kubernetes, started for this as root on Linux; USE_EXISTING_CLUSTER=1 takes that of KUBECONFIG
 	@IDP_E2E_IDP=$(CURDIR)/bin/idp $(GO) run ./internal/tools/cluster run -cache '$(CACHE)' \
 		$(GO) test -tags e2e -count=1 -v -timeout 30m -p 1 -parallel 10 -run '^TestCluster' \
@@ -106,7 +119,7 @@ cluster: ## the same Kubernetes for use by hand; prints what to set in the shell
 cluster-down: ## stop that Kubernetes
 	@$(GO) run ./internal/tools/cluster down -cache '$(CACHE)'
 
-e2e: e2e-runner e2e-catalog e2e-events e2e-helm e2e-cluster ## everything on real parts
+e2e: e2e-runner e2e-catalog e2e-events e2e-helm e2e-comment e2e-cluster ## everything on real parts
 
 generate: ## write the files that come from declarations: action.yml, READMEs, docs, golden files of schemas
 	@$(GO) test ./internal/app ./internal/schema -run Generated -update

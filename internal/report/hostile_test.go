@@ -22,7 +22,7 @@ func places(s string) (Report, []string) {
 		passed("deploy", "summary", 10, record.Deploy{Healed: []string{at()}, Guards: []record.Guard{{Answer: "overridden", Text: at(), Reason: at(), Commits: []string{at(), at()}}}}),
 		passed("cost", at(), 20, costOf(34.2, 34.2, 3)),
 	}
-	r := delivery(s+"\n"+s, append(stages, skipped(at(), "smoke", "catalog")...)...)
+	r := delivery("env"+s+"\n"+s, append(stages, skipped(at(), "smoke", "catalog")...)...)
 	before := costOf(22.8, 22.8, 2)
 	before.Containers[0].Workload, r.CostBefore = at(), &before
 	r.Record.Service.Name = at()

@@ -72,9 +72,9 @@ const (
 func table(r Report) part {
 	list := rows(r)
 	shown := list[:min(len(list), tabled)]
-	p := part{open: "\n| stage | result |\n|---|---|\n", more: "stages", over: len(list) - len(shown)}
+	p := part{open: "\n| stage | result |\n|:--|:--|\n", more: "stages", over: len(list) - len(shown)}
 	for _, row := range shown {
-		p.items = append(p.items, fmt.Sprintf("| %s %s | %s |\n", marks[row.outcome], text(cut(row.name, titleLimit)), text(cut(row.text, lineLimit))))
+		p.items = append(p.items, fmt.Sprintf("| %s&nbsp;%s | %s |\n", marks[row.outcome], text(cut(row.name, titleLimit)), text(cut(row.text, lineLimit))))
 	}
 	return p
 }
@@ -88,7 +88,7 @@ func details(r Report) []part {
 		}
 		shown := s.Detail[:min(len(s.Detail), detailed)]
 		open, lines, end := block("text", shown)
-		list = append(list, part{open: fmt.Sprintf("\n**%s**: %s\n\n%s", text(cut(s.Name, titleLimit)), text(cut(s.Reason, lineLimit)), open),
+		list = append(list, part{open: fmt.Sprintf("\n**%s**\n\n%s", text(cut(s.Name, titleLimit)), open),
 			items: lines, end: end, more: "lines about " + text(cut(s.Name, 30)), over: len(s.Detail) - len(shown)})
 	}
 	return list
@@ -130,7 +130,7 @@ func notes(r Report) []string {
 		var scan record.Scan
 		if isScan(s) && json.Unmarshal(s.Evidence, &scan) == nil && scan.Gate != nil && scan.Gate.Waivers != nil {
 			w := scan.Gate.Waivers
-			list = append(list, fmt.Sprintf("%s: %s waived, until %s at first", text(s.Name), finding.Plural(w.Count, "finding"), text(cut(w.Earliest, 20))))
+			list = append(list, fmt.Sprintf("%s: %s waived, the first until %s", text(s.Name), finding.Plural(w.Count, "finding"), text(cut(w.Earliest, 20))))
 		}
 	}
 	for _, n := range r.Notes {
@@ -144,21 +144,24 @@ func guardNote(g record.Guard) string {
 	if g.Reason != "" {
 		note += "; overridden: " + text(cut(g.Reason, lineLimit))
 	}
+	if len(g.Commits) > 0 {
+		note += "\n"
+	}
 	for i, c := range g.Commits {
 		if i == noted {
-			note += fmt.Sprintf("\n  * and %d more", len(g.Commits)-noted)
+			note += fmt.Sprintf("\n* and %d more", len(g.Commits)-noted)
 			break
 		}
-		note += "\n  * " + text(cut(c, titleLimit))
+		note += "\n* " + text(cut(c, titleLimit))
 	}
 	return note
 }
 
 func notesPart(list []string) part {
 	shown := list[:min(len(list), noted)]
-	p := part{open: "\n", more: "notes", over: len(list) - len(shown)}
+	p := part{more: "notes", over: len(list) - len(shown)}
 	for _, n := range shown {
-		p.items = append(p.items, "* ⚠ "+n+"\n")
+		p.items = append(p.items, "\n⚠ "+n+"\n")
 	}
 	return p
 }
