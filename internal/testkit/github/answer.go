@@ -2,6 +2,7 @@ package githubfake
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -17,6 +18,7 @@ type answer struct {
 	status int
 	body   any
 	list   []any  // instead of body, to be paged
+	limit  int    // of the list's pages, where it is not 100
 	inside string // name of the field that has the list, beside total_count; empty where the list is all
 	header http.Header
 	sent   []byte // the body as it goes out
@@ -115,16 +117,20 @@ func marshal(v any) ([]byte, error) {
 // turn gives the page that was asked for: 30 a page, at most 100, counted from 1.
 func (c *call) turn(a *answer) {
 	size, at := number(c.query, "per_page", 30), number(c.query, "page", 1)
-	size = min(size, 100)
+	size = min(size, cmp.Or(a.limit, 100))
 	total, last := len(a.list), max(1, (len(a.list)+size-1)/size)
 	from, to := min((at-1)*size, total), min(at*size, total)
 	if a.inside == "" {
 		a.body = a.list[from:to:to]
 	} else {
-		body := object{"total_count": total, a.inside: a.list[from:to:to]}
-		if beside, isObject := a.body.(object); isObject {
-			maps.Copy(body, beside)
+		body, isObject := a.body.(object)
+		if !isObject {
+			body = object{}
 		}
+		if a.limit == 0 { // but for a comparison
+			body["total_count"] = total
+		}
+		body[a.inside] = a.list[from:to:to]
 		a.body = body
 	}
 	var links []string

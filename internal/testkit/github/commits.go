@@ -68,9 +68,12 @@ func patchOf(old, now string) (patch string, added, deleted int) {
 	for _, l := range a[len(a)-tail : len(a)-tail+until] {
 		out = append(out, " "+l)
 	}
-	span := func(n int) string { // git counts from 0 where there is nothing
-		if n == 0 {
-			return "0,0"
+	span := func(n int) string {
+		switch n {
+		case 0: // git names the line before
+			return fmt.Sprintf("%d,0", from)
+		case 1:
+			return fmt.Sprint(from + 1)
 		}
 		return fmt.Sprintf("%d,%d", from+1, n)
 	}

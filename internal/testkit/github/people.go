@@ -54,8 +54,104 @@ func (s *Server) Team(owner, slug string, logins ...string) {
 	defer s.mu.Unlock()
 	o := s.orgs[strings.ToLower(owner)]
 	if o == nil {
-		o = &org{login: owner, teams: map[string][]string{}}
+		o = &org{login: s.user(owner).login, teams: map[string][]string{}}
 		s.orgs[strings.ToLower(owner)] = o
 	}
-	o.teams[slug] = slices.Clone(logins)
+	o.teams[slug] = nil
+	for _, login := range logins {
+		o.teams[slug] = append(o.teams[slug], s.user(login).login)
+	}
+}
+
+func (o *org) has(slug, login string) bool {
+	return slices.ContainsFunc(o.teams[slug], func(m string) bool { return strings.EqualFold(m, login) })
+}
+
+// Collaborator gives a person a role in a repository: read, triage, write, maintain or admin.
+func (r *Repository) Collaborator(login, role string) {
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	r.roles[strings.ToLower(r.s.user(login).login)] = role
+}
+
+// role is what a person may, as GitHub names it; anyone may read what is public.
+func (r *Repository) role(login string) string {
+	switch role := r.roles[strings.ToLower(login)]; {
+	case role != "":
+		return role
+	case strings.EqualFold(login, r.owner()):
+		return "admin"
+	case r.Private:
+		return "none"
+	}
+	return "read"
+}
+
+// association is what somebody is to the repository, as GitHub says beside what they write.
+func (r *Repository) association(login string) string {
+	if strings.EqualFold(login, r.owner()) {
+		return "OWNER"
+	}
+	if o := r.s.orgs[strings.ToLower(r.owner())]; o != nil {
+		for slug := range o.teams {
+			if o.has(slug, login) {
+				return "MEMBER"
+			}
+		}
+	}
+	if r.roles[strings.ToLower(login)] != "" {
+		return "COLLABORATOR"
+	}
+	return "NONE"
+}
+
+// A workflow's token never has members: read; one of an app can.
+var peopleRoutes = []route{
+	{name: "GET /users/{username}", do: getUser},
+	{name: "GET /orgs/{org}", do: getOrg},
+	{name: "GET /orgs/{org}/teams/{team_slug}/memberships/{username}", needs: "members: read", do: getMembership},
+	{name: "GET /:repo/collaborators/{username}/permission", do: getPermission},
+}
+
+func getUser(c *call) answer {
+	if c.people[strings.ToLower(c.params["username"])] == nil {
+		return notFound()
+	}
+	u := c.userJSON(c.params["username"]).(object)
+	if c.orgs[strings.ToLower(c.params["username"])] != nil {
+		u["type"] = "Organization"
+	}
+	return ok(u)
+}
+
+func getOrg(c *call) answer {
+	o := c.orgs[strings.ToLower(c.params["org"])]
+	if o == nil {
+		return notFound()
+	}
+	return ok(object{"login": o.login, "id": c.user(o.login).id, "node_id": "O_" + o.login, "type": "Organization", "url": c.API() + "/orgs/" + o.login, "html_url": site + o.login})
+}
+
+func getMembership(c *call) answer {
+	o := c.orgs[strings.ToLower(c.params["org"])]
+	if o == nil || !o.has(c.params["team_slug"], c.params["username"]) {
+		return notFound()
+	}
+	return ok(object{"role": "member", "state": "active", "url": c.API() + "/organizations/" + o.login + "/team/" + c.params["team_slug"]})
+}
+
+// getPermission gives the role, and what it was called before there were five.
+func getPermission(c *call) answer {
+	login := c.params["username"]
+	if c.people[strings.ToLower(login)] == nil {
+		return fail(404, login+" is not a user")
+	}
+	role := c.repo.role(login)
+	permission := map[string]string{"triage": "read", "maintain": "write"}[role]
+	if permission == "" {
+		permission = role
+	}
+	u := c.userJSON(login).(object)
+	u["role_name"] = role
+	return ok(object{"permission": permission, "role_name": role, "user": u})
 }

@@ -36,6 +36,7 @@ type Repository struct {
 	runs       []Run
 	dispatches []Dispatch
 	sarifs     []*Sarif
+	roles      map[string]string // by login in lower case
 }
 
 // Commit is what a test says of one.
@@ -69,7 +70,7 @@ func (s *Server) Repository(name string) *Repository {
 		return r
 	}
 	r = &Repository{Name: name, DefaultBranch: "main", ScanningPending: 1, s: s, id: s.nextID(),
-		branches: map[string]string{}, tags: map[string]string{}, commits: map[string]*commit{}}
+		branches: map[string]string{}, tags: map[string]string{}, commits: map[string]*commit{}, roles: map[string]string{}}
 	s.repos[strings.ToLower(name)] = r
 	s.mu.Unlock()
 	r.Commit("main", Commit{Message: "Begin"})
@@ -239,12 +240,4 @@ func (r *Repository) tree(sha string) map[string]string {
 		}
 	}
 	return files
-}
-
-// association is what somebody is to the repository, as GitHub says beside what they write.
-func (r *Repository) association(login string) string {
-	if strings.EqualFold(login, r.owner()) {
-		return "OWNER"
-	}
-	return "NONE"
 }

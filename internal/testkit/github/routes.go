@@ -30,7 +30,7 @@ const repoPath = "/repos/{owner}/{repo}"
 var routes = sync.OnceValue(func() []*route {
 	var all []*route
 	for _, family := range [][]route{deploymentRoutes, checkRoutes, statusRoutes, commentRoutes, pullRoutes,
-		actionRoutes, scanningRoutes, metaRoutes} {
+		historyRoutes, peopleRoutes, actionRoutes, scanningRoutes, metaRoutes} {
 		for _, r := range family {
 			r.name = strings.Replace(r.name, " /:repo", " "+repoPath, 1)
 			r.compile()

@@ -73,13 +73,11 @@ func fill(s *openapi3.Schema, value any) any {
 		value = fill(ref.Value, value)
 	}
 	for _, refs := range []openapi3.SchemaRefs{s.OneOf, s.AnyOf} {
-		for _, ref := range refs {
-			if ref.Value.VisitJSON(value, openapi3.VisitAsResponse()) == nil {
-				return value
-			}
+		if len(refs) > 0 && s.VisitJSON(value, openapi3.VisitAsResponse()) == nil {
+			return value
 		}
-		for _, ref := range refs {
-			if filled := fill(ref.Value, clone(value)); ref.Value.VisitJSON(filled, openapi3.VisitAsResponse()) == nil {
+		for _, ref := range refs { // the first alternative with which the whole fits: a discriminator may decide
+			if filled := fill(ref.Value, clone(value)); s.VisitJSON(filled, openapi3.VisitAsResponse()) == nil {
 				return filled
 			}
 		}
