@@ -10,29 +10,28 @@ import (
 	"github.com/org/idp/internal/record"
 )
 
-// Comment writes the comment on a pull request: what comes of the change, short, and all else folded or in the run.
+// Comment writes the comment on a pull request: what comes of the change, short, and all else folded or in the run. The line
+// that marks a comment as that of a service and environment is not in it; see [CommentKey].
 type Comment struct{}
 
-// commentLimit is GitHub's for the body of a comment: 65,536 characters, counted here in bytes.
-const commentLimit = 65536
+// commentLimit is GitHub's for the body of a comment, 65,536 characters, less the line that marks it; counted here in bytes.
+const commentLimit = 65536 - 1024
 
 // Format implements Formatter.
 func (Comment) Format(w io.Writer, r Report) error {
 	list := notes(r)
-	head := Marker(r.Record) + "\n\n" + headOf(r, len(list))
-	end := footer(r)
+	head, end := headOf(r, len(list)), footer(r)
 	parts := append([]part{table(r), notesPart(list)}, details(r)...)
 	parts = append(parts, findings(r), costDiff(r), diff(r))
 	_, err := io.WriteString(w, head+fit(commentLimit-len(head)-len(end), full(r), parts...)+end)
 	return err
 }
 
-// Marker is the first line of a comment, by which the comment of a service and environment is found again.
-func Marker(rec *record.Record) string {
-	return "<!-- idp:comment " + inMarker(rec.Service.Name) + "/" + inMarker(rec.Environment) + " -->"
+// CommentKey tells the comments in a pull request apart: SERVICE/ENVIRONMENT, fit for a comment of HTML.
+func CommentKey(rec *record.Record) string {
+	key := func(name string) string { return strings.ReplaceAll(url.PathEscape(cut(name, 100)), "--", "-%2D") }
+	return key(rec.Service.Name) + "/" + key(rec.Environment)
 }
-
-func inMarker(name string) string { return url.PathEscape(cut(name, titleLimit)) }
 
 // headOf is the line that is read first.
 func headOf(r Report, noted int) string {

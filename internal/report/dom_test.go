@@ -97,7 +97,7 @@ func harmless(t testing.TB, got, benign string) page {
 			t.Errorf("a link leads to %q in\n%s", l, got)
 		}
 	}
-	if len(is.comments) > 1 || !strings.HasPrefix(got, "<!-- idp:comment ") {
+	if len(is.comments) > 0 {
 		t.Errorf("comments %q in\n%s", is.comments, got)
 	}
 	return is

@@ -34,11 +34,24 @@ func golden(t *testing.T, name, got string) {
 func TestGoldenComments(t *testing.T) {
 	t.Parallel()
 	for name, r := range cases() {
-		got := render(t, Comment{}, r)
-		golden(t, "comment/"+name+".md", got)
-		if first, _, _ := strings.Cut(got, "\n"); first != Marker(r.Record) {
-			t.Errorf("%s begins with %q", name, first)
+		golden(t, "comment/"+name+".md", render(t, Comment{}, r))
+	}
+}
+
+// A key stays in the comment of HTML that it is put into, and two services never share one.
+func TestCommentKey(t *testing.T) {
+	t.Parallel()
+	seen := map[string]string{}
+	for _, s := range append([]string{"a--b", "a-%2Db", "a-b", "a/b", "a---b", "a-"}, hostile...) {
+		r := delivery(s, passed("sast", "", 1, nil))
+		key := CommentKey(r.Record)
+		if other, ok := seen[key]; ok || strings.Contains(key, "--") || strings.ContainsAny(key, "\n\r<> ") || len(key) > 1500 {
+			t.Errorf("the key of %q is %q; it is that of %q, too", s, key, other)
 		}
+		seen[key] = s
+	}
+	if got := CommentKey(planCase().Record); got != "checkout/staging" {
+		t.Errorf("got %q", got)
 	}
 }
 

@@ -32,13 +32,13 @@ function walk(node, found, ignored = false, depth = 0) {
 function problems(renderer, { got, benign }) {
   const look = (markdown) => walk(parse(renderer, markdown), { elements: [], wrong: [], comments: 0 });
   const is = look(got), want = look(benign);
-  if (is.comments > 1) is.wrong.push(`${is.comments} comments`);
+  if (is.comments > 0) is.wrong.push(`${is.comments} comments`);
   if (is.elements.join('\n') !== want.elements.join('\n')) is.wrong.push(`the elements are\n${is.elements.join('\n')}\nand not\n${want.elements.join('\n')}`);
   return is.wrong;
 }
 
 const certainly = ['<b>x</b>', '**x**', '[x](https://evil.example)', 'https://evil.example', 'www.evil.example', '@ada', '&#64;ada', '\\@ada', 'fixes \\#1', 'GH-1', '4f1c2ab', ':tada:',
-  '![x](https://github.com/acme/checkout/x.png)', '# x', '<details>', 'x\n\n|a|\n|---|', '```\nx\n```', '[^1]\n\n[^1]: x', `<a href="${home}" onclick="x">x</a>`, '<!-- x --> <!-- y -->'];
+  '![x](https://github.com/acme/checkout/x.png)', '# x', '<details>', 'x\n\n|a|\n|---|', '```\nx\n```', '[^1]\n\n[^1]: x', `<a href="${home}" onclick="x">x</a>`, '<!-- x -->'];
 const pairs = JSON.parse(readFileSync(process.argv[2], 'utf8'));
 let count = 0;
 for (const renderer of Object.keys(renderers)) {
