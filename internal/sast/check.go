@@ -26,13 +26,14 @@ import (
 type kit struct {
 	rules     map[string]gosec.RuleBuilder
 	analyzers map[string]analyzers.AnalyzerDefinition
+	flows     map[string]flow // how to do the work of some of them
 }
 
 // standardKit is everything that gosec has.
 func standardKit() kit {
 	r, _ := rules.Generate(true).RulesInfo()
 	a, _ := analyzers.Generate(true).AnalyzersInfo()
-	return kit{rules: r, analyzers: a}
+	return kit{rules: r, analyzers: a, flows: flows}
 }
 
 // checked is what came of one package.
@@ -51,7 +52,7 @@ func (k kit) check(ctx context.Context, pkg *packages.Package, want gosource.Pac
 		// No test files, generated files too, suppressions tracked so that they can be counted.
 		a := gosec.NewAnalyzer(gosec.NewConfig(), false, false, true, runtime.GOMAXPROCS(0), log.New(w, "", 0))
 		a.LoadRules(w.rules(k.rules), map[string]bool{})
-		a.LoadAnalyzers(w.analyzers(k.analyzers), map[string]bool{})
+		a.LoadAnalyzers(w.analyzers(k), map[string]bool{})
 		// What was found before a panic is still worth showing.
 		defer w.report(a, want)
 		a.CheckRules(pkg)
@@ -128,13 +129,17 @@ func (w *watch) Write(entry []byte) (int, error) {
 	return len(entry), nil
 }
 
-func (w *watch) analyzers(defs map[string]analyzers.AnalyzerDefinition) map[string]analyzers.AnalyzerDefinition {
+func (w *watch) analyzers(k kit) map[string]analyzers.AnalyzerDefinition {
 	watched := map[string]analyzers.AnalyzerDefinition{}
-	for id, def := range defs {
+	shared := &callers{}
+	for id, def := range k.analyzers {
 		create := def.Create
 		def.Create = func(id, description string) *analysis.Analyzer {
 			a := create(id, description)
 			work := a.Run
+			if f, ok := k.flows[id]; ok {
+				work = f.run(description, shared)
+			}
 			a.Run = func(pass *analysis.Pass) (result any, err error) {
 				if err := w.ctx.Err(); err != nil {
 					return nil, err

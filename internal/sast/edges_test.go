@@ -49,7 +49,7 @@ func wantUndetermined(t *testing.T, err error, texts ...string) {
 // TestSameAsGosec holds the findings against those of gosec's own way through a module.
 func TestSameAsGosec(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"clean", "credential", "high", "low", "nosec", "taint", "many"} {
+	for _, name := range []string{"clean", "credential", "high", "low", "nosec", "taint", "flows", "many"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir, _ := unpack(t, "testdata/"+name+".txtar")
@@ -59,12 +59,17 @@ func TestSameAsGosec(t *testing.T) {
 				if f.Suppression != nil {
 					continue // gosec drops them
 				}
-				got = append(got, strings.Join([]string{f.Rule, f.Place(), string(f.Severity), f.Confidence}, " "))
+				got = append(got, strings.Join([]string{f.Rule, f.Place(), string(f.Severity), f.Confidence, f.Title}, " "))
 			}
 			want := byGosec(t, dir)
 			slices.Sort(got)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("-gosec +idp\n%s", diff)
+			}
+			for id := range flows {
+				if name == "flows" && !strings.Contains(strings.Join(got, "\n"), id+" ") {
+					t.Errorf("nothing of %s: the comparison says nothing of it", id)
+				}
 			}
 			if name == "many" && len(got) < 10 {
 				t.Errorf("only %d findings: the comparison says little", len(got))
@@ -98,7 +103,7 @@ func byGosec(t *testing.T, dir string) []string {
 		}
 		line, _, _ := strings.Cut(i.Line, "-")
 		list = append(list, strings.Join([]string{i.RuleID, filepath.ToSlash(rel) + ":" + line,
-			strings.ToLower(i.Severity.String()), strings.ToLower(i.Confidence.String())}, " "))
+			strings.ToLower(i.Severity.String()), strings.ToLower(i.Confidence.String()), title(i)}, " "))
 	}
 	slices.Sort(list)
 	return list
@@ -107,7 +112,8 @@ func byGosec(t *testing.T, dir string) []string {
 // replaced is the standard kit with one analyzer's work replaced.
 func replaced(id string, work func(*analysis.Pass) (any, error)) kit {
 	k := standardKit()
-	k.analyzers = maps.Clone(k.analyzers)
+	k.analyzers, k.flows = maps.Clone(k.analyzers), maps.Clone(k.flows)
+	delete(k.flows, id)
 	k.analyzers[id] = analyzers.AnalyzerDefinition{ID: id, Create: func(id, doc string) *analysis.Analyzer {
 		return &analysis.Analyzer{Name: id, Doc: doc, Run: work}
 	}}

@@ -185,6 +185,9 @@ func goFault(ctx context.Context, root string, err error) error {
 		return fault.Undeterminedf("the go command does not run: %w", err)
 	}
 	lines := strings.Split(strings.TrimSpace(relative(root, e.Error())), "\n")
+	if len(lines) > 1 && strings.HasPrefix(lines[0], "go list: go: warning: ") {
+		lines = lines[1:]
+	}
 	head := strings.TrimPrefix(strings.TrimPrefix(lines[0], "go list: "), "go: ")
 	if strings.Contains(head, "requires go >= ") {
 		return fault.Undeterminedf("the module needs a newer Go than the one on the PATH: %s", head).
