@@ -17,20 +17,25 @@ import (
 func TestStrip(t *testing.T) {
 	t.Parallel()
 	for src, want := range map[string]string{
-		"func F() { return }":                                   "func F() {}",
-		"func F() {\n\tif x {\n\t}\n}\nvar V int":               "func F() {\n\n\n}\nvar V int",
-		"func (t T) M() struct{ A int } { return }":             "func (t T) M() struct{ A int } {}",
-		"func F() interface { M() } { return }":                 "func F() interface { M() } {}",
-		"func F() struct /* { */ { A int } { return }":          "func F() struct /* { */ { A int } {}",
-		"func F() func() { return }":                            "func F() func() {}",
-		"func F[T interface{ ~int }](f func(struct{}) T) { f }": "func F[T interface{ ~int }](f func(struct{}) T) {}",
-		"func F() { '}'; \"}\\\"\"; `}\\`; /* } */ // }\n}":     "func F() {\n}",
-		"func F()\nvar V = T{1}":                                "func F()\nvar V = T{1}",
-		"var V = func() { return }":                             "var V = func() { return }",
-		"type F func()\ntype S struct { A int }":                "type F func()\ntype S struct { A int }",
-		"// func F() { return }":                                "// func F() { return }",
-		"var V = `\nfunc F() { return }`":                       "var V = `\nfunc F() { return }`",
-		"const (\nfuncs = 1\n)\nvar func世 = T{1}":               "const (\nfuncs = 1\n)\nvar func世 = T{1}",
+		"func F() { return }":                                                        "func F() {}",
+		"func F() {\n\tif x {\n\t}\n}\nvar V int":                                    "func F() {\n\n\n}\nvar V int",
+		"func (t T) M() struct{ A int } { return }":                                  "func (t T) M() struct{ A int } {}",
+		"func F() interface { M() } { return }":                                      "func F() interface { M() } {}",
+		"func F() struct /* { */ { A int } { return }":                               "func F() struct /* { */ { A int } {}",
+		"func F() func() { return }":                                                 "func F() func() {}",
+		"func F[T interface{ ~int }](f func(struct{}) T) { f }":                      "func F[T interface{ ~int }](f func(struct{}) T) {}",
+		"func F() { '}'; \"}\\\"\"; `}\\`; /* } */ // }\n}":                          "func F() {\n}",
+		"func F()\nvar V = T{1}":                                                     "func F()\nvar V = T{1}",
+		"var V = func() { return }":                                                  "var V = func() { return }",
+		"type F func()\ntype S struct { A int }":                                     "type F func()\ntype S struct { A int }",
+		"// func F() { return }":                                                     "// func F() { return }",
+		"var V = `\nfunc F() { return }`":                                            "var V = `\nfunc F() { return }`",
+		"const (\nfuncs = 1\n)\nvar func世 = T{1}":                                    "const (\nfuncs = 1\n)\nvar func世 = T{1}",
+		"package p // a\n// b\n\nvar V /* c */ = 1 / 2 // d\nvar W = 3":              "package p\n\n\nvar V = 1 / 2\nvar W = 3",
+		"package p\nfunc F() // {\nvar V = T{1}":                                     "package p\nfunc F()\nvar V = T{1}",
+		"// a\npackage p\nfunc F() {" + strings.Repeat("\n", 20) + "}\nvar V int":    "// a\npackage p\nfunc F() {\n/*line :23:1*/}\nvar V int",
+		"package p\ntype T struct {" + strings.Repeat("\n\t// F", 9) + "\n\tF int }": "package p\ntype T struct {\n/*line :12:1*/F int }",
+		"package p /*":   "package p /*",
 		"func F() { ":    "func F() { ",
 		"func F() { \"":  "func F() { \"",
 		"func F() { '\\": "func F() { '\\",
@@ -47,12 +52,13 @@ func TestStrip(t *testing.T) {
 func FuzzStrip(f *testing.F) {
 	f.Add([]byte("package p\n\nfunc F() struct{ A int } { return '{' }\n"))
 	f.Fuzz(func(t *testing.T, src []byte) {
-		want, err := parser.ParseFile(token.NewFileSet(), "", src, parser.SkipObjectResolution)
+		fset := token.NewFileSet()
+		want, err := parser.ParseFile(fset, "", src, parser.SkipObjectResolution)
 		if err != nil {
 			strip(src) // must not panic
 			return
 		}
-		same(t, "", src, want)
+		same(t, "", src, fset, want)
 	})
 }
 
@@ -73,12 +79,13 @@ func TestStripKeepsEverythingElse(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			want, err := parser.ParseFile(token.NewFileSet(), name, src, parser.SkipObjectResolution)
+			fset := token.NewFileSet()
+			want, err := parser.ParseFile(fset, name, src, parser.SkipObjectResolution)
 			if err != nil {
 				return nil // not every file of the library is for this Go
 			}
 			files, before, after = files+1, before+len(src), after+len(strip(src))
-			same(t, name, src, want)
+			same(t, name, src, fset, want)
 			return nil
 		})
 		if err != nil {
@@ -92,7 +99,7 @@ func TestStripKeepsEverythingElse(t *testing.T) {
 }
 
 // same compares a stripped file with a parsed one: declarations and their lines.
-func same(t *testing.T, name string, src []byte, want *ast.File) {
+func same(t *testing.T, name string, src []byte, whole *token.FileSet, want *ast.File) {
 	t.Helper()
 	fset := token.NewFileSet()
 	got, err := parser.ParseFile(fset, name, strip(src), parser.SkipObjectResolution)
@@ -100,8 +107,18 @@ func same(t *testing.T, name string, src []byte, want *ast.File) {
 		t.Errorf("%s: %v", name, err)
 		return
 	}
-	if a, b := text(t, want), text(t, got); a != b {
+	a, b := text(t, want), text(t, got)
+	if a != b {
 		t.Errorf("%s: -whole +stripped\n-%s\n+%s", name, a, b)
+		return
+	}
+	if bytes.Contains(src, []byte("/line")) || bytes.Contains(src, []byte("*line")) {
+		return // the file gives its lines other numbers
+	}
+	for i, d := range want.Decls {
+		if a, b := whole.PositionFor(d.Pos(), false), fset.Position(got.Decls[i].Pos()); a.Line != b.Line || a.Filename != b.Filename {
+			t.Errorf("%s: declaration %d is at %s, want %s", name, i, b, a)
+		}
 	}
 }
 
