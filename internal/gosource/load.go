@@ -5,8 +5,6 @@
 // makes it as fast: a package is read after all of its importers, so that it is known what they need of it; everything
 // else is left out before it is parsed or type-checked, packages that nothing is needed of as a whole.
 //
-// What the module's packages import directly keeps all that it exports, because go/ssa makes members of it.
-//
 // Nothing is lost in silence: where too much was left out, the type checker misses it in an importer. Functions written in
 // C have no type here; a package of the module that needs one is reported as ill-typed.
 package gosource
@@ -49,6 +47,7 @@ type node struct {
 
 	importers int // those that have not said yet what they need
 	wanted    demand
+	direct    bool // imported by a package that is asked for
 
 	done  chan struct{} // closed when the rest is there
 	types *types.Package
@@ -56,8 +55,9 @@ type node struct {
 }
 
 // New makes a loader for what `go list -deps` says, in its order: dependencies first. It begins at once with what the
-// packages asked for import, and works until ctx ends.
-func New(ctx context.Context, list []Package, sizes types.Sizes) *Loader {
+// packages asked for import, and works until ctx ends. In also are names, by import path, that will be looked up in the
+// packages that are imported directly, beside those that their importers use.
+func New(ctx context.Context, list []Package, sizes types.Sizes, also map[string][]string) *Loader {
 	l := &Loader{ctx: ctx, fset: token.NewFileSet(), sizes: sizes, slots: make(chan struct{}, runtime.GOMAXPROCS(0)), nodes: map[string]*node{}}
 	for i, p := range list {
 		n := &node{Package: p, place: i, wanted: demand{names: map[string]bool{}}, done: make(chan struct{})}
@@ -70,15 +70,8 @@ func New(ctx context.Context, list []Package, sizes types.Sizes) *Loader {
 				d.importers++
 			}
 		}
-		if n.DepOnly {
-			continue
-		}
-		for _, path := range n.imports() {
-			if d := l.imported(n.Package, path); d != nil {
-				d.wanted.all = true
-			}
-		}
 	}
+	l.selected(also)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var first []*node
@@ -111,6 +104,10 @@ func (l *Loader) settle(n *node) {
 			l.surface(n)
 		}()
 		return
+	}
+	if n.direct {
+		n.types = types.NewPackage(n.ImportPath, n.Name)
+		n.types.MarkComplete()
 	}
 	close(n.done)
 	l.release(n)

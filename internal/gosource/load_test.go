@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"go/ast"
-	"go/token"
 	"go/types"
 	"os"
 	"os/exec"
@@ -44,7 +43,7 @@ func list(t *testing.T, dir string, args ...string) []Package {
 
 func load(t *testing.T, all []Package) (map[string]*packages.Package, *Loader) {
 	t.Helper()
-	l := New(t.Context(), all, types.SizesFor("gc", runtime.GOARCH))
+	l := New(t.Context(), all, types.SizesFor("gc", runtime.GOARCH), nil)
 	loaded := map[string]*packages.Package{}
 	for _, p := range all {
 		if !p.DepOnly {
@@ -124,14 +123,6 @@ func described(pkg *packages.Package) map[string]string {
 	}
 	for e, s := range pkg.TypesInfo.Selections {
 		all[place("selection", e)] = fmt.Sprint(s, s.Index(), s.Indirect())
-	}
-	// go/ssa makes members of what packages export that are imported directly.
-	for _, i := range pkg.Types.Imports() {
-		for _, name := range i.Scope().Names() {
-			if token.IsExported(name) {
-				all["member "+i.Path()+"."+name] = types.ObjectString(i.Scope().Lookup(name), nil)
-			}
-		}
 	}
 	for where, what := range all {
 		all[where] = single.ReplaceAllString(unnamed.ReplaceAllString(what, ""), ") $1")
@@ -308,7 +299,7 @@ func TestCancelled(t *testing.T) {
 	all := list(t, ".", ".")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cause := errors.New("enough")
-	l := New(ctx, all, types.SizesFor("gc", runtime.GOARCH))
+	l := New(ctx, all, types.SizesFor("gc", runtime.GOARCH), nil)
 	cancel(cause)
 	err := l.Load(all[len(all)-1], func(*packages.Package) {})
 	if !errors.Is(err, cause) {

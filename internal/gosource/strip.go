@@ -90,7 +90,7 @@ func (s *stripper) gap() {
 		switch c := s.src[s.at]; {
 		case c == '\n':
 			s.at, s.lineStart = s.at+1, true
-		case c == ' ' || c == '\t' || c == '\r':
+		case isBlank(c):
 			s.at++
 		case s.comment():
 			comments = true
@@ -148,7 +148,7 @@ var newline = []byte("\n")
 // next passes over one gap, literal, word or character. The last word stays known until something else than a gap comes.
 func (s *stripper) next() {
 	switch c := s.src[s.at]; {
-	case c == '\n' || c == ' ' || c == '\t' || c == '\r' || c == '/':
+	case isBlank(c) || c == '/':
 		before := s.at
 		if s.gap(); s.at > before {
 			return
@@ -207,3 +207,5 @@ func (s *stripper) past(index, n int) {
 func isLetter(c byte) bool {
 	return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= 0x80
 }
+
+func isBlank(c byte) bool { return c == ' ' || c == '\n' || c == '\t' || c == '\r' }

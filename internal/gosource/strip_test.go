@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -135,4 +136,19 @@ func text(t *testing.T, f *ast.File) string {
 		t.Fatal(err)
 	}
 	return strings.Join(strings.Fields(b.String()), " ")
+}
+
+func TestSelections(t *testing.T) {
+	t.Parallel()
+	found := selections([]byte("package p\n\nvar V = a.B(c . D, e.\n\tF, /* x.X */ \"y.Y\", `z.Z`) // w.W\n\nvar U = g /* h */ . /* i */ J[k.L...]().m.N / o.P // .Q\n"))
+	var got []string
+	for x, names := range found {
+		for name := range names {
+			got = append(got, x+"."+name)
+		}
+	}
+	slices.Sort(got)
+	if want := "a.B c.D e.F g.J k.L m.N o.P"; strings.Join(got, " ") != want {
+		t.Errorf("%v, want %s", got, want)
+	}
 }

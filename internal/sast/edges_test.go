@@ -391,7 +391,7 @@ func TestGapsThatOnlyTheCountsShow(t *testing.T) {
 	p := s.packages["example.com/clean"]
 	want := p
 	want.GoFiles = append(slices.Clone(want.GoFiles), "more.go")
-	err = gosource.New(t.Context(), s.list, s.sizes).Load(p, func(pkg *packages.Package) {
+	err = gosource.New(t.Context(), s.list, s.sizes, nil).Load(p, func(pkg *packages.Package) {
 		r := standardKit().check(t.Context(), pkg, want)
 		if diff := cmp.Diff([]string{"example.com/clean: 1 of 2 files read"}, r.gaps); diff != "" {
 			t.Error(diff)

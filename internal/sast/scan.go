@@ -64,7 +64,7 @@ func scan(ctx context.Context, dir, platform string, progress action.Progress, k
 // checkAll type-checks and checks the packages side by side. It gives the results that it has when the context ends, in the
 // order of the import paths, and the errors in packages that they import.
 func checkAll(ctx context.Context, s survey, progress action.Progress, k kit) ([]checked, []packages.Error, error) {
-	loader := gosource.New(ctx, s.list, s.sizes)
+	loader := gosource.New(ctx, s.list, s.sizes, guards())
 	done := make(chan checked, len(s.packages)) // holds everything, so that what outlives the context blocks nobody
 	for _, p := range s.packages {
 		go func() {

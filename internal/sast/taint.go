@@ -5,6 +5,7 @@ import (
 	"go/token"
 	"go/types"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/securego/gosec/v2/analyzers"
@@ -125,4 +126,18 @@ func (f flow) issue(description string, sink taint.Sink, fset *token.FileSet, po
 		RuleID: f.ID, What: description + ": " + name, Severity: severity, Confidence: issue.High, Cwe: issue.GetCweByRule(f.ID),
 		File: file.Name(), Line: strconv.Itoa(at.Line), Col: strconv.Itoa(at.Column),
 	}
+}
+
+// guards are the types that gosec looks up by name in what a package imports, by import path.
+func guards() map[string][]string {
+	all := map[string][]string{}
+	for _, f := range flows {
+		for _, sink := range f.config().Sinks {
+			for _, name := range sink.ArgTypeGuards {
+				dot := strings.LastIndexByte(name, '.')
+				all[name[:dot]] = append(all[name[:dot]], name[dot+1:])
+			}
+		}
+	}
+	return all
 }
