@@ -127,6 +127,7 @@ func (s survey) outside() []string {
 // goList asks the go command about packages. Packages with problems are in the answer, with their Error.
 func goList(ctx context.Context, root string, env, flags []string, patterns ...string) ([]gosource.Package, error) {
 	args := slices.Concat([]string{"list", "-e", "-json=" + gosource.Fields}, flags, []string{"--"}, patterns)
+	env = slices.Concat([]string{"GOGC=400"}, env) // what the user has set comes later; go takes a quarter less time, and little memory
 	out, err := proc.Run(ctx, proc.Command{Dir: root, Env: env, Name: "go", Args: args})
 	if err != nil {
 		return nil, goFault(ctx, root, err)
