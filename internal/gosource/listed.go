@@ -5,8 +5,9 @@ import (
 	"slices"
 )
 
-// Fields are what Package needs from go list.
-const Fields = "Dir,ImportPath,Name,Standard,DepOnly,GoFiles,CgoFiles,IgnoredGoFiles,TestGoFiles,XTestGoFiles,InvalidGoFiles,CompiledGoFiles,Imports,ImportMap,Error,DepsErrors,Module"
+// Fields are what Package needs from go list. It looks for files to embed, and says which are missing, only when it is asked
+// for EmbedFiles.
+const Fields = "EmbedFiles,Dir,ImportPath,Name,Standard,DepOnly,GoFiles,CgoFiles,IgnoredGoFiles,TestGoFiles,XTestGoFiles,InvalidGoFiles,CompiledGoFiles,Imports,ImportMap,Error,DepsErrors,Module"
 
 // Package is what `go list -json` says about one package.
 type Package struct {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/securego/gosec/v2"
 	"github.com/securego/gosec/v2/analyzers"
@@ -27,13 +28,14 @@ type kit struct {
 	rules     map[string]gosec.RuleBuilder
 	analyzers map[string]analyzers.AnalyzerDefinition
 	flows     map[string]flow // how to do the work of some of them
+	patience  patience
 }
 
 // standardKit is everything that gosec has.
 func standardKit() kit {
 	r, _ := rules.Generate(true).RulesInfo()
 	a, _ := analyzers.Generate(true).AnalyzersInfo()
-	return kit{rules: r, analyzers: a, flows: flows}
+	return kit{rules: r, analyzers: a, flows: flows, patience: standardPatience}
 }
 
 // checked is what came of one package.
@@ -46,8 +48,7 @@ type checked struct {
 }
 
 // check runs everything on one package, with an Analyzer of its own, so that nothing is shared between packages.
-func (k kit) check(ctx context.Context, pkg *packages.Package, want gosource.Package) checked {
-	w := &watch{ctx: ctx, path: pkg.PkgPath}
+func (k kit) check(w *watch, pkg *packages.Package, want gosource.Package) checked {
 	w.guard("gosec", func() {
 		// No test files, generated files too, suppressions tracked so that they can be counted.
 		a := gosec.NewAnalyzer(gosec.NewConfig(), false, false, true, runtime.GOMAXPROCS(0), log.New(w, "", 0))
@@ -64,9 +65,11 @@ func (k kit) check(ctx context.Context, pkg *packages.Package, want gosource.Pac
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.out.path, w.out.errs = pkg.PkgPath, append(listErrors(want), pkg.Errors...)
-	if pkg.IllTyped || want.Error != nil {
-		// What gosec could not do with it follows from that.
+	switch { // What gosec could not do with it follows from that.
+	case pkg.IllTyped:
 		w.out.gaps = []string{pkg.PkgPath + ": not type-checked, so only in part scanned"}
+	case want.Error != nil:
+		w.out.gaps = append(w.out.gaps, pkg.PkgPath+": go does not build it")
 	}
 	return w.out
 }
@@ -77,8 +80,34 @@ type watch struct {
 	path string
 	ran  atomic.Int64
 
-	mu  sync.Mutex
-	out checked
+	mu      sync.Mutex
+	out     checked
+	running []string // analyzers
+
+	taken  time.Duration // for this package, so far; the crew's
+	memory uint64        // in use when it began; the crew's
+}
+
+// doing names the analyzers that run.
+func (w *watch) doing() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.running) == 0 {
+		return ""
+	}
+	return ", in " + strings.Join(slices.Sorted(slices.Values(w.running)), ", ")
+}
+
+// runs notes that an analyzer runs until the function that it gives is called.
+func (w *watch) runs(id string) (ended func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running = append(w.running, id)
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.running = slices.DeleteFunc(w.running, func(r string) bool { return r == id })
+	}
 }
 
 func (w *watch) gap(format string, args ...any) {
@@ -144,6 +173,7 @@ func (w *watch) analyzers(k kit) map[string]analyzers.AnalyzerDefinition {
 				if err := w.ctx.Err(); err != nil {
 					return nil, err
 				}
+				defer w.runs(id)()
 				// gosec runs analyzers in goroutines of their own, where a panic would end the whole program.
 				defer func() {
 					if r := recover(); r != nil {

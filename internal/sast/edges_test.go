@@ -1,7 +1,6 @@
 package sast
 
 import (
-	"context"
 	"errors"
 	"go/ast"
 	"io"
@@ -189,46 +188,6 @@ func TestRuleThatBreaks(t *testing.T) {
 	}
 }
 
-func TestCancelled(t *testing.T) {
-	t.Parallel()
-	t.Run("before", func(t *testing.T) {
-		t.Parallel()
-		dir, _ := unpack(t, "testdata/clean.txtar")
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		_, err := Run(ctx, inputs(t, dir), Deps{})
-		wantUndetermined(t, err, "stopped before everything was scanned")
-	})
-	t.Run("while loading", func(t *testing.T) {
-		t.Parallel()
-		dir, _ := unpack(t, "testdata/clean.txtar")
-		ctx, cancel := context.WithCancel(t.Context())
-		_, err := Run(ctx, inputs(t, dir), Deps{Progress: func(what string) {
-			if strings.HasPrefix(what, "loading") {
-				cancel()
-			}
-		}})
-		wantUndetermined(t, err, "stopped before everything was scanned")
-	})
-	t.Run("while an analyzer is busy", func(t *testing.T) {
-		t.Parallel()
-		dir, _ := unpack(t, "testdata/high.txtar")
-		ctx, cancel := context.WithCancel(t.Context())
-		release := make(chan struct{})
-		defer close(release)
-		k := replaced("G701", func(*analysis.Pass) (any, error) {
-			cancel()
-			<-release // longer than the test waits for the answer
-			return nil, nil
-		})
-		out, err := run(ctx, inputs(t, dir), Deps{}, k)
-		wantUndetermined(t, err, "stopped before everything was scanned")
-		if !errors.Is(err, context.Canceled) || out.Evidence.Coverage.Expected != 2 || out.Evidence.Coverage.Scanned != 0 {
-			t.Errorf("%v %+v", err, out.Evidence.Coverage)
-		}
-	})
-}
-
 func TestGoIsMissing(t *testing.T) {
 	dir, _ := unpack(t, "testdata/clean.txtar")
 	t.Setenv("PATH", t.TempDir())
@@ -270,26 +229,6 @@ func TestBuildTagsOfTheEnvironment(t *testing.T) {
 	}
 	if left := strings.Join(out.Evidence.Coverage.Left, "\n"); strings.Contains(left, "tagged.go") {
 		t.Errorf("tagged.go is left out:\n%s", left)
-	}
-}
-
-// TestCgo holds where there is a C compiler and where there is none.
-func TestCgo(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	write(t, dir, "go.mod", "module example.com/cgo\n\ngo 1.24\n")
-	write(t, dir, "main.go", "package main\n\nfunc main() {}\n")
-	write(t, dir, "c.go", "package main\n\n// int one(void) { return 1; }\nimport \"C\"\nimport \"math/rand\"\n\nvar N = rand.Int() + int(C.one())\n")
-	out, err := Run(t.Context(), inputs(t, dir), Deps{})
-	if slices.Contains(out.Evidence.Coverage.Left, leftBuild+": c.go") {
-		if err != nil {
-			t.Error(err)
-		}
-		return
-	}
-	if fault.KindOf(err) != fault.Failed || len(out.Findings) == 0 || out.Findings[0].Place() != "c.go:7" ||
-		out.Evidence.Coverage.Files != 2 {
-		t.Errorf("%v %+v", err, out)
 	}
 }
 
@@ -392,7 +331,7 @@ func TestGapsThatOnlyTheCountsShow(t *testing.T) {
 	want := p
 	want.GoFiles = append(slices.Clone(want.GoFiles), "more.go")
 	err = gosource.New(t.Context(), s.list, s.sizes, nil).Load(p, func(pkg *packages.Package) {
-		r := standardKit().check(t.Context(), pkg, want)
+		r := standardKit().check(&watch{ctx: t.Context(), path: pkg.PkgPath}, pkg, want)
 		if diff := cmp.Diff([]string{"example.com/clean: 1 of 2 files read"}, r.gaps); diff != "" {
 			t.Error(diff)
 		}

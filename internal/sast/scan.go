@@ -3,9 +3,13 @@ package sast
 import (
 	"context"
 	"fmt"
+	"maps"
 	"runtime/debug"
+	"runtime/metrics"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"golang.org/x/tools/go/packages"
 
@@ -75,30 +79,132 @@ func room() (end func()) {
 	return func() { debug.SetGCPercent(standard) }
 }
 
-// checkAll type-checks and checks the packages side by side. It gives the results that it has when the context ends, in the
-// order of the import paths, and the errors in packages that they import.
+// checkAll type-checks and checks the packages side by side. It gives the results that it has when the context ends, or when
+// gosec does not come to an end, in the order of the import paths, and the errors in packages that they import.
 func checkAll(ctx context.Context, s survey, progress action.Progress, k kit) ([]checked, []packages.Error, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	loader := gosource.New(ctx, s.list, s.sizes, guards())
 	done := make(chan checked, len(s.packages)) // holds everything, so that what outlives the context blocks nobody
+	work := crew{patience: k.patience}
 	for _, p := range s.packages {
 		go func() {
-			_ = loader.Load(p, func(pkg *packages.Package) { done <- k.check(ctx, pkg, p) }) // the context's, seen below
+			_ = loader.Load(p, func(pkg *packages.Package) { // the context's, seen below
+				w := &watch{ctx: ctx, path: p.ImportPath}
+				work.begin(w)
+				r := k.check(w, pkg, p)
+				work.end(w)
+				done <- r
+			})
 		}()
 	}
+	look := time.NewTicker(tick)
+	defer look.Stop()
 	var results []checked
-	for range s.packages {
+	for len(results) < len(s.packages) && ctx.Err() == nil {
 		progress(fmt.Sprintf("%d of %s", len(results), finding.Plural(len(s.packages), "package")))
 		select {
 		case r := <-done:
 			results = append(results, r)
+		case <-look.C:
+			if err := work.lost(); err != nil {
+				stop(err)
+			}
 		case <-ctx.Done():
-		}
-		if ctx.Err() != nil {
-			return results, nil, stopped(ctx)
 		}
 	}
 	slices.SortFunc(results, func(a, b checked) int { return strings.Compare(a.path, b.path) })
+	if ctx.Err() != nil {
+		return results, nil, stopped(ctx).WithDetail(limited(s.unfinished(results, &work))...)
+	}
 	return results, loader.Errors(), nil
+}
+
+// unfinished names the packages that have no result, those first that are being worked on.
+func (s survey) unfinished(results []checked, work *crew) []string {
+	left := maps.Clone(s.packages)
+	for _, r := range results {
+		delete(left, r.path)
+	}
+	lines := work.busy(left)
+	for _, path := range slices.Sorted(maps.Keys(left)) {
+		lines = append(lines, path+": not scanned")
+	}
+	return lines
+}
+
+// tick is how often somebody looks whether gosec comes to an end.
+const tick = 100 * time.Millisecond
+
+// patience is how long a package may take that others do not, and how much memory. Go code that does not end cannot be
+// ended from outside; but it can be said which it is, before the machine has no memory left to say it.
+type patience struct {
+	time   time.Duration
+	memory uint64        // bytes by which what is in use grows
+	calm   time.Duration // growth counts only after that time
+}
+
+var standardPatience = patience{time: 2 * time.Minute, memory: 1 << 30, calm: 5 * time.Second}
+
+// crew knows what is being worked on.
+type crew struct {
+	patience patience
+	mu       sync.Mutex
+	at       []*watch
+}
+
+func (c *crew) begin(w *watch) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w.memory = inUse()
+	c.at = append(c.at, w)
+}
+
+func (c *crew) end(w *watch) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = slices.DeleteFunc(c.at, func(o *watch) bool { return o == w })
+}
+
+// lost is why nothing more is to be expected of a package; nil as long as there is hope. It counts the time by its calls.
+func (c *crew) lost() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, w := range c.at {
+		w.taken += tick
+		switch grown := max(inUse(), w.memory) - w.memory; {
+		case w.taken >= c.patience.time:
+			return fmt.Errorf("gosec has not come to an end with %s in %s", w.path, c.patience.time)
+		case w.taken >= c.patience.calm && grown > c.patience.memory:
+			return fmt.Errorf("gosec has not come to an end with %s, and takes %d MiB more memory than when it began", w.path, grown>>20)
+		}
+	}
+	return nil
+}
+
+// busy says what is being done, and takes it out of what is left.
+func (c *crew) busy(left map[string]gosource.Package) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var lines []string
+	for _, w := range c.at {
+		if _, ok := left[w.path]; ok {
+			delete(left, w.path)
+			lines = append(lines, fmt.Sprintf("%s: not finished after %s%s", w.path, w.taken, w.doing()))
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// inUse is the memory that was in use after the last garbage collection, in bytes.
+func inUse() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(sample)
+	if sample[0].Value.Kind() != metrics.KindUint64 {
+		return 0
+	}
+	return sample[0].Value.Uint64()
 }
 
 // verdict is nil only when everything was scanned.

@@ -61,6 +61,9 @@ func take(ctx context.Context, dir, platform string) (survey, error) {
 		if p.DepOnly {
 			continue
 		}
+		if p.Dir == "" && p.Error != nil {
+			return s, notFound(p.Error.Err)
+		}
 		tree.settle(s.root, p)
 		if len(p.GoFiles)+len(p.CgoFiles) > 0 || p.Error != nil {
 			s.packages[p.ImportPath] = p
@@ -195,19 +198,29 @@ func goFault(ctx context.Context, root string, err error) error {
 			WithNext("Install that version, or let go fetch it: GOTOOLCHAIN=auto.")
 	}
 	if strings.Contains(head, "does not contain main module") || strings.Contains(head, "go.mod file not found") {
-		return fault.Undeterminedf("there is Go code here, but no go.mod, so go cannot tell what belongs to the service").
-			WithNext("Make it a module: go mod init NAME && go mod tidy")
+		return notFound(head)
 	}
 	return fault.Undeterminedf("go cannot list the packages: %s", head).
 		WithDetail(lines[1:]...).
 		WithNext("See what go says: go list ./...")
 }
 
-func stopped(ctx context.Context) error {
+// notFound is when go has no module for the folder.
+func notFound(said string) error {
+	if strings.Contains(said, "go.work") {
+		return fault.Undeterminedf("go does not find the module: %s", said).
+			WithNext("Add it to the workspace, go work use FOLDER, or do without: GOWORK=off")
+	}
+	return fault.Undeterminedf("there is Go code here, but no go.mod, so go cannot tell what belongs to the service").
+		WithNext("Make it a module: go mod init NAME && go mod tidy")
+}
+
+func stopped(ctx context.Context) *fault.Error {
 	return fault.Undeterminedf("stopped before everything was scanned: %w", context.Cause(ctx))
 }
 
 // relative takes the folder's place on this machine out of a text.
 func relative(root, text string) string {
-	return strings.ReplaceAll(text, root+string(filepath.Separator), "")
+	text = strings.ReplaceAll(text, root+string(filepath.Separator), "")
+	return strings.ReplaceAll(text, root+":", ".:")
 }
