@@ -1,5 +1,6 @@
 // Package guard decides from plain data whether a version may be deployed now: whether deploys are frozen, whether it has
-// been healthy long enough where it has to be first, and whether it would take back what is live. It asks nobody anything.
+// been healthy long enough where it has to be first, whether somebody else has to agree, and whether it would take back what
+// is live. It asks nobody anything.
 package guard
 
 import (
@@ -13,9 +14,10 @@ import (
 
 // Guards, as decisions name them.
 const (
-	GuardFreeze = "freeze"
-	GuardOrder  = "order"
-	GuardUndo   = "undo"
+	GuardFreeze   = "freeze"
+	GuardOrder    = "order"
+	GuardUndo     = "undo"
+	GuardApproval = "approval"
 )
 
 // Answers of a guard that lets a deploy go on.
@@ -33,6 +35,8 @@ type Decision struct {
 	Text    string   `json:"text"`              // one sentence
 	Reason  string   `json:"reason,omitempty"`  // what who overrode it said
 	Commits []string `json:"commits,omitempty"` // that a deploy would take back
+	By      string   `json:"by,omitempty"`      // login of who approved
+	URL     string   `json:"url,omitempty"`     // where that can be read
 }
 
 // maxReason is the length of a reason in characters; it is shown in one line.

@@ -22,6 +22,12 @@ type Freeze struct {
 	Zone string `yaml:"zone" json:"zone,omitempty" jsonschema:"minLength=1,default=UTC" jsonschema_description:"Time zone of cron, such as Europe/Berlin."`
 }
 
+// Approve is who has to agree before a version comes to the environment.
+type Approve struct {
+	By     string `yaml:"by" json:"by,omitempty" jsonschema:"pattern=^(codeowners|nobody|[A-Za-z0-9][A-Za-z0-9-]{0\\,38}/[a-z0-9._-]{1\\,100})$" want:"codeowners, a team as ORG/TEAM, or nobody" jsonschema_description:"codeowners: an owner of what changed, by CODEOWNERS. ORG/TEAM: a member of that team. nobody lifts what the defaults ask. Whoever wrote the change cannot approve it."`
+	Within string `yaml:"within" json:"within,omitempty" jsonschema:"pattern=^[1-9][0-9]{0\\,4}[mhd]$,default=7d" want:"a number of minutes, hours or days, such as 10m, 12h or 7d" jsonschema_description:"How long an approval counts, such as 7d."`
+}
+
 // Deploy is what a deploy to Kubernetes may do.
 type Deploy struct {
 	Conflicts string `yaml:"conflicts" json:"conflicts,omitempty" jsonschema:"enum=fail,enum=force,default=fail" jsonschema_description:"A field that something else in the cluster owns: fail, or take it over."`
@@ -33,6 +39,21 @@ func (a After) over(base After) After {
 	a.Environment = cmp.Or(a.Environment, base.Environment)
 	a.HealthyFor = cmp.Or(a.HealthyFor, base.HealthyFor)
 	return a
+}
+
+func (a Approve) over(base Approve) Approve {
+	a.By = cmp.Or(a.By, base.By)
+	a.Within = cmp.Or(a.Within, base.Within)
+	return a
+}
+
+// Guard is the rule as the guard takes it.
+func (a Approve) Guard() (guard.Approve, error) {
+	if a.By == "" || a.By == "nobody" {
+		return guard.Approve{}, nil
+	}
+	within, err := ParseAge(cmp.Or(a.Within, "7d"))
+	return guard.Approve{By: a.By, Within: within}, err
 }
 
 func (d Deploy) over(base Deploy) Deploy {

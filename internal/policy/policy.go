@@ -23,6 +23,7 @@ type Rules struct {
 	Budget         string          `yaml:"budget" json:"budget,omitempty" jsonschema:"pattern=^[0-9]+(\\.[0-9]{1\\,2})? [A-Z]{3}/month$" want:"an amount, a currency and /month, such as 300 USD/month" jsonschema_description:"Such as 300 USD/month, for services that set none."`
 	After          After           `yaml:"after" json:"after,omitempty" jsonschema_description:"Environment in which the same digest has to be healthy first."`
 	Freeze         []Freeze        `yaml:"freeze" json:"freeze,omitempty" jsonschema_description:"Times without deploys. [] lifts those of the defaults."`
+	Approve        Approve         `yaml:"approve" json:"approve,omitempty" jsonschema_description:"Who has to agree before a deploy."`
 	Deploy         Deploy          `yaml:"deploy" json:"deploy,omitempty" jsonschema_description:"What a deploy to Kubernetes may do."`
 	Sizes          map[string]Size `yaml:"sizes" json:"sizes,omitempty" keys:"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$" keyswant:"a size's name is lower-case letters, digits and hyphens" jsonschema_description:"T-shirts that idp.yaml may name."`
 }

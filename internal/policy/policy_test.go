@@ -78,10 +78,11 @@ func TestFor(t *testing.T) {
 			Suppressions: "refuse", RequireImport: new(true)},
 		Secrets: policy.Gate{FailOn: "low", Suppressions: "need-justification"},
 		Waivers: policy.Waivers{MaxDays: 14, NeedReason: new(true)}, EvidenceMaxAge: "12h", Smoke: policy.Smoke{Rounds: 3}, Budget: "300.50 USD/month",
-		After:  policy.After{Environment: "preprod", HealthyFor: "10m"},
-		Freeze: []policy.Freeze{{Cron: "0 16 * * FRI", For: "64h", Zone: "Europe/Berlin"}, {Cron: "*/30 8-18 1,15 JAN-MAR *", For: "5m"}},
-		Deploy: policy.Deploy{Conflicts: "fail", PruneMax: new(0), Undo: "warn"},
-		Sizes:  map[string]policy.Size{"small": {CPU: "200m", Memory: "128M"}, "large": {CPU: "2", Memory: "2Gi"}, "huge": {CPU: "16", Memory: "64Gi"}},
+		After:   policy.After{Environment: "preprod", HealthyFor: "10m"},
+		Freeze:  []policy.Freeze{{Cron: "0 16 * * FRI", For: "64h", Zone: "Europe/Berlin"}, {Cron: "*/30 8-18 1,15 JAN-MAR *", For: "5m"}},
+		Approve: policy.Approve{By: "acme/site-reliability", Within: "12h"},
+		Deploy:  policy.Deploy{Conflicts: "fail", PruneMax: new(0), Undo: "warn"},
+		Sizes:   map[string]policy.Size{"small": {CPU: "200m", Memory: "128M"}, "large": {CPU: "2", Memory: "2Gi"}, "huge": {CPU: "16", Memory: "64Gi"}},
 	}
 	if diff := cmp.Diff(want, have); err != nil || diff != "" {
 		t.Errorf("production: %v (-want +have):\n%s", err, diff)
@@ -109,14 +110,17 @@ func TestDeployRules(t *testing.T) {
 		pruned  int
 		undo    string
 		after   guard.After
+		approve guard.Approve
 		windows []guard.Window
 	}
+	owners := guard.Approve{By: guard.CodeOwners, Within: 7 * 24 * time.Hour}
 	for name, want := range map[string]answer{
-		"staging": {true, 0, "refuse", guard.After{}, []guard.Window{{Cron: "0 0 24 12 *", For: 96 * time.Hour}}},
-		"preprod": {true, 3, "refuse", guard.After{Environment: "staging"}, nil},
+		"staging": {true, 0, "refuse", guard.After{}, owners, []guard.Window{{Cron: "0 0 24 12 *", For: 96 * time.Hour}}},
+		"preprod": {true, 3, "refuse", guard.After{Environment: "staging"}, guard.Approve{}, nil},
 		"production": {false, 0, "warn", guard.After{Environment: "preprod", HealthyFor: 10 * time.Minute},
+			guard.Approve{By: "acme/site-reliability", Within: 12 * time.Hour},
 			[]guard.Window{{Cron: "0 16 * * FRI", For: 64 * time.Hour, Zone: "Europe/Berlin"}, {Cron: "*/30 8-18 1,15 JAN-MAR *", For: 5 * time.Minute}}},
-		"unlisted": {true, 0, "refuse", guard.After{Environment: "staging"}, []guard.Window{{Cron: "0 0 24 12 *", For: 96 * time.Hour}}},
+		"unlisted": {true, 0, "refuse", guard.After{Environment: "staging"}, owners, []guard.Window{{Cron: "0 0 24 12 *", For: 96 * time.Hour}}},
 	} {
 		rules, err := p.For(name)
 		if err != nil {
@@ -124,8 +128,9 @@ func TestDeployRules(t *testing.T) {
 		}
 		windows, err := rules.Windows()
 		after, afterErr := rules.After.Guard()
-		have := answer{rules.Deploy.Force(), rules.Deploy.MaxPruned(), rules.Deploy.UndoRule(), after, windows}
-		if diff := cmp.Diff(want, have, cmp.AllowUnexported(answer{})); err != nil || afterErr != nil || diff != "" {
+		approve, approveErr := rules.Approve.Guard()
+		have := answer{rules.Deploy.Force(), rules.Deploy.MaxPruned(), rules.Deploy.UndoRule(), after, approve, windows}
+		if diff := cmp.Diff(want, have, cmp.AllowUnexported(answer{})); err != nil || afterErr != nil || approveErr != nil || diff != "" {
 			t.Errorf("%s: %v %v (-want +have):\n%s", name, err, afterErr, diff)
 		}
 	}

@@ -38,6 +38,7 @@ func (r Rules) over(base Rules) Rules {
 	r.Smoke.Rounds = cmp.Or(r.Smoke.Rounds, base.Smoke.Rounds)
 	r.Budget = cmp.Or(r.Budget, base.Budget)
 	r.After, r.Deploy = r.After.over(base.After), r.Deploy.over(base.Deploy)
+	r.Approve = r.Approve.over(base.Approve)
 	if r.Freeze == nil {
 		r.Freeze = base.Freeze
 	}

@@ -178,11 +178,13 @@ type Rollback struct {
 
 // Guard is one question about the moment of a deploy that let it go on.
 type Guard struct {
-	Guard   string   `json:"guard" jsonschema_description:"freeze, order or undo."`
+	Guard   string   `json:"guard" jsonschema_description:"freeze, order, approval or undo."`
 	Answer  string   `json:"answer" jsonschema_description:"clear, warned or overridden."`
 	Text    string   `json:"text"`
 	Reason  string   `json:"reason,omitempty" jsonschema_description:"What the person said who overrode a freeze."`
 	Commits []string `json:"commits,omitempty" jsonschema_description:"That were live and are not in this version."`
+	By      string   `json:"by,omitempty" jsonschema_description:"Login of who approved."`
+	URL     string   `json:"url,omitempty" jsonschema_description:"Where the approval can be read."`
 }
 
 // Smoke is the evidence of smoke.
