@@ -17,6 +17,7 @@ type Input struct {
 	Name     string // with hyphens; the flag is --Name, the runner's variable INPUT_NAME
 	Usage    string // one sentence, ends in a full stop
 	Default  string // shown and applied as text; empty means that idp.yaml, the policy or the stage decides
+	Workflow string // default in a workflow only, as an expression such as ${{ github.token }}
 	Example  string // shown where a missing one is asked for
 	OneOf    []string
 	Required bool
@@ -134,7 +135,7 @@ func (s *Set) add(in Input, isBool bool, target func(string) error) {
 }
 
 func sameWords(a, b Input) bool {
-	return a.Usage == b.Usage && a.Default == b.Default && a.Example == b.Example && a.Secret == b.Secret &&
+	return a.Usage == b.Usage && a.Default == b.Default && a.Workflow == b.Workflow && a.Example == b.Example && a.Secret == b.Secret &&
 		slices.Equal(a.OneOf, b.OneOf)
 }
 

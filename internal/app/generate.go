@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -48,8 +49,8 @@ func actionYAML(a Action, dist string) string {
 	p("inputs:\n")
 	for _, in := range a.inputs().Inputs() {
 		p("  %s:\n    description: %s\n    required: %t\n", in.Name, quoteYAML(in.Usage+oneOf(in)), in.Required)
-		if in.Default != "" {
-			p("    default: %s\n", quoteYAML(in.Default))
+		if byDefault := cmp.Or(in.Workflow, in.Default); byDefault != "" {
+			p("    default: %s\n", quoteYAML(byDefault))
 		}
 	}
 	p("outputs:\n")
@@ -117,7 +118,7 @@ func tables(a Action) string {
 		if in.Required {
 			usage += " **Required.**"
 		}
-		p("| `%s` | %s | %s | %s |\n", in.Name, cell(usage), codeCell(in.Default), codeCell(in.Example))
+		p("| `%s` | %s | %s | %s |\n", in.Name, cell(usage), codeCell(cmp.Or(in.Workflow, in.Default)), codeCell(in.Example))
 	}
 	p("\n| output | what it is |\n|---|---|\n")
 	for _, o := range slices.Concat(commonOutputs, a.Outputs) {
