@@ -14,12 +14,14 @@ import (
 func (w *deployWork) guards(d *delivery) func(context.Context, *record.Deployment) error {
 	return func(ctx context.Context, live *record.Deployment) error {
 		w.answers = nil
-		for _, ask := range []func(context.Context, *delivery, *record.Deployment) (guard.Decision, error){w.frozen, w.inOrder, w.undoes} {
+		for _, ask := range []func(context.Context, *delivery, *record.Deployment) (guard.Decision, error){w.frozen, w.inOrder, w.approved, w.undoes} {
 			answer, err := ask(ctx, d, live)
+			if err == nil || answer.Answer == guard.Waits {
+				w.answers = append(w.answers, record.Guard(answer))
+			}
 			if err != nil {
 				return err
 			}
-			w.answers = append(w.answers, record.Guard(answer))
 		}
 		return nil
 	}
@@ -67,6 +69,20 @@ func (w *deployWork) historyOf(ctx context.Context, d *delivery, environment str
 		}
 	}
 	return history, nil
+}
+
+func (w *deployWork) approved(ctx context.Context, d *delivery, _ *record.Deployment) (guard.Decision, error) {
+	rule, err := d.rules.Approve.Guard()
+	if err != nil {
+		return guard.Decision{}, err
+	}
+	var consent guard.Consent
+	if rule.By != "" {
+		if consent, err = d.consent(ctx, rule); err != nil {
+			return guard.Decision{}, err
+		}
+	}
+	return guard.Approved(d.world.Now(), d.rec.Environment, rule, consent)
 }
 
 func (w *deployWork) undoes(ctx context.Context, d *delivery, live *record.Deployment) (guard.Decision, error) {

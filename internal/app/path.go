@@ -249,11 +249,12 @@ func (p *pathWork) skip(d *delivery, reason string, steps ...step) {
 func (p *pathWork) release(ctx context.Context, d *delivery) (touched bool) {
 	steps := []step{&p.sign, &p.verify, &p.deploy, &p.smoke}
 	for i, s := range steps {
-		if err := d.execute(ctx, s.name(), s); err == nil {
+		err := d.execute(ctx, s.name(), s)
+		if err == nil {
 			continue
 		}
 		p.skip(d, s.name()+" did not pass", steps[i+1:]...)
-		if s == &p.sign || s == &p.verify {
+		if s == &p.sign || s == &p.verify || fault.KindOf(err) == fault.Skipped {
 			p.skip(d, "nothing was deployed", &p.catalog, &p.events)
 			return false
 		}

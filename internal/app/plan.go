@@ -98,7 +98,7 @@ func (w *planWork) open(ctx context.Context, d *delivery) (clustertarget.Target,
 
 // ask tells what the guards would say now. A plan is made for later, so that they would refuse it now is worth a warning.
 func (w *planWork) ask(ctx context.Context, d *delivery, out *action.Result[record.Plan], live *record.Deployment) {
-	if err := w.deploy().guards(d)(ctx, live); err != nil {
+	if err := w.deploy().guards(d)(ctx, live); err != nil && fault.KindOf(err) != fault.Skipped { // what waits is among the answers
 		out.Evidence.Guards = append(out.Evidence.Guards, record.Guard{Answer: guard.Warned, Text: "would be refused now: " + fault.Lines(err)[0]})
 	}
 	out.Evidence.Guards = append(w.deploy().answers, out.Evidence.Guards...)

@@ -68,7 +68,8 @@ func Approved(now time.Time, environment string, rule Approve, consent Consent) 
 		d.By, d.URL = a.By, a.URL
 		return d, nil
 	}
-	return d, fault.Skipf("%s waits for the approval of %s who did not write it", environment, rule.Who()).
+	d.Answer, d.Text = Waits, fmt.Sprintf("%s waits for the approval of %s who did not write it", environment, rule.Who())
+	return d, fault.Skipf("%s", d.Text).
 		WithDetail(not...).
 		WithNext("An approving review counts, and so does a comment on the pull request: /approve " + environment)
 }

@@ -52,6 +52,9 @@ func TestApproved(t *testing.T) {
 			}
 			continue
 		}
+		if (tc.kind == fault.Skipped) != (d.Answer == guard.Waits) {
+			t.Errorf("%s: %+v", tc.name, d)
+		}
 		if err == nil || fault.KindOf(err) != tc.kind || !strings.Contains(strings.Join(fault.Lines(err), "\n"), tc.text) {
 			t.Errorf("%s: %v", tc.name, fault.Lines(err))
 		}

@@ -27,11 +27,14 @@ const (
 	Overridden = "overridden"
 )
 
+// Waits is the answer of a guard that lets nothing go on yet; an error comes with it.
+const Waits = "waits"
+
 // Decision is what a guard that lets a deploy go on came to, for the record and for people. A guard that does not gives an
 // error instead.
 type Decision struct {
 	Guard   string   `json:"guard"`
-	Answer  string   `json:"answer"`            // clear, warned or overridden
+	Answer  string   `json:"answer"`            // clear, warned, overridden or waits
 	Text    string   `json:"text"`              // one sentence
 	Reason  string   `json:"reason,omitempty"`  // what who overrode it said
 	Commits []string `json:"commits,omitempty"` // that a deploy would take back

@@ -21,6 +21,7 @@ const (
 	StageSmoke    = "smoke"
 	StageCatalog  = "catalog"
 	StageEvents   = "events"
+	StageGitHub   = "github"
 )
 
 // ShortDigest is a digest as a person can compare it: 9d0c…e1.
@@ -179,12 +180,28 @@ type Rollback struct {
 // Guard is one question about the moment of a deploy that let it go on.
 type Guard struct {
 	Guard   string   `json:"guard" jsonschema_description:"freeze, order, approval or undo."`
-	Answer  string   `json:"answer" jsonschema_description:"clear, warned or overridden."`
+	Answer  string   `json:"answer" jsonschema_description:"clear, warned, overridden or waits."`
 	Text    string   `json:"text"`
 	Reason  string   `json:"reason,omitempty" jsonschema_description:"What the person said who overrode a freeze."`
 	Commits []string `json:"commits,omitempty" jsonschema_description:"That were live and are not in this version."`
 	By      string   `json:"by,omitempty" jsonschema_description:"Login of who approved."`
 	URL     string   `json:"url,omitempty" jsonschema_description:"Where the approval can be read."`
+}
+
+// Waits tells what a deploy still waits for, in words; empty where it waits for nothing. Such a delivery has passed nothing
+// that it was to deploy.
+func (r *Record) Waits() string {
+	s, ok := r.Stage(StageDeploy)
+	var e Deploy
+	if !ok || s.Outcome != Skipped || json.Unmarshal(s.Evidence, &e) != nil {
+		return ""
+	}
+	for _, g := range e.Guards {
+		if g.Answer == "waits" {
+			return g.Text
+		}
+	}
+	return ""
 }
 
 // Smoke is the evidence of smoke.
@@ -252,8 +269,19 @@ type Events struct {
 	Sent bool   `json:"sent"`
 }
 
+// GitHub is the evidence of github: where on GitHub the delivery can be seen. What is not shown is 0, false or empty.
+type GitHub struct {
+	Deployment   int64    `json:"deployment,omitempty" jsonschema_description:"Number of the deployment."`
+	Rollback     int64    `json:"rollback,omitempty" jsonschema_description:"Number of the deployment that put the old version back."`
+	Check        int64    `json:"check,omitempty" jsonschema_description:"Number of the check run."`
+	Status       bool     `json:"status,omitempty" jsonschema_description:"True when a commit status stands in for the check run."`
+	Comment      string   `json:"comment,omitempty" jsonschema_description:"URL of the comment in the pull request."`
+	CodeScanning string   `json:"codeScanning,omitempty" jsonschema_description:"URL of the uploaded analysis."`
+	Without      []string `json:"without,omitempty" jsonschema_description:"What could not be shown, and what it would need."`
+}
+
 // EvidenceTypes has the form of each stage's evidence, for the published schema.
 var EvidenceTypes = map[string]any{
 	StageSAST: Scan{}, StageSecrets: Scan{}, StageGate: Scan{}, StageBuild: Build{}, StageCost: Cost{}, StageSign: Sign{},
-	StageVerify: Verify{}, StagePlan: Plan{}, StageDeploy: Deploy{}, StageRollback: Rollback{}, StageSmoke: Smoke{}, StageCatalog: Catalog{}, StageEvents: Events{},
+	StageVerify: Verify{}, StagePlan: Plan{}, StageDeploy: Deploy{}, StageRollback: Rollback{}, StageSmoke: Smoke{}, StageCatalog: Catalog{}, StageEvents: Events{}, StageGitHub: GitHub{},
 }

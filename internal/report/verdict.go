@@ -21,6 +21,9 @@ func Verdict(rec *record.Record) string {
 	}
 	switch rec.Outcome {
 	case record.Passed:
+		if rec.Waits() != "" {
+			return "not deployed yet: waits for approval"
+		}
 		return "passed"
 	case record.Failed:
 		return "failed: " + strings.Join(names, ", ")
