@@ -13,8 +13,10 @@ import (
 	"time"
 
 	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/announce"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/finding"
+	"github.com/org/idp/internal/github"
 	"github.com/org/idp/internal/gitrepo"
 	"github.com/org/idp/internal/policy"
 	"github.com/org/idp/internal/record"
@@ -28,6 +30,7 @@ import (
 type options struct {
 	action.Common
 	Quiet bool
+	Token string // of GitHub; only of actions that show something there
 }
 
 // Declare declares them.
@@ -56,6 +59,9 @@ type delivery struct {
 	diff       string            // what a deploy would change, for people; empty where there is no plan
 	live       string            // URL of the service that stays running; empty where none does
 	reads      map[string]string // by stage, where to read more
+
+	announcer     *announce.Announcer // nil where nothing is shown on GitHub
+	connectGitHub func(budget time.Duration) (*github.Client, error)
 
 	mu       sync.Mutex
 	rec      *record.Record

@@ -75,7 +75,13 @@ func (w *deployWork) stage(ctx context.Context, d *delivery) (result, error) {
 			_, err := d.verify(ctx, reference, w.key, nil)
 			return err
 		},
-		Guard: w.guards(d),
+		Guard: func(ctx context.Context, live *record.Deployment) error {
+			err := w.guards(d)(ctx, live)
+			if err == nil {
+				d.deploying(ctx, live)
+			}
+			return err
+		},
 	})
 	out.Evidence.Guards = w.answers
 	if warnings := w.warnings(); err == nil && len(warnings) > 0 {

@@ -50,12 +50,19 @@ func runAction(ctx context.Context, w World, a Action, args []string) int {
 		err = d.promise(a, task)
 	}
 	if err == nil {
+		err = d.announcing(a)
+	}
+	if err == nil {
 		d.begin(a.Name)
+		if d.announcer != nil {
+			d.announcer.Begin(ctx, d.snapshot())
+		}
 		err = task.run(ctx, d)
 	} else {
 		err = d.reject(ctx, err)
 	}
-	code := d.end(a, task, err)
+	shownErr := d.announce(ctx)
+	code := max(d.end(a, task, err), codeOf(shownErr))
 	if err := d.remember(a, stateFinished, "true"); err != nil {
 		return max(finish(w, err), code)
 	}

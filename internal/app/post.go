@@ -22,6 +22,7 @@ const (
 	stateLocal    = "local"    // state folder of the local target; not set for another target
 	stateBefore   = "before"   // release that ran there before
 	stateStop     = "stop"     // "true" when what runs there is to end with the job
+	stateGitHub   = "github"   // what was begun on GitHub, as JSON
 	stateFinished = "finished" // "true" when the action came to its own end, whatever that was
 )
 
@@ -95,7 +96,7 @@ func post(ctx context.Context, w World, args []string) error {
 	if r.State(stateFinished) != "" {
 		return err
 	}
-	return errors.Join(err, cutOff(w, r, args[0], done, back))
+	return errors.Join(err, cutOff(ctx, w, args[0], done, back))
 }
 
 func postNames() []string {
@@ -140,7 +141,8 @@ func tidy(ctx context.Context, w World, r *runner.Runner) (done []string, back t
 }
 
 // cutOff tells people and the record that the action did not come to its end.
-func cutOff(w World, r *runner.Runner, action string, done []string, back target.Restored) error {
+func cutOff(ctx context.Context, w World, action string, done []string, back target.Restored) error {
+	r := w.runner
 	during, recordErr := correct(w, r.State(stateRecord), back)
 	what := fmt.Sprintf("idp %s was cut off%s", action, during)
 	if len(done) > 0 {
@@ -148,7 +150,9 @@ func cutOff(w World, r *runner.Runner, action string, done []string, back target
 	}
 	_, _ = fmt.Fprintln(w.Stdout, what)
 	r.Annotate([]runner.Annotation{{Title: "idp " + action, Message: what + ". Whether it would have passed is not known."}})
-	return errors.Join(recordErr, r.Summary("**"+what+".** Whether it would have passed is not known.\n", ""))
+	ctx, cancel := context.WithTimeout(ctx, cleanupTime)
+	defer cancel()
+	return errors.Join(recordErr, cutOffOnGitHub(ctx, w, "idp "+action+" was cut off"+during), r.Summary("**"+what+".** Whether it would have passed is not known.\n", ""))
 }
 
 // correct makes the record say that the delivery was cut off, and gives in words when that was.

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/announce"
+	"github.com/org/idp/internal/record"
 )
 
 // Action is one entry of the suite: `uses: org/idp/NAME@v1`, and `idp NAME`.
@@ -14,6 +16,8 @@ type Action struct {
 	new     func() work
 	// bare actions work in any folder: without idp.yaml and, where they need no history, without git.
 	bare bool
+	// shows is what of it can be seen on GitHub.
+	shows announce.Shows
 	// post is run when the job ends, however the action ended: see post.go.
 	post bool
 }
@@ -28,19 +32,19 @@ type work interface {
 // registry has the actions in the order of the path; the root action `uses: org/idp@v1` is the first.
 var registry = []Action{
 	// the whole path in one process
-	{Name: "path", Does: "Walks the golden path: scan, build, sign, verify, deploy, smoke-test, register, account.", Outputs: pathOutputs, post: true, new: func() work { return newPath() }},
+	{Name: "path", Does: "Walks the golden path: scan, build, sign, verify, deploy, smoke-test, register, account.", Outputs: pathOutputs, shows: announce.Deployment | announce.Findings | announce.Verdict, post: true, new: func() work { return newPath() }},
 	// what needs nothing but the commit
-	{Name: "sast", Does: "Scans the Go module with gosec, and proves that it saw every package.", bare: true, new: only[sastWork]},
-	{Name: "secrets", Does: "Looks for secrets in the commits of the change and in the working tree, and proves that it read every commit.", bare: true, new: only[secretsWork]},
-	{Name: "gate", Does: "Holds what other scanners found, as SARIF, to the same gate: baseline, waivers and thresholds.", bare: true, new: only[gateWork]},
+	{Name: "sast", Does: "Scans the Go module with gosec, and proves that it saw every package.", bare: true, shows: announce.Findings, new: only[sastWork]},
+	{Name: "secrets", Does: "Looks for secrets in the commits of the change and in the working tree, and proves that it read every commit.", bare: true, shows: announce.Findings, new: only[secretsWork]},
+	{Name: "gate", Does: "Holds what other scanners found, as SARIF, to the same gate: baseline, waivers and thresholds.", bare: true, shows: announce.Findings, new: only[gateWork]},
 	{Name: "build", Does: "Builds a reproducible OCI image of a Go service and its SBOM. Nothing is pushed before it is signed.", Outputs: buildOutputs, new: only[buildWork]},
 	{Name: "cost", Does: "Estimates what the service costs a month, and holds it against the budget.", Outputs: costOutputs, new: only[costWork]},
 	{Name: "plan", Does: "Says what a deploy would change in the cluster, by the API server's own dry run, and changes nothing.", new: only[planWork]},
 	// what needs the image
 	{Name: "sign", Does: "Pushes the image by digest, signs it, attaches provenance, SBOM and scan results, and then moves the tag.", Outputs: signOutputs, new: only[signWork]},
 	{Name: "verify", Does: "Holds the evidence on the exact digest against the policy of the environment.", new: only[verifyWork]},
-	{Name: "deploy", Does: "Verifies the exact digest, deploys it, waits until it is healthy, and puts the old version back when it is not.", Outputs: deployOutputs, post: true, new: only[deployWork]},
-	{Name: "rollback", Does: "Makes an earlier release live again, and waits until it is healthy.", new: only[rollbackWork]},
+	{Name: "deploy", Does: "Verifies the exact digest, deploys it, waits until it is healthy, and puts the old version back when it is not.", Outputs: deployOutputs, shows: announce.Deployment, post: true, new: only[deployWork]},
+	{Name: "rollback", Does: "Makes an earlier release live again, and waits until it is healthy.", shows: announce.Deployment, new: only[rollbackWork]},
 	// what needs the live service
 	{Name: "smoke", Does: "Checks that the new version answers and keeps answering well.", new: only[smokeWork]},
 	{Name: "catalog", Does: "Registers the service and the delivery in the catalogue.", new: only[catalogWork]},
@@ -53,7 +57,7 @@ func stageOrder() []string {
 	for i, a := range registry {
 		names[i] = a.Name
 	}
-	return names
+	return append(names, record.StageGitHub)
 }
 
 // stage is the work of one stage.
@@ -104,6 +108,9 @@ func (a Action) inputs() *action.Set {
 func (a Action) prepare() (*action.Set, *options, work) {
 	set, opts, w := &action.Set{}, &options{}, a.new()
 	opts.Declare(set)
+	if a.shows != announce.Nothing {
+		declareToken(set, &opts.Token)
+	}
 	w.Declare(set)
 	return set, opts, w
 }

@@ -56,16 +56,7 @@ func (d *delivery) annotations() []runner.Annotation {
 		}
 		notes = append(notes, note)
 	}
-	rules := map[string]finding.Rules{} // of the scanner; the zero value is of what is not known
-	for _, s := range d.rec.Stages {
-		for _, f := range d.findings[s.Name] {
-			if _, known := rules[f.Scanner]; !known {
-				rules[f.Scanner] = rulesOf(s)
-			}
-		}
-	}
-	all := d.allFindings()
-	d.touchedFirst(all)
+	all, rules := d.ranked()
 	for _, f := range all {
 		notes = append(notes, runner.Annotation{Level: levelOf(rules[f.Scanner], f), File: d.inRepository(f.File), Line: f.Line, Title: f.Rule, Message: f.Title})
 	}
