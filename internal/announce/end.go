@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/github"
@@ -38,9 +37,6 @@ func (a *Announcer) End(ctx context.Context, d Delivery) (record.GitHub, error) 
 	rec := d.Report.Record
 	if a.Shows&Deployment != 0 {
 		step("the deployment", a.endDeployment(ctx, c, d.Report, &shown))
-	}
-	if a.Shows&Findings != 0 && len(d.Report.Scans) > 0 {
-		step("code scanning", a.upload(ctx, c, d, &shown))
 	}
 	if a.Shows&Verdict != 0 {
 		if a.PullRequest != 0 {
@@ -170,24 +166,3 @@ func (a *Announcer) endCheck(ctx context.Context, c *github.Client, d Delivery, 
 	return c.EndCheck(ctx, a.state.CheckID, end)
 }
 
-func (a *Announcer) upload(ctx context.Context, c *github.Client, d Delivery, shown *record.GitHub) error {
-	if d.Ref == "" {
-		a.Say("code scanning: the commit belongs to no branch, tag or pull request that is known, so nothing is uploaded")
-		return nil
-	}
-	var sarif bytes.Buffer
-	if err := (report.SARIF{}).Format(&sarif, d.Report); err != nil {
-		return err
-	}
-	rec := d.Report.Record
-	done, err := c.UploadSARIF(ctx, github.SARIF{Commit: rec.Source.Commit, Ref: d.Ref, Data: sarif.Bytes(), Started: started(rec)})
-	shown.CodeScanning = done.URL
-	return err
-}
-
-func started(rec *record.Record) time.Time {
-	if len(rec.Stages) == 0 {
-		return time.Time{}
-	}
-	return rec.Stages[0].StartedAt
-}
