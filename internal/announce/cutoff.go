@@ -42,11 +42,14 @@ func cutCheck(ctx context.Context, c *github.Client, s State, what string) error
 	if s.Check == nil {
 		return nil
 	}
-	if s.CheckID == 0 {
+	if s.CheckID == 0 { // it may have been filed all the same
 		var err error
-		if s.CheckID, err = c.BeginCheck(ctx, *s.Check); err != nil {
+		if s.CheckID, err = c.OpenCheck(ctx, *s.Check); err != nil {
 			return err
 		}
+	}
+	if s.CheckID == 0 {
+		return nil // a check that is required and not there keeps a change from being merged
 	}
 	return c.EndCheck(ctx, s.CheckID, github.CheckEnd{Conclusion: "failure", Title: "could not be determined", Summary: what + ". Whether it would have passed is not known."})
 }

@@ -141,7 +141,7 @@ func (a *Announcer) comment(ctx context.Context, c *github.Client, r report.Repo
 	if err := (report.Comment{}).Format(&body, r); err != nil {
 		return err
 	}
-	put, err := c.PutComment(ctx, a.PullRequest, r.Record.Service.Name+"/"+r.Record.Environment, body.String())
+	put, err := c.PutComment(ctx, a.PullRequest, report.CommentKey(r.Record), body.String())
 	shown.Comment = put.URL
 	return err
 }

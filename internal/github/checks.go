@@ -60,24 +60,34 @@ func (c *Client) BeginCheck(ctx context.Context, k Check) (int64, error) {
 		made, _, err := c.api.Checks.CreateCheckRun(ctx, c.owner, c.name, o)
 		id = made.GetID()
 		return err
-	}, func() (bool, error) {
-		list, _, err := c.api.Checks.ListCheckRunsForRef(ctx, c.owner, c.name, k.Commit,
-			&gh.ListCheckRunsOptions{CheckName: &k.Name, Filter: gh.String("all"), ListOptions: gh.ListOptions{PerPage: 100}})
-		if err != nil {
-			return false, err
-		}
-		for _, run := range list.CheckRuns {
-			if run.GetExternalID() == k.Delivery && run.GetStatus() != "completed" {
-				id = run.GetID()
-				return true, nil
-			}
-		}
-		return false, nil
+	}, func() (found bool, err error) {
+		id, err = c.openCheck(ctx, k)
+		return id != 0, err
 	})
 	if err == nil && id == 0 {
 		err = fault.Undeterminedf("GitHub's answer names no check run")
 	}
 	return id, err
+}
+
+// OpenCheck finds the check run of a delivery that is still in progress; 0 where there is none.
+func (c *Client) OpenCheck(ctx context.Context, k Check) (int64, error) {
+	id, err := c.openCheck(ctx, k)
+	return id, c.judge(ctx, Checks, err)
+}
+
+func (c *Client) openCheck(ctx context.Context, k Check) (int64, error) {
+	list, _, err := c.api.Checks.ListCheckRunsForRef(ctx, c.owner, c.name, k.Commit,
+		&gh.ListCheckRunsOptions{CheckName: &k.Name, Filter: gh.String("all"), ListOptions: gh.ListOptions{PerPage: 100}})
+	if err != nil {
+		return 0, err
+	}
+	for _, run := range list.CheckRuns {
+		if run.GetExternalID() == k.Delivery && run.GetStatus() != "completed" {
+			return run.GetID(), nil
+		}
+	}
+	return 0, nil
 }
 
 // EndCheck completes a check run with its last batch of annotations, so that one that was cut off is never a success with some

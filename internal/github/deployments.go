@@ -41,6 +41,7 @@ type Deployment struct {
 	Production  bool
 	Run         Run
 	Description string
+	Record      any // the essence of the delivery record, as JSON for readers of deployments; may be nil
 }
 
 // Begun is a deployment that is in progress.
@@ -84,6 +85,14 @@ type payload struct {
 
 func (d Deployment) payload() payload {
 	return payload{payloadSchema, d.Service, d.Digest, d.Previous, d.Delivery, d.Run.ID, d.Run.Attempt}
+}
+
+// sent is the whole payload. What it says of the record is for its readers, and nothing is found by it.
+func (d Deployment) sent() any {
+	return struct {
+		payload
+		Record any `json:"record,omitempty"`
+	}{d.payload(), d.Record}
 }
 
 // BeginDeployment files a deployment that is in progress, once: what this attempt of the run has filed is taken up again, and
@@ -140,7 +149,7 @@ func (c *Client) create(ctx context.Context, d Deployment) (*filed, error) {
 	made := &filed{}
 	err := c.write(ctx, Deployments, func() error {
 		answer, _, err := c.api.Repositories.CreateDeployment(ctx, c.owner, c.name, &gh.DeploymentRequest{
-			Ref: &d.Commit, Task: &d.Task, Environment: &d.Environment, Payload: d.payload(), Description: cutTo(d.Description, DescriptionLimit),
+			Ref: &d.Commit, Task: &d.Task, Environment: &d.Environment, Payload: d.sent(), Description: cutTo(d.Description, DescriptionLimit),
 			ProductionEnvironment: &d.Production, TransientEnvironment: gh.Bool(false),
 			// Merging the default branch and waiting for other checks are not what was asked for; without these it answers 409.
 			AutoMerge: gh.Bool(false), RequiredContexts: &[]string{},

@@ -91,7 +91,10 @@ func TestConclusions(t *testing.T) {
 		{record.Skipped, "", "failure", "error"}, {"", "", "failure", "error"}, {"new", "ada", "failure", "error"},
 	} {
 		r := delivery("staging", passed("sast", "", 1, nil))
-		r.Record.Outcome, r.Awaits = test.outcome, test.awaits
+		if test.awaits != "" {
+			r.Record.Put(waiting(test.awaits))
+		}
+		r.Record.Outcome = test.outcome
 		if c, s := NewCheck(r, nil), NewStatus(r); c.Conclusion != test.conclusion || s.State != test.state {
 			t.Errorf("%q, waiting for %q: %s and %s", test.outcome, test.awaits, c.Conclusion, s.State)
 		}

@@ -169,9 +169,15 @@ func rollbackCase() Report {
 
 func approvalCase() Report {
 	stages := append(scansAndBuild(), passed("sign", "provenance, SBOM, scans → ghcr.io/acme/checkout", 2000, nil), passed("verify", "policy default/production: 6 of 6 clauses", 120, nil))
-	r := delivery("production", append(stages, skipped("waits for approval", "deploy", "smoke")...)...)
-	r.Awaits = "an approving review or the comment /approve by a code owner other than ada, until 2026-03-09 09:00 UTC"
-	return r
+	stages = append(stages, waiting("production waits for the approval of a code owner of what changed who did not write it"))
+	return delivery("production", append(stages, skipped("deploy did not pass", "smoke")...)...)
+}
+
+// waiting is a deploy that nobody has approved yet.
+func waiting(text string) record.Stage {
+	s := stopped(record.Skipped, "deploy", text, 300, record.Deploy{Target: "kubernetes", Guards: []record.Guard{{Guard: "approval", Answer: "waits", Text: text}}})
+	s.Detail = []string{"An approving review counts, and so does a comment on the pull request: /approve production"}
+	return s
 }
 
 func monorepoCase() Report {

@@ -47,12 +47,12 @@ func describe(r Report) string {
 }
 
 // PayloadSchema names the form of a deployment's payload.
-const PayloadSchema = "idp.deployment/v1"
+const PayloadSchema = "idp.delivery-essence/v1"
 
 // Payload is what is in a GitHub Deployment besides what GitHub keeps of it: the essence of the record, so that a reader of
 // deployments needs nothing else to tell what was delivered.
 type Payload struct {
-	Schema      string              `json:"idp"`
+	Schema      string              `json:"schema"`
 	Delivery    string              `json:"delivery"` // key of the record
 	Service     string              `json:"service"`
 	Owner       string              `json:"owner,omitempty"`

@@ -103,9 +103,6 @@ func listed(r Report, s record.Stage) bool {
 // caller adds.
 func notes(r Report) []string {
 	var list []string
-	if waits(r) {
-		list = append(list, "It waits for "+text(cut(r.Awaits, lineLimit)))
-	}
 	if r.Record.Source.Dirty {
 		list = append(list, "Made from a working tree with changes that are not committed.")
 	}

@@ -19,7 +19,6 @@ type Report struct {
 	Code     string // URL of the service's folder at the commit, with a slash at its end; empty: places are not links
 
 	CostBefore *record.Cost // the estimate of what the change began with; nil where it is not known
-	Awaits     string       // whose approval the delivery waits for, in words; empty when for nobody's
 	Notes      []string     // what else a person should know, a sentence each
 }
 

@@ -65,7 +65,7 @@ func headline(r Report) string {
 }
 
 // waits tells whether all that is missing is somebody's approval. What did not pass waits for nobody.
-func waits(r Report) bool { return r.Awaits != "" && r.Record.Outcome == record.Passed }
+func waits(r Report) bool { return r.Record.Waits() != "" && r.Record.Outcome == record.Passed }
 
 // unchanged tells whether a plan was compared with what runs and would change nothing of it.
 func unchanged(p record.Plan) bool {
