@@ -114,10 +114,14 @@ func TestAPushIsShownWhole(t *testing.T) {
 	rec.Put(deployed(record.Passed, record.Deploy{URL: "https://checkout.example"}))
 	rec.Put(stage(record.StageSmoke, record.Passed, record.Smoke{}))
 	d := of(rec)
+	d.Report.Scans = []record.Stage{{Name: record.StageSAST, Outcome: record.Passed, Tool: &record.Tool{Name: "gosec", Version: "2.30.0"}}}
 	d.Marked = []report.Marked{{Finding: finding.Finding{Rule: "G404", Title: "weak random", File: "main.go", Line: 1, Severity: finding.Low}, Level: "warning"}}
 	shown, err := a.End(t.Context(), d)
 	if err != nil || len(w.said) != 0 {
 		t.Fatalf("%v %q", err, w.said)
+	}
+	if shown.CodeScanning == "" || len(w.repo.Sarifs()) != 1 || w.repo.Sarifs()[0].Ref != "refs/heads/main" {
+		t.Errorf("code scanning %q: %+v", shown.CodeScanning, w.repo.Sarifs())
 	}
 	check, dep := w.repo.CheckRuns()[0], w.repo.Deployments()[0]
 	if check.Conclusion != "success" || len(check.Annotations) != 1 || shown.Check != check.ID {
@@ -222,8 +226,10 @@ func TestTheStateOfADeployment(t *testing.T) {
 func TestEveryMissingPermissionCostsOnlyItsFeature(t *testing.T) {
 	t.Parallel()
 	for scope, check := range map[string]func(*world, record.GitHub) bool{
-		"deployments":   func(w *world, g record.GitHub) bool { return g.Deployment == 0 && g.Check != 0 && g.Comment != "" },
-		"checks":        func(w *world, g record.GitHub) bool { return g.Check == 0 && g.Status && g.Deployment != 0 && g.Comment != "" },
+		"deployments": func(w *world, g record.GitHub) bool { return g.Deployment == 0 && g.Check != 0 && g.Comment != "" },
+		"checks": func(w *world, g record.GitHub) bool {
+			return g.Check == 0 && g.Status && g.Deployment != 0 && g.Comment != ""
+		},
 		"pull-requests": func(w *world, g record.GitHub) bool { return g.Comment == "" && g.Check != 0 && g.Deployment != 0 },
 	} {
 		permissions := map[string]string{}

@@ -38,6 +38,9 @@ func (a *Announcer) End(ctx context.Context, d Delivery) (record.GitHub, error) 
 	if a.Shows&Deployment != 0 {
 		step("the deployment", a.endDeployment(ctx, c, d.Report, &shown))
 	}
+	if a.Shows&Findings != 0 && len(d.Report.Scans) > 0 {
+		step("code scanning", a.upload(ctx, c, d, &shown))
+	}
 	if a.Shows&Verdict != 0 {
 		if a.PullRequest != 0 {
 			step("the comment", a.comment(ctx, c, d.Report, &shown))
@@ -166,3 +169,17 @@ func (a *Announcer) endCheck(ctx context.Context, c *github.Client, d Delivery, 
 	return c.EndCheck(ctx, a.state.CheckID, end)
 }
 
+// upload hands the findings to code scanning, whose alerts belong to a ref.
+func (a *Announcer) upload(ctx context.Context, c *github.Client, d Delivery, shown *record.GitHub) error {
+	if d.Ref == "" {
+		a.Say("code scanning: the commit is of no branch, tag or pull request that is known, so nothing is uploaded")
+		return nil
+	}
+	var sarif bytes.Buffer
+	if err := (report.SARIF{}).Format(&sarif, d.Report); err != nil {
+		return err
+	}
+	id, err := c.UploadSARIF(ctx, github.Upload{Commit: d.Report.Record.Source.Commit, Ref: d.Ref, SARIF: sarif.Bytes()})
+	shown.CodeScanning = id
+	return err
+}

@@ -8,13 +8,14 @@ import (
 	"strings"
 
 	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/github"
 )
 
 // generated has every file that comes from the declarations of the actions, by its path in the repository. A test
 // compares them byte for byte; `make generate` writes them.
 func generated() map[string]string {
 	files := map[string]string{"action.yml": actionYAML(registry[0], "dist"), "docs/actions.md": actionsDoc(),
-		"docs/events.md": eventsDoc()}
+		"docs/events.md": eventsDoc(), "docs/permissions.md": permissionsDoc()}
 	for _, a := range registry[1:] {
 		dir := path.Join("actions", a.Name)
 		files[dir+"/action.yml"] = actionYAML(a, "../dist")
@@ -134,4 +135,37 @@ func codeCell(s string) string {
 		return ""
 	}
 	return "`" + cell(s) + "`"
+}
+
+// permissionsDoc is the reference of what is shown on GitHub, what it needs, and what happens without it.
+func permissionsDoc() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "<!-- %s -->\n# Permissions\n\n", generatedNote)
+	b.WriteString("What `idp` shows on GitHub it shows with the token of the job, `${{ github.token }}`, unless another is given as `github-token`. Each thing\n" +
+		"needs one permission of the job. Where it is missing, that thing is not shown, a line in the log names the permission, and\n" +
+		"everything else goes on. Which of them a token has is found out by asking, not guessed.\n\n" +
+		"| feature | does | permission | without it |\n|---|---|---|---|\n")
+	var scopes []string
+	for _, f := range github.Features() {
+		fmt.Fprintf(&b, "| %s | %s | `%s` | %s |\n", f.Name, cell(f.Does), f.Scope, cell(f.Without))
+		if !slices.Contains(scopes, f.Scope) && !strings.HasPrefix(f.Scope, "members") {
+			scopes = append(scopes, f.Scope)
+		}
+	}
+	b.WriteString("\nAll of them:\n\n```yaml\npermissions:\n")
+	for _, s := range slices.Sorted(slices.Values(writes(scopes))) {
+		fmt.Fprintf(&b, "  %s\n", s)
+	}
+	b.WriteString("```\n\nNaming one permission sets all that are not named to none. The token of a pull request from a fork, and that of Dependabot's\n" +
+		"runs, can read only, whatever the workflow says: findings are then shown as annotations and in the run's summary.\n\n" +
+		"On GitHub Enterprise Server nothing is to be set: the runner says where the API is.\n")
+	return b.String()
+}
+
+// writes drops a permission to read what another one lets write.
+func writes(scopes []string) []string {
+	return slices.DeleteFunc(slices.Clone(scopes), func(s string) bool {
+		name, level, _ := strings.Cut(s, ": ")
+		return level == "read" && slices.Contains(scopes, name+": write")
+	})
 }

@@ -276,7 +276,7 @@ type GitHub struct {
 	Check        int64    `json:"check,omitempty" jsonschema_description:"Number of the check run."`
 	Status       bool     `json:"status,omitempty" jsonschema_description:"True when a commit status stands in for the check run."`
 	Comment      string   `json:"comment,omitempty" jsonschema_description:"URL of the comment in the pull request."`
-	CodeScanning string   `json:"codeScanning,omitempty" jsonschema_description:"URL of the uploaded analysis."`
+	CodeScanning string   `json:"codeScanning,omitempty" jsonschema_description:"Id of the upload that was processed."`
 	Without      []string `json:"without,omitempty" jsonschema_description:"What could not be shown, and what it would need."`
 }
 
