@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"flag"
 	"os"
 	"path/filepath"
@@ -97,7 +98,7 @@ func TestActionYAMLIsWhatARunnerReads(t *testing.T) {
 			t.Errorf("%s has %d inputs, want %d", a.Name, len(doc.Inputs), len(inputs))
 		}
 		for _, in := range inputs {
-			if got := doc.Inputs[in.Name]; !strings.HasPrefix(got.Description, in.Usage) || got.Default != in.Default {
+			if got := doc.Inputs[in.Name]; !strings.HasPrefix(got.Description, in.Usage) || got.Default != cmp.Or(in.Workflow, in.Default) {
 				t.Errorf("%s: input %s is %+v", a.Name, in.Name, got)
 			}
 		}

@@ -20,7 +20,7 @@ import (
 
 // declareToken declares what GitHub is spoken to with.
 func declareToken(s *action.Set, token *string) {
-	s.String(token, action.Input{Name: "github-token", Secret: true, Workflow: "${{ github.token }}",
+	s.String(token, action.Input{Name: "github-token", Secret: true, Workflow: "${{ github.token }}", Example: "${{ secrets.IDP_TOKEN }}",
 		Usage: "Token with which the delivery is shown on GitHub. docs/permissions.md says which permission each thing needs, and what happens without it."})
 }
 
