@@ -65,7 +65,9 @@ func conclusions() string {
 		{"failed: a gate said no", record.Failed, ""}, {"could not be determined", record.Error, ""},
 	} {
 		r := delivery("staging", record.Stage{Name: "sast", Outcome: row.outcome})
-		r.Awaits = row.awaits
+		if row.awaits != "" {
+			r.Record.Put(waiting(row.awaits))
+		}
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", row.words, NewCheck(r, nil).Conclusion, NewStatus(r).State)
 	}
 	return b.String()
