@@ -3,9 +3,11 @@
 package app
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"strconv"
@@ -30,7 +32,7 @@ type World struct {
 	Now            func() time.Time
 	Program        string // path of this program, which supervises local services
 
-	runner *runner.Runner // of Getenv and Stdout; Run sets it
+	runner *runner.Runner // of Getenv and Stdout; nil: Run makes it
 }
 
 // errInterrupted is the cause of a context that a signal cancelled.
@@ -66,7 +68,47 @@ func Main(args []string) int {
 		w.Terminal = os.Getenv("TERM") != "dumb"
 		w.Width, _, _ = term.GetSize(fd) // 0 where unknown
 	}
+	w.runner = runner.New(w.Getenv, w.Stdout)
+	defer tame(w)()
 	return Run(ctx, args, w)
+}
+
+// tame leads what libraries write to standard error, such as kustomize of fields that are out of date, to where all text
+// goes that people read: it may quote the repository. What the runtime says of a crash is not among it. The end of it waits
+// for the rest.
+func tame(w World) (end func()) {
+	in, out, err := os.Pipe()
+	if err != nil {
+		return func() {} // then it stays where it was
+	}
+	to := w.Stderr
+	if w.runner.Active() {
+		to = w.runner.Log()
+	}
+	before := os.Stderr
+	os.Stderr = out
+	log.SetOutput(out)
+	log.SetFlags(0)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		lines := bufio.NewReader(in)
+		for {
+			line, _, err := lines.ReadLine()
+			if err != nil {
+				return
+			}
+			_, _ = fmt.Fprintln(to, ui.Clean(string(line)))
+		}
+	}()
+	return func() {
+		os.Stderr = before
+		log.SetOutput(before)
+		_ = out.Close()
+		_ = in.SetReadDeadline(time.Now().Add(time.Second)) // what was started meanwhile may still hold the other end
+		<-done
+		w.runner.Close()
+	}
 }
 
 // withSignals cancels the context at the first SIGINT, SIGTERM or SIGHUP, with the signal as its cause. The second one has
@@ -115,7 +157,9 @@ func Run(ctx context.Context, args []string, w World) int {
 		printHelp(w.Stderr)
 		return codeBadInput
 	}
-	w.runner = runner.New(w.Getenv, w.Stdout)
+	if w.runner == nil {
+		w.runner = runner.New(w.Getenv, w.Stdout)
+	}
 	defer w.runner.Close()
 	name, args := args[0], args[1:]
 	if c, ok := commandOf(name); !ok || !c.data {

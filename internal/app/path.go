@@ -74,6 +74,9 @@ func (p *pathWork) run(ctx context.Context, d *delivery) error {
 		d.board.Say("  nothing will be changed: "+reason, "")
 	}
 	d.rec.Plan = p.plan
+	if err := d.forgetDiff(); err != nil {
+		return d.reject(ctx, err)
+	}
 	d.local.allowed = p.target() == targetLocal
 	if err := p.check(ctx, d); err != nil {
 		return d.reject(ctx, err)

@@ -2,7 +2,10 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 
 	"github.com/org/idp/internal/action"
@@ -41,6 +44,9 @@ const (
 )
 
 func (w *planWork) stage(ctx context.Context, d *delivery) (result, error) {
+	if err := d.forgetDiff(); err != nil {
+		return result{}, err
+	}
 	out := action.Result[record.Plan]{Tool: record.Tool{Name: "idp", Version: Version()}}
 	out.Evidence = record.Plan{Target: w.deploy().in.Target, Against: againstCluster}
 	if w.target() != targetKubernetes {
@@ -125,6 +131,14 @@ func (d *delivery) writeDiff(text string) (file string, err error) {
 	}
 	d.wrote(record.StagePlan, file, "what a deploy would change")
 	return file, nil
+}
+
+// forgetDiff removes the difference that an earlier plan left: where this one has none, nobody must take it for its own.
+func (d *delivery) forgetDiff() error {
+	if err := os.Remove(d.out(diffFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return unwritable(d.opts.Out, err)
+	}
+	return nil
 }
 
 // change of the version that is in every object: told once, it keeps nobody from seeing the rest.

@@ -281,3 +281,18 @@ func TestRequestsGrowLinearly(t *testing.T) {
 	}
 	t.Logf("10 services: %d requests, 100: %d", few, lots)
 }
+
+// A Service that has no pods to lead to is no news beside what keeps the pods from being ready; another workload is.
+func TestOthersAreNamedOnlyForTroubleOfTheirOwn(t *testing.T) {
+	s := named(t, "ready")
+	put(t, s.object("Pod"), []any{map[string]any{"type": "Ready", "status": "False"}}, "status", "conditions")
+	job := s.object("Deployment").DeepCopy()
+	job.SetName("worker")
+	job.SetUID("worker")
+	s.Set, s.objects = append(s.Set, job.Object), append(s.objects, *job)
+	_, err := s.wait(t.Context(), rollout.Options{})
+	text := strings.Join(fault.Lines(err), "\n")
+	if !strings.Contains(text, "also not ready: Deployment worker (0 of 2 ready)") || strings.Contains(text, "Service") {
+		t.Error(text)
+	}
+}
