@@ -51,7 +51,10 @@ func (d *delivery) namespace(environment string) string {
 func (d *delivery) holder() release.Holder {
 	host, _ := os.Hostname() // a courtesy to people
 	run := cmp.Or(d.rec.Run.URL, fmt.Sprintf("%s on %s", cmp.Or(d.rec.Run.Actor, "somebody"), cmp.Or(host, "a machine")))
-	return release.Holder{ID: fmt.Sprintf("%s/%d/%s", host, os.Getpid(), rand.Text()), Run: run}
+	if d.token == "" {
+		d.token = rand.Text()
+	}
+	return release.Holder{ID: fmt.Sprintf("%s/%d/%s", host, os.Getpid(), d.token), Run: run}
 }
 
 // cluster is the service in its environment's cluster, with what the image of the delivery is deployed as.

@@ -59,6 +59,7 @@ type delivery struct {
 	diff       string            // what a deploy would change, for people; empty where there is no plan
 	live       string            // URL of the service that stays running; empty where none does
 	reads      map[string]string // by stage, where to read more
+	token      string            // tells this process from every other; see holder
 
 	announcer     *announce.Announcer // nil where nothing is shown on GitHub
 	connectGitHub func(budget time.Duration) (*github.Client, error)

@@ -2,15 +2,20 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/org/idp/internal/clustertarget"
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/kubernetes"
 	"github.com/org/idp/internal/localtarget"
 	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/release"
 	"github.com/org/idp/internal/runner"
 	"github.com/org/idp/internal/target"
 )
@@ -23,6 +28,7 @@ const (
 	stateBefore   = "before"   // release that ran there before
 	stateStop     = "stop"     // "true" when what runs there is to end with the job
 	stateGitHub   = "github"   // what was begun on GitHub, as JSON
+	stateCluster  = "cluster"  // where in a cluster it deploys, and as who; not set for another target
 	stateFinished = "finished" // "true" when the action came to its own end, whatever that was
 )
 
@@ -58,6 +64,9 @@ func (d *delivery) promise(a Action, task work) error {
 		return err
 	}
 	t, ok := as[targeted](task)
+	if ok && t.target() == targetKubernetes {
+		return d.promiseCluster(a, task)
+	}
 	if !ok || t.target() != targetLocal {
 		return nil
 	}
@@ -75,6 +84,46 @@ func (d *delivery) promise(a Action, task work) error {
 	return errors.Join(d.remember(a, stateLocal, dir), d.remember(a, stateBefore, before), d.remember(a, stateStop, fmt.Sprint(stop)))
 }
 
+// inCluster is what post needs to know of a deploy to Kubernetes, besides the inputs, which a runner gives it again.
+type inCluster struct {
+	Service, Environment, Namespace, Context, URL string
+	Files                                         []string // kubeconfigs, where the inputs give no content of one
+	Holder                                        release.Holder
+}
+
+// deploying is implemented by work that deploys.
+type deploying interface{ deployment() *deployWork }
+
+func (p *pathWork) deployment() *deployWork   { return &p.deploy }
+func (w *deployWork) deployment() *deployWork { return w }
+
+func (d *delivery) promiseCluster(a Action, task work) error {
+	t, ok := as[deploying](task)
+	if !ok || !d.reachable(t.deployment().in.Cluster) {
+		return nil
+	}
+	if p, ok := task.(*pathWork); ok {
+		if plan, _, err := planned(d.event, p.given); err != nil || plan {
+			return nil // it changes nothing
+		}
+	}
+	var files []string
+	for _, file := range d.kubeconfigs(t.deployment().in.Cluster) {
+		abs, err := filepath.Abs(file)
+		if err != nil {
+			return err
+		}
+		files = append(files, abs)
+	}
+	in := inCluster{Files: files, Service: d.svc.Name, Environment: d.rec.Environment, Namespace: d.namespace(d.rec.Environment),
+		Context: d.svc.Environments[d.rec.Environment].Context, URL: d.svc.Environments[d.rec.Environment].URL, Holder: d.holder()}
+	data, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	return d.remember(a, stateCluster, string(data))
+}
+
 // post runs when a job ends, after everything else in it. It puts in order what the action of the same step left, and says
 // so where the action itself was cut off. It fails only when it cannot put things in order.
 func post(ctx context.Context, w World, args []string) error {
@@ -89,7 +138,7 @@ func post(ctx context.Context, w World, args []string) error {
 	if r.State(stateBegun) == "" {
 		return nil
 	}
-	done, back, err := tidy(ctx, w, r)
+	done, back, err := tidy(ctx, w, r, registry[i])
 	for _, line := range done {
 		_, _ = fmt.Fprintln(w.Stdout, line)
 	}
@@ -109,8 +158,17 @@ func postNames() []string {
 	return names
 }
 
-// tidy leaves the local target as the action would have, and says what that took.
-func tidy(ctx context.Context, w World, r *runner.Runner) (done []string, back target.Restored, err error) {
+// tidy leaves the target as the action would have, and says what that took.
+func tidy(ctx context.Context, w World, r *runner.Runner, a Action) (done []string, back target.Restored, err error) {
+	if r.State(stateCluster) != "" && r.State(stateFinished) == "" {
+		if back, err = recoverCluster(ctx, w, a, r.State(stateCluster)); err != nil {
+			err = fmt.Errorf("what was live before cannot be put back: %w", err)
+		}
+		if back.Summary != "" {
+			done = append(done, back.Summary)
+		}
+		return done, back, err
+	}
 	dir := r.State(stateLocal)
 	if dir == "" {
 		return nil, back, nil
@@ -138,6 +196,45 @@ func tidy(ctx context.Context, w World, r *runner.Runner) (done []string, back t
 		err = errors.Join(err, fmt.Errorf("what the step started cannot be stopped: %w", stopErr))
 	}
 	return done, back, err
+}
+
+// A runner ends what follows a cancelled job after some minutes. The lock of a process that was killed is free after 10 s.
+const (
+	recoverTime = 4 * time.Minute
+	recoverWait = time.Minute
+)
+
+// recoverCluster puts in order what a deploy to a cluster left. The runner gives the inputs of the action again.
+func recoverCluster(ctx context.Context, w World, a Action, state string) (back target.Restored, err error) {
+	var in inCluster
+	if err := json.Unmarshal([]byte(state), &in); err != nil {
+		return back, fault.Undeterminedf("the state of the step cannot be read: %w", err)
+	}
+	set, _, task := a.prepare()
+	err = set.Fill(nil, w.Getenv)
+	for _, secret := range set.Secrets() {
+		w.runner.Mask(secret)
+	}
+	t, ok := as[deploying](task)
+	if err != nil || !ok {
+		return back, errors.Join(err, fault.Undeterminedf("the inputs of the step cannot be read"))
+	}
+	options := kubernetes.Options{Files: in.Files, Context: in.Context, Agent: "idp/" + Version()}
+	if content := t.deployment().in.Cluster.Content; content != "" {
+		options.Files, options.Data = nil, []byte(content)
+	}
+	client, err := kubernetes.Connect(options)
+	if err != nil {
+		return back, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, recoverTime)
+	defer cancel()
+	own := in.Holder
+	own.ID += "/post"
+	return clustertarget.Target{
+		Inputs: clustertarget.Inputs{Wait: recoverWait, Service: in.Service, Environment: in.Environment, Namespace: in.Namespace, URL: in.URL, Holder: own},
+		Deps:   clustertarget.Deps{Cluster: client, Clock: release.Clock{Now: w.Now, Sleep: sleep}},
+	}.Recover(ctx, in.Holder.ID)
 }
 
 // cutOff tells people and the record that the action did not come to its end.

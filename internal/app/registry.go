@@ -44,7 +44,7 @@ var registry = []Action{
 	{Name: "sign", Does: "Pushes the image by digest, signs it, attaches provenance, SBOM and scan results, and then moves the tag.", Outputs: signOutputs, new: only[signWork]},
 	{Name: "verify", Does: "Holds the evidence on the exact digest against the policy of the environment.", new: only[verifyWork]},
 	{Name: "deploy", Does: "Verifies the exact digest, deploys it, waits until it is healthy, and puts the old version back when it is not.", Outputs: deployOutputs, shows: announce.Deployment, post: true, new: only[deployWork]},
-	{Name: "rollback", Does: "Makes an earlier release live again, and waits until it is healthy.", shows: announce.Deployment, new: only[rollbackWork]},
+	{Name: "rollback", Does: "Makes an earlier release live again, and waits until it is healthy.", shows: announce.Deployment, new: func() work { return &rollbackWork{} }},
 	// what needs the live service
 	{Name: "smoke", Does: "Checks that the new version answers and keeps answering well.", new: only[smokeWork]},
 	{Name: "catalog", Does: "Registers the service and the delivery in the catalogue.", new: only[catalogWork]},

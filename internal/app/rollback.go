@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"text/tabwriter"
@@ -13,13 +14,14 @@ import (
 	"github.com/org/idp/internal/ui"
 )
 
-// rollbackWork goes back to an earlier release by hand.
+// rollbackWork goes back to an earlier release by hand, and leaves that in the catalogue.
 type rollbackWork struct {
 	deploy.Cluster
-	place string
-	to    string
-	list  bool
-	wait  time.Duration
+	place   string
+	to      string
+	list    bool
+	wait    time.Duration
+	catalog catalogWork
 }
 
 func (w *rollbackWork) name() string   { return record.StageRollback }
@@ -33,6 +35,22 @@ func (w *rollbackWork) Declare(s *action.Set) {
 	s.Duration(&w.wait, action.Input{Name: "wait", Default: "5m", Example: "90s",
 		Usage: "How long to wait for another deploy to end."})
 	w.Cluster.Declare(s)
+	w.catalog.Declare(s)
+}
+
+// run goes back, and writes down where deliveries are what came of it. What was refused as bad input has changed nothing.
+func (w *rollbackWork) run(ctx context.Context, d *delivery) error {
+	if err := w.catalog.in.Check(); err != nil {
+		return d.reject(ctx, err)
+	}
+	if w.place == targetLocal && w.catalog.in.URL == "" && record.Exists(d.out("catalog.git")) {
+		d.local.allowed = true // the path has made it
+	}
+	err := d.execute(ctx, w.name(), w)
+	if err != nil && fault.KindOf(err) == fault.BadInput || w.catalog.in.URL == "" && !d.local.allowed {
+		return err
+	}
+	return cmp.Or(err, d.execute(ctx, w.catalog.name(), &w.catalog))
 }
 
 func (w *rollbackWork) stage(ctx context.Context, d *delivery) (result, error) {

@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/org/idp/internal/fault"
@@ -113,18 +114,15 @@ func unreadable(path string, err error) error {
 		WithNext("Repair it in the catalogue, or restore it from the catalogue's history; it was not written over.")
 }
 
-// loggable tells whether there is a delivery: one that deployed, or one that did not come so far because something
+// loggable tells whether there is a delivery: one that deployed or went back, or one that did not come so far because something
 // failed. A record without a deploy that only passed its checks is neither.
 func (l line) loggable() bool {
 	if l.Outcome != record.Passed {
 		return true
 	}
-	for _, s := range l.Stages {
-		if s.Name == record.StageDeploy {
-			return s.Outcome == record.Passed
-		}
-	}
-	return false
+	return slices.ContainsFunc(l.Stages, func(s lineStage) bool {
+		return (s.Name == record.StageDeploy || s.Name == record.StageRollback) && s.Outcome == record.Passed
+	})
 }
 
 const readme = `# Service catalogue
@@ -137,7 +135,7 @@ Written by the delivery of each service; people and portals read it.
   from the service's idp.yaml, so change them there.
 * ` + "`index.json`" + `: every service with its owner, and per environment the latest delivery and the latest that passed.
 * ` + "`deliveries/SERVICE/ENVIRONMENT/YEAR-MONTH.jsonl`" + `: every delivery, one JSON object a line, oldest first, failed
-  ones too.
+  ones and rollbacks by hand too.
 
 Point Backstage at it with a location of type url that ends in /catalog/*.yaml.
 `

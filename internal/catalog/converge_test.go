@@ -112,6 +112,51 @@ func TestRolledBackDeliveryIsLogged(t *testing.T) {
 	}
 }
 
+// A rollback by hand is a line of its own, also in the run of the delivery that it takes back, and says what is live then.
+func TestRollbackByHandIsLogged(t *testing.T) {
+	t.Parallel()
+	in := inputs(t, bare(t))
+	mustRun(t, in)
+	before := record.Deployment{Digest: in.Record.Artifact.Digest, Commit: in.Record.Source.Commit}
+	in.Record = delivered(t, in.Service, "101", strings.Repeat("b", 40), "sha256:"+strings.Repeat("b", 64), record.Passed)
+	after := record.Deployment{Digest: in.Record.Artifact.Digest, Commit: in.Record.Source.Commit}
+	mustRun(t, in)
+	data, err := json.Marshal(record.Rollback{Release: "v3", From: &after, To: &before})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.Record.Put(record.Stage{Name: record.StageRollback, Outcome: record.Passed, Evidence: data, StartedAt: time.Now()})
+	if out := mustRun(t, in); out.Summary != "component checkout, delivery 3" {
+		t.Errorf("%+v", out)
+	}
+	if out := mustRun(t, in); out.Evidence.Changed {
+		t.Errorf("once more: %+v", out)
+	}
+	lines := logLines(t, in.URL, "deliveries/checkout/staging")
+	if len(lines) != 3 || lines[2].Digest != before.Digest || lines[2].Commit != before.Commit || *lines[2].Previous != after || lines[2].RolledBack ||
+		lines[2].Outcome != record.Passed || lines[2].Image != "" || lines[1].Digest != after.Digest {
+		t.Errorf("the log is %+v", lines)
+	}
+	if text := show(t, in.URL, "index.json"); strings.Count(text, before.Digest) != 2 {
+		t.Errorf("the index does not say that %s is live: %s", before.Digest, text)
+	}
+	// One that failed is no pass of anything, and what is deployed later in the same record is no rollback.
+	data, err = json.Marshal(record.Rollback{From: &before})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.Record.Put(record.Stage{Name: record.StageRollback, Outcome: record.Failed, Evidence: data, StartedAt: time.Now()})
+	mustRun(t, in)
+	deployed, _ := in.Record.Stage(record.StageDeploy)
+	deployed.StartedAt = time.Now().Add(time.Second)
+	in.Record.Put(deployed)
+	mustRun(t, in)
+	lines = logLines(t, in.URL, "deliveries/checkout/staging")
+	if len(lines) != 5 || lines[3].Outcome != record.Failed || lines[3].Digest != "" || lines[4].Digest != after.Digest {
+		t.Errorf("the log is %+v", lines)
+	}
+}
+
 func TestServiceWithoutDeliveryIsRegisteredOnly(t *testing.T) {
 	t.Parallel()
 	in := inputs(t, bare(t))

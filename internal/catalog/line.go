@@ -71,6 +71,13 @@ func newLine(in Inputs, now time.Time) line {
 			l.RolledBack = deploy.Restored != nil
 		}
 	}
+	if s, ok := rec.Stage(record.StageRollback); ok {
+		var back record.Rollback // of one that failed, too
+		deployed, both := rec.Stage(record.StageDeploy)
+		if json.Unmarshal(s.Evidence, &back) == nil && (!both || !s.StartedAt.Before(deployed.StartedAt)) {
+			l.returned(back)
+		}
+	}
 	if cost, err := record.EvidenceOf[record.Cost](rec, record.StageCost); err == nil {
 		l.Cost = &lineCost{Currency: cost.Currency, Min: cost.Min, Max: cost.Max}
 	}
@@ -78,6 +85,19 @@ func newLine(in Inputs, now time.Time) line {
 		l.Run = &lineRun{ID: rec.Run.ID, Attempt: rec.Run.Attempt, URL: rec.Run.URL}
 	}
 	return l
+}
+
+// returned makes the line of a rollback by hand name what is live after it. It may be of the same run as the delivery that it
+// takes back, so it has an identifier of its own.
+func (l *line) returned(back record.Rollback) {
+	l.Image, l.Digest, l.Previous = "", "", back.From
+	if back.To != nil {
+		l.Commit, l.Digest = back.To.Commit, back.To.Digest
+	}
+	l.ID += "-rollback"
+	if back.Release != "" {
+		l.ID += "-" + back.Release
+	}
 }
 
 // appendTo gives the log with the line at its end.

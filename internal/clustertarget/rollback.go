@@ -102,9 +102,8 @@ func (d *deploy) bringBack(ctx context.Context, old *release.Release) (target.Re
 	if err := again.history.Settle(ctx, r, state); err != nil {
 		return target.Restored{}, err
 	}
-	back := target.Restored{Summary: "back on " + record.ShortDigest(r.Digest) + " (healthy)", Release: r.Name(), URL: d.URL, Digest: r.Digest, Commit: r.Commit}
 	again.PruneMax = unlimited // what came after it was brought by a deploy, and goes with that
-	return back, again.retire(ctx, r)
+	return d.backOn(r), again.retire(ctx, r)
 }
 
 // remove takes away what a first release made that failed: nothing was live before it, and nothing is after it.

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,13 +14,25 @@ import (
 // path walks the whole path with what the working tree has, which is committed first.
 func (a *app) path(args ...string) outcome {
 	a.t.Helper()
+	return a.walk(args...).wait(a.t)
+}
+
+// walk is path without waiting for its end.
+func (a *app) walk(args ...string) *running {
+	a.t.Helper()
 	if a.repo.git("status", "--porcelain") != "" {
 		a.repo.commit()
 	}
-	catalog := filepath.Join(filepath.Dir(a.repo.dir), "catalog.git")
-	a.repo.git("init", "--quiet", "--bare", "--initial-branch", "main", catalog) // again is no matter
-	args = append([]string{"path", "--registry", a.c.Registry + "/plain", "--key", filepath.Join(a.dir, "key.pem"), "--catalog", catalog}, args...)
-	return a.run(args...).wait(a.t)
+	args = append([]string{"path", "--registry", a.c.Registry + "/plain", "--key", filepath.Join(a.dir, "key.pem"), "--catalog", a.catalog()}, args...)
+	return a.run(args...)
+}
+
+// catalog is the catalogue of the case.
+func (a *app) catalog() string {
+	a.t.Helper()
+	dir := filepath.Join(filepath.Dir(a.repo.dir), "catalog.git")
+	a.repo.git("init", "--quiet", "--bare", "--initial-branch", "main", dir) // again is no matter
+	return dir
 }
 
 // release walks the path with a version, whose commit comes after those before, unlike is.
@@ -79,10 +92,34 @@ func TestClusterRollsBackByHand(t *testing.T) {
 	}
 	a.wantHistory(map[string]string{"v1": "superseded", "v2": "rolled-back", "v3": "live"})
 
-	a.run("rollback", "--to", "v2").wait(t).want(0, "v4")
+	a.run("rollback", "--to", "v2", "--catalog", a.catalog()).wait(t).want(0, "v4", "delivery 1")
 	a.serves(second, 2)
+	var line struct {
+		Outcome, Digest, Commit string
+		Previous                struct{ Digest string }
+		Stages                  []struct{ Name string }
+	}
+	a.logged(&line)
+	if line.Outcome != "passed" || line.Digest != a.images[second].digest || line.Commit != a.images[second].commit || line.Previous.Digest != a.images[first].digest ||
+		len(line.Stages) != 1 || line.Stages[0].Name != "rollback" {
+		t.Errorf("the catalogue has %+v", line)
+	}
 	a.run("rollback", "--to", "v9").wait(t).want(2, `there is no release "v9"`)
 	a.run("rollback", "--to", "v4").wait(t).want(2, "is live already")
 	a.serves(second, 2)
 	a.wantFree()
+}
+
+// logged reads the newest line of the catalogue's log.
+func (a *app) logged(line any) {
+	a.t.Helper()
+	catalog := &repository{a.t, a.catalog()}
+	files := strings.Fields(catalog.git("ls-tree", "-r", "--name-only", "main", "deliveries/plain/staging/"))
+	if len(files) == 0 {
+		a.t.Fatal("the catalogue has no log")
+	}
+	lines := strings.Split(catalog.git("show", "main:"+files[len(files)-1]), "\n")
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), line); err != nil {
+		a.t.Fatal(err)
+	}
 }

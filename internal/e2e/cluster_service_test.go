@@ -186,6 +186,7 @@ type app struct {
 	kubeconfig string
 	policy     string // file
 	version    string // first or second
+	environ    []string
 	deploys    int
 }
 
@@ -297,7 +298,7 @@ func (a *app) run(args ...string) *running {
 	}
 	defer func() { _ = log.Close() }()
 	r := &running{cmd: exec.Command(needEnv(a.t, "IDP_E2E_IDP"), args...), log: log.Name(), record: filepath.Join(out, "record.json"), begun: time.Now(), ended: make(chan struct{})}
-	r.cmd.Env = append(os.Environ(), "COSIGN_PASSWORD=correct horse", "GIT_CONFIG_GLOBAL="+os.DevNull, "GIT_CONFIG_SYSTEM="+os.DevNull)
+	r.cmd.Env = append(append(os.Environ(), a.environ...), "COSIGN_PASSWORD=correct horse", "GIT_CONFIG_GLOBAL="+os.DevNull, "GIT_CONFIG_SYSTEM="+os.DevNull)
 	r.cmd.Stdout, r.cmd.Stderr = log, log
 	if err := r.cmd.Start(); err != nil {
 		a.t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/record"
 )
 
 // After is the environment in which a version has to be healthy before it comes to another one.
@@ -44,14 +45,14 @@ func Order(now time.Time, environment, digest string, after After, history Histo
 		return d, absent(environment, digest, after, history.Releases)
 	}
 	if live.Healthy.IsZero() || live.Healthy.After(now.Add(skew)) {
-		return d, fault.Undeterminedf("since when %s is healthy in %s is not known", short(digest), after.Environment)
+		return d, fault.Undeterminedf("since when %s is healthy in %s is not known", record.ShortDigest(digest), after.Environment)
 	}
 	since := max(now.Sub(live.Healthy), 0)
 	if since < after.HealthyFor {
-		return d, fault.Failedf("%s is healthy in %s for %s, and %s wants %s", short(digest), after.Environment, span(since), environment, span(after.HealthyFor)).
+		return d, fault.Failedf("%s is healthy in %s for %s, and %s wants %s", record.ShortDigest(digest), after.Environment, span(since), environment, span(after.HealthyFor)).
 			WithNext(fmt.Sprintf("Deploy it in %s.", span((after.HealthyFor - since + time.Minute - 1).Truncate(time.Minute))))
 	}
-	d.Text = fmt.Sprintf("%s is healthy in %s for %s", short(digest), after.Environment, span(since))
+	d.Text = fmt.Sprintf("%s is healthy in %s for %s", record.ShortDigest(digest), after.Environment, span(since))
 	return d, nil
 }
 
@@ -69,9 +70,9 @@ func absent(environment, digest string, after After, releases []Release) error {
 	case r.State == "superseded", r.State == "live", r.State == "good":
 		what, next = "is no longer what runs in "+after.Environment, "Deploy the digest that runs there, or this one there again."
 	default:
-		return fault.Undeterminedf("%s is in a state in %s that this version of idp does not know: %.40q", short(digest), after.Environment, r.State)
+		return fault.Undeterminedf("%s is in a state in %s that this version of idp does not know: %.40q", record.ShortDigest(digest), after.Environment, r.State)
 	}
-	return fault.Failedf("%s %s, and %s takes only what is healthy there", short(digest), what, environment).WithNext(next)
+	return fault.Failedf("%s %s, and %s takes only what is healthy there", record.ShortDigest(digest), what, environment).WithNext(next)
 }
 
 func find(releases []Release, is func(Release) bool) *Release {
@@ -81,15 +82,6 @@ func find(releases []Release, is func(Release) bool) *Release {
 		}
 	}
 	return nil
-}
-
-// short is a digest as people see it: 9d0c…e1.
-func short(digest string) string {
-	const prefix = "sha256:"
-	if len(digest) != len(prefix)+64 {
-		return digest
-	}
-	return digest[len(prefix):len(prefix)+4] + "…" + digest[len(digest)-2:]
 }
 
 // span is a duration for people: whole minutes, seconds below one.

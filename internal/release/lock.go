@@ -87,6 +87,15 @@ func Acquire(ctx context.Context, h History, me Holder, clock Clock, waiting fun
 	}
 }
 
+// Holder is who holds the lock, or held it when it was killed; zero where nobody does.
+func (h History) Holder(ctx context.Context) (Holder, error) {
+	lease, err := h.Cluster.Get(ctx, h.leaseRef())
+	if holder := holderOf(lease); err == nil && holder.ID != "" {
+		return holder, nil
+	}
+	return Holder{}, err
+}
+
 // take writes this process into the lease; false when another one was faster.
 func (l *Lock) take(ctx context.Context, lease *kubernetes.Object, now time.Time) (bool, error) {
 	next := l.written(lease, l.me, now)

@@ -47,6 +47,7 @@ type Release struct {
 	Commit      string           `json:"commit"`
 	Strategy    string           `json:"strategy"`
 	Run         string           `json:"run,omitempty"`      // who deployed: the run's URL, or a person
+	Holder      string           `json:"holder,omitempty"`   // of the lock while it was begun
 	Override    string           `json:"override,omitempty"` // reason why it was deployed in a freeze
 	Restores    int              `json:"restores,omitempty"` // number of the release whose set this is, for a rollback
 	Drain       time.Duration    `json:"drain,omitempty"`    // between its confirmation and the end of what was before

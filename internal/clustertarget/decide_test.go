@@ -1,0 +1,202 @@
+package clustertarget
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/kubernetes"
+	"github.com/org/idp/internal/release"
+	"github.com/org/idp/internal/target"
+)
+
+// past is a history, the newest release first, each as "state", "state proven" or "state of N" for one that restores v N.
+func past(states ...string) []release.Release {
+	var list []release.Release
+	for i, text := range states {
+		r := release.Release{Number: len(states) - i, Digest: fmt.Sprintf("sha256:%064d", len(states)-i), Created: time.Unix(0, 0), Holder: "me"}
+		state, more, _ := strings.Cut(text, " ")
+		r.State, r.Proven = release.State(state), more == "proven" || state == "good"
+		_, _ = fmt.Sscanf(more, "of %d", &r.Restores)
+		list = append(list, r)
+	}
+	return list
+}
+
+func TestChoose(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		list  []release.Release
+		to    string
+		want  string // release, or words of the refusal
+		fails bool
+	}{
+		"the one before":                       {past("live", "superseded", "superseded"), "", "v2", false},
+		"the last that was good":               {past("live", "superseded", "superseded proven"), "", "v1", false},
+		"none that failed":                     {past("live", "failed", "rolled-back", "superseded"), "", "v1", false},
+		"none that was cut off":                {past("failed", "live", "superseded"), "", "v1", false},
+		"from a rollback, before what it is":   {past("live of 2", "rolled-back", "superseded", "superseded"), "", "v1", false},
+		"from a rollback to the first":         {past("live of 1", "rolled-back", "superseded"), "", "there is no earlier release", true},
+		"there is only one":                    {past("good"), "", "there is no earlier release", true},
+		"there is none":                        {nil, "", "there is no earlier release", true},
+		"only failed ones":                     {past("live", "failed", "failed"), "", "there is no earlier release", true},
+		"nothing is live":                      {past("failed", "superseded"), "", "v1", false},
+		"by name, whatever became of it":       {past("live", "superseded", "failed"), "v1", "v1", false},
+		"by the name of what is live":          {past("live", "superseded"), "v2", "is live already", true},
+		"by a name that there is not":          {past("live", "superseded"), "v9", `there is no release "v9"`, true},
+		"by a number":                          {past("live", "superseded"), "1", `there is no release "1"`, true},
+		"by the name of one that is not kept":  {past("live", "superseded")[:1], "v1", `there is no release "v1"`, true},
+		"by name, back to one that was a copy": {past("live", "superseded of 1", "superseded"), "v2", "v2", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := &deploy{list: tc.list, current: release.Current(tc.list), Target: Target{Inputs: Inputs{Service: "shop", Namespace: "shop"}}}
+			old, err := d.choose(tc.to)
+			if tc.fails {
+				if old != nil || fault.KindOf(err) != fault.BadInput || !strings.Contains(err.Error(), tc.want) {
+					t.Fatalf("%+v, %v; want %q", old, err, tc.want)
+				}
+				return
+			}
+			if err != nil || old.Name() != tc.want {
+				t.Fatalf("%+v, %v; want %s", old, err, tc.want)
+			}
+		})
+	}
+}
+
+// A refusal to go back to what is not there names what is.
+func TestChooseNamesWhatThereIs(t *testing.T) {
+	t.Parallel()
+	list := past("live", "failed")
+	_, err := (&deploy{list: list, current: release.Current(list)}).choose("v7")
+	text := strings.Join(fault.Lines(err), "\n")
+	for _, want := range []string{"v2  live  ", "v1  failed  "} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in:\n%s", want, text)
+		}
+	}
+}
+
+// What a process left that was killed, by what it had written last. See release.State for the order.
+func TestUnfinished(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		list []release.Release
+		want string // empty: nothing is to be put in order
+	}{
+		"nothing was begun":                            {nil, ""},
+		"it was being applied":                         {past("pending", "good"), "v2"},
+		"healthy, and not tested":                      {past("live", "superseded"), "v2"},
+		"confirmed":                                    {past("good", "superseded"), ""},
+		"failed, and not put back yet":                 {past("failed", "good"), "v2"},
+		"being put back":                               {past("pending of 1", "failed", "good"), "v3"},
+		"put back, to one that nobody has tested":      {past("live of 1", "failed", "superseded"), "v3"},
+		"put back, to a good one":                      {past("good of 1", "failed", "superseded proven"), "v3"},
+		"taken back by hand":                           {past("rolled-back", "superseded"), ""},
+		"another deploy has begun since, and is at it": {another(past("pending", "failed", "good")), ""},
+		"another deploy has come after it":             {another(past("live", "failed", "good")), ""},
+	} {
+		got := ""
+		if r := unfinished(tc.list, "me"); r != nil {
+			got = r.Name()
+		}
+		if got != tc.want {
+			t.Errorf("%s: %q, want %q", name, got, tc.want)
+		}
+	}
+	if r := unfinished(past("pending"), "someone else"); r != nil {
+		t.Errorf("of another process: %+v", r)
+	}
+	old := past("live") // from before releases had their holder's name
+	old[0].Holder = ""
+	if r := unfinished(old, "me"); r != nil {
+		t.Errorf("of nobody: %+v", r)
+	}
+}
+
+func another(list []release.Release) []release.Release {
+	list[0].Holder = "someone else"
+	return list
+}
+
+func TestRecoverNeedsToKnowWhose(t *testing.T) {
+	t.Parallel()
+	clock := release.Clock{Now: time.Now, Sleep: nil}
+	for _, target := range []Target{{}, {Deps: Deps{Clock: clock}}} {
+		if back, err := target.Recover(t.Context(), ""); err == nil || fault.KindOf(err) != fault.Undetermined {
+			t.Errorf("%+v, %v", back, err)
+		}
+	}
+}
+
+func object(kind, name string) kubernetes.Object {
+	o := kubernetes.Object{Object: map[string]any{"apiVersion": "v1", "kind": kind}}
+	o.SetNamespace("shop")
+	o.SetName(name)
+	return o
+}
+
+// The cap is for what the manifests lost, not for what a strategy makes and removes with each deploy.
+func TestCheckPrune(t *testing.T) {
+	t.Parallel()
+	set := []kubernetes.Object{object("ConfigMap", "a"), object("ConfigMap", "b")}
+	refs := func(names ...string) (list []kubernetes.Ref) {
+		for _, name := range names {
+			o := object("ConfigMap", name)
+			list = append(list, kubernetes.RefOf(&o))
+		}
+		return list
+	}
+	d := &deploy{Target: Target{Inputs: Inputs{PruneMax: 1}}}
+	if err := d.checkPrune(set, refs("a-blue", "b-blue", "a-canary", "gone")); err != nil {
+		t.Error(err)
+	}
+	err := d.checkPrune(set, refs("a-blue", "gone", "gone-blue"))
+	if fault.KindOf(err) != fault.Failed || !strings.Contains(err.Error(), "2 objects") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A failed step is named in front, and stays what it is.
+func TestWithin(t *testing.T) {
+	t.Parallel()
+	inner := errors.New("why")
+	failed := &fault.Error{Kind: fault.Failed, What: "503", Detail: []string{"a"}, Next: []string{"b"}, Err: inner}
+	err := within(fmt.Errorf("asked: %w", failed), "canary 10%")
+	if got := strings.Join(fault.Lines(err), "|"); got != "canary 10%: 503|a|b" || fault.KindOf(err) != fault.Failed || !errors.Is(err, inner) {
+		t.Errorf("%q, %v", got, fault.KindOf(err))
+	}
+	if err := within(inner, "canary 10%"); err.Error() != "canary 10%: why" || fault.KindOf(err) != fault.Undetermined {
+		t.Error(err)
+	}
+}
+
+func TestEnding(t *testing.T) {
+	t.Parallel()
+	if got := ending(target.Restored{Summary: "nothing is live"}, nil); got != "nothing is live" {
+		t.Error(got)
+	}
+	if got := ending(target.Restored{Summary: "back on 1"}, fault.Failedf("no pod").WithDetail("more")); got != "putting the old version back failed: no pod" {
+		t.Error(got)
+	}
+}
+
+// Without what it needs to know, nothing is asked of a cluster.
+func TestNothingIsDeployedInTheDark(t *testing.T) {
+	t.Parallel()
+	full := Target{Inputs: Inputs{Service: "shop", Namespace: "shop", Holder: release.Holder{ID: "me"}, Wait: time.Second, Digest: "sha256:0", Commit: "c", Set: []kubernetes.Object{object("ConfigMap", "a")}}}
+	out, err := full.Deploy(t.Context(), nil)
+	if err == nil || fault.KindOf(err) != fault.Undetermined || out.Evidence.Changed {
+		t.Errorf("%+v, %v", out, err)
+	}
+	if _, err := full.Plan(t.Context()); err == nil || fault.KindOf(err) != fault.Undetermined {
+		t.Error(err)
+	}
+	if _, _, err := full.Return(t.Context(), ""); err == nil || fault.KindOf(err) != fault.Undetermined {
+		t.Error(err)
+	}
+}
