@@ -29,6 +29,7 @@ type call struct {
 	payload  map[string]any // of the event, besides what is the same in all
 	vars     map[string]string
 	secrets  map[string]string
+	env      map[string]string // of the run, as the runner would set it
 	path     string            // in front of PATH
 	actions  map[string]string // folders in place of actions, by OWNER/NAME@REF, besides org/idp@v1
 	onLog    func(l line, dir string, act *os.Process)
@@ -123,6 +124,9 @@ func (c call) args(t *testing.T, dir string) []string {
 	}
 	for name, value := range c.vars {
 		args = append(args, "--var", name+"="+value)
+	}
+	for name, value := range c.env {
+		args = append(args, "--env", name+"="+value)
 	}
 	for name := range c.secrets {
 		args = append(args, "--secret", name) // its value is in the environment, because it may have several lines

@@ -33,6 +33,10 @@ func TestRunner(t *testing.T) {
 		{"one-step", "bad input fails the job and names it", oneStepBadInput},
 		{"one-step", "what cannot be determined fails the job", oneStepUndetermined},
 		{"one-step", "a run that is cancelled leaves nothing", oneStepCancelled},
+		{"one-step", "is shown on GitHub", oneStepIsShown},
+		{"one-step", "a failure is shown on GitHub", oneStepFailureIsShown},
+		{"pull-request", "is shown on GitHub, once", pullRequestIsShown},
+		{"pull-request", "a token that may nothing costs what is shown, and nothing else", pullRequestMayNothing},
 		{"pull-request", "changes nothing", pullRequestPlans},
 		{"pull-request", "a secret in the change fails the job", pullRequestFails},
 		{"pull-request", "a merge queue gets the same", mergeGroup},
@@ -116,7 +120,7 @@ func oneStepCancelled(t *testing.T) {
 	r := newRepository(t, ".")
 	r.change("idp.yaml", "tier: 3", "tier: 3\nhealth: /never")
 	var interrupt sync.Once
-	got := r.run(call{workflow: "one-step.yml", onLog: func(l line, dir string, act *os.Process) {
+	c := call{workflow: "one-step.yml", onLog: func(l line, dir string, act *os.Process) {
 		if !strings.Contains(l.Msg, "✓") || !strings.Contains(l.Msg, "verify") {
 			return
 		}
@@ -128,10 +132,18 @@ func oneStepCancelled(t *testing.T) {
 				t.Errorf("interrupting: %v", err)
 			}
 		})
-	}})
+	}}
+	repo := r.onGitHub(&c, permissionsOf(t, r, "one-step.yml"))
+	got := r.run(c)
 	got.jobs(false, map[string][]string{"path": failure})
 	contains(t, "log", got.text(nil), "this step has been cancelled")
 	got.post("org/idp@v1")
+	if list := repo.Deployments(); len(list) != 1 || list[0].State() != "error" {
+		t.Errorf("deployments %+v", list)
+	}
+	if list := repo.CheckRuns(); len(list) != 1 || list[0].Conclusion != "failure" {
+		t.Errorf("checks %+v", list)
+	}
 }
 
 // runs tells whether a command of one of the processes contains a word.

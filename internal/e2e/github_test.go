@@ -1,0 +1,125 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"strings"
+	"testing"
+
+	githubfake "github.com/org/idp/internal/testkit/github"
+)
+
+// onGitHub is a GitHub with the repository, and the token that a job with the workflow's permissions has.
+func (r *repository) onGitHub(c *call, permissions map[string]string) *githubfake.Repository {
+	s := githubfake.New(r.t)
+	repo := s.Repository("acme/hello")
+	for _, branch := range []string{"main", "feature"} {
+		if sha := r.git("for-each-ref", "--format=%(objectname)", "refs/heads/"+branch); sha != "" {
+			repo.Commit(branch, githubfake.Commit{SHA: sha, Message: "the change", Author: "ada", Files: map[string]string{"main.go": "package main\n"}})
+		}
+	}
+	c.env = map[string]string{"GITHUB_API_URL": s.API()}
+	c.secrets = map[string]string{"GITHUB_TOKEN": s.Token("acme/hello", permissions)}
+	return repo
+}
+
+func oneStepIsShown(t *testing.T) {
+	r := newRepository(t, ".")
+	c := call{workflow: "one-step.yml"}
+	repo := r.onGitHub(&c, permissionsOf(t, r, "one-step.yml"))
+	got := r.run(c)
+	got.jobs(true, map[string][]string{"path": success})
+	head := r.git("rev-parse", "HEAD")
+	for _, d := range repo.Deployments() {
+		last := d.Statuses[len(d.Statuses)-1]
+		if d.SHA != head || d.Environment != "local" || d.State() != "success" || !strings.HasPrefix(last.EnvironmentURL, "http://127.0.0.1:") || last.LogURL == "" {
+			t.Errorf("deployment %+v", d)
+		}
+	}
+	if n := len(repo.Deployments()); n != 1 {
+		t.Errorf("%d deployments", n)
+	}
+	if runs := repo.CheckRuns(); len(runs) != 1 || runs[0].Name != "idp/hello/local" || runs[0].SHA != head || runs[0].Conclusion != "success" {
+		t.Errorf("checks %+v", runs)
+	}
+	if list := repo.Sarifs(); len(list) != 1 || list[0].Ref != "refs/heads/main" || list[0].SHA != head {
+		t.Errorf("code scanning %+v", list)
+	}
+	contains(t, "summary", got.onlySummary(), "✓ passed | github", "deployment, code scanning, check")
+}
+
+func oneStepFailureIsShown(t *testing.T) {
+	r := newRepository(t, ".")
+	r.change("idp.yaml", "contains: ok", "contains: not what it says")
+	r.change(".github/workflows/one-step.yml", "target: local", "target: local, timeout: 2s")
+	c := call{workflow: "one-step.yml"}
+	repo := r.onGitHub(&c, permissionsOf(t, r, "one-step.yml"))
+	r.run(c).jobs(false, map[string][]string{"path": failure})
+	if list := repo.Deployments(); len(list) != 1 || list[0].State() != "failure" {
+		t.Errorf("deployments %+v", list)
+	}
+	if runs := repo.CheckRuns(); len(runs) != 1 || runs[0].Conclusion != "failure" || !strings.Contains(runs[0].Title, "smoke") {
+		t.Errorf("checks %+v", runs)
+	}
+}
+
+func pullRequestIsShown(t *testing.T) {
+	r := newRepository(t, ".")
+	r.git("checkout", "--quiet", "-b", "feature")
+	r.add("more.go", "package main\n\nvar more = 1\n")
+	c := call{workflow: "pull-request.yml", event: "pull_request"}
+	repo := r.onGitHub(&c, permissionsOf(t, r, "pull-request.yml"))
+	number := repo.PullRequest(githubfake.PullRequest{Title: "Take the money", Author: "ada", Head: "feature"})
+	c.payload = r.pullRequest()
+	c.payload["number"] = number
+	c.payload["pull_request"].(map[string]any)["number"] = number
+	for range 2 { // the comment is there once, however often the workflow runs
+		r.run(c).jobs(true, map[string][]string{"path": success})
+	}
+	head := r.git("rev-parse", "HEAD")
+	if list := repo.Comments(number); len(list) != 1 || !strings.Contains(list[0].Body, "hello would deploy to staging") {
+		t.Errorf("comments %+v", list)
+	}
+	if runs := repo.CheckRuns(); len(runs) != 2 || runs[1].Name != "idp/hello/staging" || runs[1].SHA != head || runs[1].Conclusion != "success" {
+		t.Errorf("checks %+v", runs)
+	}
+	if list := repo.Sarifs(); len(list) != 2 {
+		t.Errorf("code scanning %+v", list)
+	}
+	if list := repo.Deployments(); len(list) != 0 {
+		t.Errorf("deployments %+v", list)
+	}
+}
+
+// pullRequestMayNothing is a run with the token of a fork: every job goes on, and says what is not shown.
+func pullRequestMayNothing(t *testing.T) {
+	r := newRepository(t, ".")
+	r.git("checkout", "--quiet", "-b", "feature")
+	c := call{workflow: "pull-request.yml", event: "pull_request"}
+	repo := r.onGitHub(&c, map[string]string{"contents": "read"})
+	number := repo.PullRequest(githubfake.PullRequest{Title: "Take the money", Author: "ada", Head: "feature"})
+	c.payload = r.pullRequest()
+	c.payload["number"] = number
+	c.payload["pull_request"].(map[string]any)["number"] = number
+	got := r.run(c)
+	got.jobs(true, map[string][]string{"path": success})
+	contains(t, "log", got.text(nil), "permissions: {checks: write}", "permissions: {statuses: write}", "permissions: {pull-requests: write}", "permissions: {security-events: write}")
+}
+
+// permissionsOf are what the workflow gives the token, in the words of its file.
+func permissionsOf(t *testing.T, r *repository, workflow string) map[string]string {
+	t.Helper()
+	permissions := map[string]string{}
+	_, rest, found := strings.Cut(r.read(".github/workflows/"+workflow), "\npermissions:")
+	block, _, ended := strings.Cut(rest, "\njobs:")
+	if !found || !ended {
+		t.Fatalf("%s has no permissions before its jobs", workflow)
+	}
+	for part := range strings.FieldsFuncSeq(block, func(c rune) bool { return strings.ContainsRune("{},\n", c) }) {
+		part, _, _ = strings.Cut(part, "#")
+		if name, level, ok := strings.Cut(strings.TrimSpace(part), ": "); ok {
+			permissions[name] = strings.TrimSpace(level)
+		}
+	}
+	return permissions
+}
