@@ -34,6 +34,7 @@ type Deployment struct {
 	Service     string
 	Environment string // of GitHub: one for each service where a repository has several
 	Commit      string // 40 hex digits
+	Image       string // without tag or digest; may be empty
 	Digest      string // of the image
 	Previous    string // digest that was live before; may be empty
 	Delivery    string // id of the delivery record
@@ -51,6 +52,8 @@ type Begun struct {
 	Healed    []int64 // deployments that were still open although their run has ended; they are errors now
 	NotHealed error   // why the run of another open one could not be asked for; it stays open
 	Live      *Live   // what the environment ran before; nil where nothing is known to have succeeded
+
+	waited []*filed // for an approval, until now
 }
 
 // Live is the deployment that succeeded last.
@@ -76,6 +79,7 @@ const payloadSchema = "idp.deployment/v1"
 type payload struct {
 	Schema   string `json:"idp"`
 	Service  string `json:"service"`
+	Image    string `json:"image,omitempty"`
 	Digest   string `json:"digest,omitempty"`
 	Previous string `json:"previous,omitempty"`
 	Delivery string `json:"delivery,omitempty"`
@@ -84,7 +88,7 @@ type payload struct {
 }
 
 func (d Deployment) payload() payload {
-	return payload{payloadSchema, d.Service, d.Digest, d.Previous, d.Delivery, d.Run.ID, d.Run.Attempt}
+	return payload{payloadSchema, d.Service, d.Image, d.Digest, d.Previous, d.Delivery, d.Run.ID, d.Run.Attempt}
 }
 
 // sent is the whole payload. What it says of the record is for its readers, and nothing is found by it.
@@ -116,10 +120,12 @@ func (c *Client) BeginDeployment(ctx context.Context, d Deployment) (Begun, erro
 		}
 	}
 	begun.ID = mine.id
-	if mine.state == "in_progress" && mine.ours != nil {
-		return begun, nil
+	if mine.state != "in_progress" || mine.ours == nil {
+		if err := c.setState(ctx, mine.id, statusOf("in_progress", d.Run.URL, "", d.Description)); err != nil {
+			return begun, err
+		}
 	}
-	return begun, c.setState(ctx, mine.id, statusOf("in_progress", d.Run.URL, "", d.Description))
+	return begun, c.settle(ctx, d, begun.waited)
 }
 
 // before looks at what was filed: it closes what was cut off, and finds what is live and what is this delivery's already.
@@ -130,6 +136,8 @@ func (c *Client) before(ctx context.Context, list []*filed, d Deployment) (begun
 		case f.state == "success" && begun.Live == nil:
 			begun.Live = f.live()
 		case !f.open():
+		case f.ours != nil && f.task == TaskWait:
+			begun.waited = append(begun.waited, f)
 		case mine == nil && f.is(d):
 			mine, begun.Adopted = f, f.ours == nil
 		case f.ours != nil:
