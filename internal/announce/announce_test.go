@@ -347,3 +347,28 @@ func TestCutOffLeavesNothingOpen(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatWaitsIsQueuedAndNoSuccess(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, everything)
+	commit := w.commit()
+	w.repo.Branch("feature", commit)
+	number := w.repo.PullRequest(githubfake.PullRequest{Title: "A feature", Author: "ada", Head: "feature"})
+	text := "production waits for the approval of a code owner of what changed who did not write it"
+	rec := delivery(commit, stage(record.StageSign, record.Passed, record.Sign{}),
+		stage(record.StageDeploy, record.Skipped, record.Deploy{Guards: []record.Guard{{Guard: "approval", Answer: "waits", Text: text}}}))
+	rec.Environment = "production"
+	shown, err := w.announcer(t, announce.Place{Commit: commit, PullRequest: number}).End(t.Context(), of(rec))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list := w.repo.Deployments(); len(list) != 1 || list[0].State() != "queued" || list[0].Task != github.TaskWait || shown.Deployment != list[0].ID {
+		t.Errorf("deployments %+v", list)
+	}
+	if k := w.repo.CheckRuns(); len(k) != 1 || k[0].Conclusion != "action_required" {
+		t.Errorf("check %+v", k)
+	}
+	if c := w.repo.Comments(number); len(c) != 1 || !strings.Contains(c[0].Body, "waits for approval to deploy to production") {
+		t.Errorf("comment %+v", c)
+	}
+}

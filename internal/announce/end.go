@@ -86,6 +86,13 @@ func stateOf(rec *record.Record) (string, bool) {
 
 func (a *Announcer) endDeployment(ctx context.Context, c *github.Client, r report.Report, shown *record.GitHub) error {
 	rec := r.Record
+	if rec.Waits() != "" {
+		d := deploymentOf(rec, a.Place)
+		d.Description = rec.Waits()
+		id, err := c.Wait(ctx, d)
+		shown.Deployment = id
+		return err
+	}
 	state, touched := stateOf(rec)
 	switch {
 	case !touched && a.state.Deployment == nil:

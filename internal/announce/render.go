@@ -32,7 +32,7 @@ func pending(rec *record.Record, p Place) github.Status {
 }
 
 func deploymentOf(rec *record.Record, p Place) github.Deployment {
-	d := github.Deployment{Service: rec.Service.Name, Environment: Environment(rec), Commit: rec.Source.Commit, Digest: rec.Artifact.Digest,
+	d := github.Deployment{Service: rec.Service.Name, Environment: Environment(rec), Commit: rec.Source.Commit, Image: rec.Artifact.Image, Digest: rec.Artifact.Digest,
 		Delivery: delivery(rec), Task: github.TaskDeploy, Production: rec.Environment == "production", Run: p.Run,
 		Description: "deploys " + record.ShortDigest(rec.Artifact.Digest), Record: report.NewPayload(rec)}
 	if e, err := record.EvidenceOf[record.Rollback](rec, record.StageRollback); err == nil && e.To != nil {

@@ -2,7 +2,6 @@ package guard
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -26,48 +25,53 @@ func (a Approve) Who() string {
 	return "a member of " + a.By
 }
 
-// Approval is one person's word on a version.
+// Approval is one person's word on a version, of somebody who may give it and wrote none of the change.
 type Approval struct {
 	By  string // login
-	How string // such as "a review of #12"
 	URL string
 	At  time.Time
-	May bool   // By is whom the rule asks for
-	Why string // where May is false
 }
 
 // Consent is what was said of a version. The zero value is not known.
 type Consent struct {
 	Known     bool
-	Why       string   // where it is not known: why, and what to do about it
-	Authors   []string // logins of who wrote the change
+	Why       string // where it is not known: why, and what to do about it
 	Approvals []Approval
+	Missing   string // what is missing, in words; empty where the approvals are enough
 }
 
-// Approved wants one approval of somebody who may give it and did not write the change. Where there is none yet, the error
-// is a skip: nobody said no. What is not known is undetermined.
+// Approved wants the approvals that the rule asks for. Where they are not there yet, the error is a skip: nobody said no. What
+// is not known is undetermined.
 func Approved(now time.Time, environment string, rule Approve, consent Consent) (Decision, error) {
 	d := Decision{Guard: GuardApproval, Answer: Clear, Text: environment + " asks for no approval"}
 	if rule.By == "" {
 		return d, nil
 	}
-	if !consent.Known || len(consent.Authors) == 0 {
+	if !consent.Known {
 		why := consent.Why
 		if why == "" {
-			why = "who wrote the change is not known"
+			why = "nobody was asked"
 		}
 		return d, fault.Undeterminedf("whether deploying to %s is approved cannot be told: %s", environment, why)
 	}
-	var not []string
+	var said, not []string
+	if consent.Missing != "" {
+		not = append(not, consent.Missing)
+	}
 	for _, a := range consent.Approvals {
-		if why := a.flaw(now, rule, consent.Authors); why != "" {
-			not = append(not, fmt.Sprintf("%s of @%s does not count: %s", a.How, a.By, why))
+		if why := a.flaw(now, rule); why != "" {
+			not = append(not, fmt.Sprintf("the approval of @%s does not count: %s", a.By, why))
 			continue
 		}
-		d.Text = fmt.Sprintf("@%s approved %s by %s, %s ago", a.By, environment, a.How, span(max(now.Sub(a.At), 0)))
-		d.By, d.URL = a.By, a.URL
+		said = append(said, "@"+a.By)
+		d.URL = a.URL
+	}
+	if len(said) > 0 && len(not) == 0 {
+		d.By = strings.Join(said, ", ")
+		d.Text = d.By + " approved this for " + environment
 		return d, nil
 	}
+	d.URL = ""
 	d.Answer, d.Text = Waits, fmt.Sprintf("%s waits for the approval of %s who did not write it", environment, rule.Who())
 	return d, fault.Skipf("%s", d.Text).
 		WithDetail(not...).
@@ -75,17 +79,10 @@ func Approved(now time.Time, environment string, rule Approve, consent Consent) 
 }
 
 // flaw says why an approval does not count; empty when it does.
-func (a Approval) flaw(now time.Time, rule Approve, authors []string) string {
-	same := func(author string) bool { return strings.EqualFold(author, a.By) }
+func (a Approval) flaw(now time.Time, rule Approve) string {
 	switch {
 	case a.By == "":
 		return "who gave it is not known"
-	case slices.ContainsFunc(authors, same):
-		return "it is of an author of the change"
-	case !a.May && a.Why != "":
-		return a.Why
-	case !a.May:
-		return "it is not of " + rule.Who()
 	case a.At.IsZero() || a.At.After(now.Add(skew)):
 		return "when it was given is not known"
 	case now.Sub(a.At) > rule.Within:
