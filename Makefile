@@ -22,7 +22,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/idp
 
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help build release-tree check-release-tree cross bench-start bench-scan bench-deploy demo test lint lint-actions e2e e2e-catalog e2e-events e2e-helm e2e-runner e2e-comment e2e-cluster generate vuln clean cluster cluster-down
+.PHONY: help build release-tree check-release-tree cross bench-start bench-scan bench-deploy demo test lint lint-actions e2e e2e-catalog e2e-helm e2e-runner e2e-comment e2e-cluster generate vuln clean cluster cluster-down
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -94,9 +94,6 @@ e2e-helm: ## charts, by the real program helm, built once
 		mkdir -p $(CACHE); mv "$$tmp/helm" "$$helm"; rm -rf "$$tmp"; }; \
 	IDP_E2E_HELM="$$helm" $(GO) test -tags e2e -count=1 -v -run '^TestHelm' ./internal/manifest
 
-e2e-events: ## every event of the runner, on GitHub's own example payloads
-	@$(GO) test -tags e2e -count=1 -v -run 'Payload|Events' ./internal/app
-
 e2e-comment: ## what people see on GitHub, by GitHub's parser and in a browser; pictures in dist/screenshots
 	@set -e; browser() { command -v chromium || command -v google-chrome || command -v chromium-browser; }; \
 	{ browser && command -v cmark-gfm; } >/dev/null || { $(SUDO) apt-get update -q; \
@@ -119,7 +116,7 @@ cluster: ## the same Kubernetes for use by hand; prints what to set in the shell
 cluster-down: ## stop that Kubernetes
 	@$(GO) run ./internal/tools/cluster down -cache '$(CACHE)'
 
-e2e: e2e-runner e2e-catalog e2e-events e2e-helm e2e-comment e2e-cluster ## everything on real parts
+e2e: e2e-runner e2e-catalog e2e-helm e2e-comment e2e-cluster ## everything on real parts
 
 generate: ## write the files that come from declarations: action.yml, READMEs, docs, golden files of schemas
 	@$(GO) test ./internal/app ./internal/schema -run Generated -update

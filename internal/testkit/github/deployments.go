@@ -11,6 +11,7 @@ import (
 type Deployment struct {
 	ID                               int64
 	Ref, SHA, Task, Environment      string
+	Original                         string // environment, before a status named another
 	Description, Creator             string
 	Payload                          json.RawMessage
 	Transient, Production, ByActions bool
@@ -52,7 +53,7 @@ func (r *Repository) Deployments() []Deployment {
 func (r *Repository) JobDeployment(ref, environment string, run int64) int64 {
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
-	d := &Deployment{ID: r.s.nextID(), Ref: ref, SHA: r.resolve(ref), Task: "deploy", Environment: environment, Creator: actionsBot,
+	d := &Deployment{ID: r.s.nextID(), Ref: ref, SHA: r.resolve(ref), Task: "deploy", Environment: environment, Original: environment, Creator: actionsBot,
 		Payload: json.RawMessage(`{}`), Production: environment == "production", ByActions: true, Created: r.s.time(), Updated: r.s.time()}
 	r.deploys = append(r.deploys, d)
 	log := fmt.Sprintf("%s/actions/runs/%d/job/%d", r.html(), run, r.s.nextID())
@@ -150,7 +151,7 @@ func createDeployment(c *call) answer {
 	if len(in.Payload) == 0 {
 		in.Payload = json.RawMessage(`{}`)
 	}
-	d := &Deployment{ID: c.nextID(), Ref: in.Ref, SHA: sha, Task: in.Task, Environment: in.Environment, Description: in.Description,
+	d := &Deployment{ID: c.nextID(), Ref: in.Ref, SHA: sha, Task: in.Task, Environment: in.Environment, Original: in.Environment, Description: in.Description,
 		Creator: c.token.user.login, ByActions: c.token.app, Payload: in.Payload, Transient: in.Transient,
 		Production: in.Environment == "production", Created: c.time(), Updated: c.time()}
 	if in.Production != nil {
@@ -253,7 +254,7 @@ func createDeploymentStatus(c *call) answer {
 func (c *call) deploymentJSON(d *Deployment) object {
 	at := c.repo.api("/deployments/%d", d.ID)
 	return object{"id": d.ID, "node_id": fmt.Sprint("DE_", d.ID), "url": at, "statuses_url": at + "/statuses", "repository_url": c.repo.api(""),
-		"sha": d.SHA, "ref": d.Ref, "task": d.Task, "payload": d.Payload, "original_environment": d.Environment, "environment": d.Environment,
+		"sha": d.SHA, "ref": d.Ref, "task": d.Task, "payload": d.Payload, "original_environment": d.Original, "environment": d.Environment,
 		"description": orNull(d.Description), "creator": c.userJSON(d.Creator), "transient_environment": d.Transient,
 		"production_environment": d.Production, "created_at": stamp(d.Created), "updated_at": stamp(d.Updated), "performed_via_github_app": app(d.ByActions)}
 }

@@ -32,6 +32,7 @@ var Phases = []struct {
 	{"502 though taken", Fault{Status: http.StatusBadGateway, Taken: true}},
 	{"503", Fault{Status: http.StatusServiceUnavailable}},
 	{"429", Fault{Status: http.StatusTooManyRequests, RetryAfter: time.Second}},
+	{"403 of a secondary limit", Fault{Status: http.StatusForbidden, RetryAfter: time.Second}},
 }
 
 type fault struct {

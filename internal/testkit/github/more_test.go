@@ -139,6 +139,10 @@ func TestMeta(t *testing.T) {
 	if got := w.want(200, "GET", "/rate_limit", nil).object["rate"].(m)["limit"]; got != 1000.0 {
 		t.Error(got)
 	}
+	w.repo.Archived = true
+	if got := w.want(403, "POST", ":/deployments", m{"ref": "main"}).text; !strings.Contains(got, "archived") {
+		t.Error(got)
+	}
 	w.token = w.hub.UserToken("alice", "acme/shop", map[string]string{"administration": "read"})
 	w.repo.Private, w.repo.CodeSecurity = true, true
 	if got := w.want(200, "GET", ":", nil).text; !strings.Contains(got, `"code_security":{"status":"enabled"}`) {

@@ -54,8 +54,7 @@ func (r *Repository) scanningOff() string {
 	switch {
 	case r.ScanningOff != "":
 		return r.ScanningOff
-	case r.Archived:
-		return "Repository was archived so is read-only."
+
 	case r.Private && !r.CodeSecurity:
 		return CodeSecurityOff
 	}

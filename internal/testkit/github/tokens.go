@@ -154,6 +154,10 @@ func (s *Server) authorize(c *call) *answer {
 	if c.op.needs == "" {
 		return nil
 	}
+	if c.repo != nil && c.repo.Archived && c.r.Method != http.MethodGet {
+		a := fail(403, "Repository was archived so is read-only.")
+		return &a
+	}
 	for _, need := range strings.Split(c.op.needs, " or ") {
 		if c.may(need) {
 			return nil

@@ -1,43 +1,27 @@
-//go:build e2e
-
 package app
 
 import (
-	"crypto/sha256"
+	_ "embed"
 	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/org/idp/internal/runner"
+	"github.com/org/idp/internal/testkit/npm"
 )
 
-// examples are GitHub's own payloads by event, installed once for each version of the lock file, outside the checkout.
+//go:embed testdata/webhooks/package-lock.json
+var webhooksLock []byte
+
+// examples are GitHub's own payloads by event.
 func examples(t *testing.T) map[string][]json.RawMessage {
 	t.Helper()
-	lock, err := os.ReadFile("testdata/webhooks/package-lock.json")
+	pin, err := npm.Locked(webhooksLock, "@octokit/webhooks-examples")
 	if err != nil {
 		t.Fatal(err)
 	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(cache, "idp-e2e", fmt.Sprintf("webhooks-%x", sha256.Sum256(lock))[:21])
-	if err := os.CopyFS(dir, os.DirFS("testdata/webhooks")); err != nil && !os.IsExist(err) {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(filepath.Join(dir, "node_modules/.package-lock.json")); err != nil { // npm writes it last
-		cmd := exec.Command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-		cmd.Dir = dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("npm ci: %v\n%s", err, out)
-		}
-	}
-	data, err := os.ReadFile(filepath.Join(dir, "node_modules/@octokit/webhooks-examples/api.github.com/index.json"))
+	data, err := pin.File("package/api.github.com/index.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,6 +57,7 @@ func refOf(event string, p map[string]any) string {
 }
 
 func TestRealPayloads(t *testing.T) {
+	t.Parallel()
 	all := examples(t)
 	delivered := map[string]int{}
 	for _, event := range []string{"push", "pull_request", "merge_group", "release", "workflow_dispatch"} {
@@ -121,6 +106,7 @@ func holdAgainst(t *testing.T, name string, e runner.Event, p map[string]any) {
 
 // TestEventsWithoutARuleAreRefused takes every other payload of GitHub's.
 func TestEventsWithoutARuleAreRefused(t *testing.T) {
+	t.Parallel()
 	refused := 0
 	for event, payloads := range examples(t) {
 		for i, payload := range payloads {
