@@ -166,7 +166,7 @@ func TestDeploymentsWithoutPermission(t *testing.T) {
 func TestRequestsOfADeployment(t *testing.T) {
 	t.Parallel()
 	p := at(t, deploys)
-	for run := range int64(40) {
+	for run := range int64(12) {
 		must[Begun](t)(p.deliver(t.Context(), p.delivery(run+1), "success"))
 		p.clock.at = p.clock.at.Add(2 * 60e9) // within the secondary limit
 	}
