@@ -35,7 +35,7 @@ var (
 		"pull-requests: read", "The report names commits without their pull requests."}
 	Approvals = Feature{"approvals", "Reads reviews and /approve comments of the pull request that brought the change.",
 		"pull-requests: read", "An environment that asks for an approval gets none: nothing is deployed there."}
-	Owners = Feature{"owners", "Reads CODEOWNERS from the default branch, to see who may approve.",
+	Owners = Feature{"owners", "Reads CODEOWNERS as it was before the change, to see who may approve.",
 		"contents: read", "Nobody may approve by CODEOWNERS: nothing is deployed there."}
 	Teams = Feature{"teams", "Asks whether whoever approved is a member of the team that may.",
 		"members: read", "Nobody may approve as a member of a team. GITHUB_TOKEN never can ask this: give the token of an App with the organization permission members: read."}

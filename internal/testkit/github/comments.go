@@ -49,6 +49,14 @@ func (r *Repository) Comment(number int, author, body string) int64 {
 	return r.comment(number, author, body, false).ID
 }
 
+// EditComment is what its author does to a comment, or anyone who may write.
+func (r *Repository) EditComment(id int64, body string) {
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	m := r.commentByID(id)
+	m.Body, m.Updated = body, r.s.time()
+}
+
 func (r *Repository) comment(number int, author, body string, byActions bool) *Comment {
 	m := &Comment{ID: r.s.nextID(), Number: number, Body: body, Author: r.s.user(author).login, ByActions: byActions, Created: r.s.time(), Updated: r.s.time()}
 	r.comments = append(r.comments, m)

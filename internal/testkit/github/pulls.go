@@ -23,6 +23,7 @@ type pull struct {
 	id       int64
 	repo     *Repository
 	head     string // SHA, where the branch is gone or in a fork
+	base     string // SHA that it was merged onto
 	State    string // open or closed
 	mergedAs string // SHA of the merge
 	Created  time.Time
@@ -57,12 +58,12 @@ func (r *Repository) PullRequest(p PullRequest) int {
 // Merge merges a pull request by a merge commit, whose SHA it gives.
 func (r *Repository) Merge(number int) string {
 	p := r.pull(number)
-	head := p.headSHA()
+	base, head := r.Head(p.Base), p.headSHA()
 	sha := r.Commit(p.Base, Commit{Message: fmt.Sprintf("Merge pull request #%d\n\n%s", number, p.Title), Author: p.Author,
-		Parents: []string{r.Head(p.Base), head}, Files: r.changed(r.mergeBase(r.Head(p.Base), head), head)})
+		Parents: []string{base, head}, Files: r.changed(r.mergeBase(base, head), head)})
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
-	p.head, p.State, p.mergedAs, p.Merged, p.Updated = head, "closed", sha, r.s.time(), r.s.time()
+	p.base, p.head, p.State, p.mergedAs, p.Merged, p.Updated = base, head, "closed", sha, r.s.time(), r.s.time()
 	return sha
 }
 
@@ -95,6 +96,14 @@ func (p *pull) headSHA() string {
 		return p.head
 	}
 	return p.from().branches[p.Head]
+}
+
+// baseSHA is the head of the base branch; of a merged pull request, as it was before.
+func (p *pull) baseSHA() string {
+	if p.base != "" {
+		return p.base
+	}
+	return p.repo.branches[p.Base]
 }
 
 var pullRoutes = []route{
@@ -214,7 +223,7 @@ func (c *call) pullJSON(p *pull) object {
 	}
 	return object{"id": p.id, "node_id": fmt.Sprint("PR_", p.id), "number": p.Number, "url": at, "html_url": html, "state": p.State, "locked": p.Locked,
 		"title": p.Title, "body": orNull(p.Body), "user": c.userJSON(p.Author), "draft": p.Draft, "labels": labels,
-		"head": side(p.from(), p.Head, p.headSHA()), "base": side(c.repo, p.Base, c.repo.branches[p.Base]), "merge_commit_sha": orNull(p.mergedAs),
+		"head": side(p.from(), p.Head, p.headSHA()), "base": side(c.repo, p.Base, p.baseSHA()), "merge_commit_sha": orNull(p.mergedAs),
 		"created_at": stamp(p.Created), "updated_at": stamp(p.Updated), "closed_at": stamp(closed), "merged_at": stamp(p.Merged),
 		"author_association": c.repo.association(p.Author), "issue_url": c.repo.api("/issues/%d", p.Number), "comments_url": c.repo.api("/issues/%d/comments", p.Number)}
 }
