@@ -14,7 +14,15 @@ func Environment(rec *record.Record) string {
 	if rec.Source.Path == "" {
 		return rec.Environment
 	}
-	return rec.Environment + "/" + rec.Service.Name
+	return EnvironmentOf(rec.Environment, rec.Service.Name)
+}
+
+// EnvironmentOf is that of a service in a repository of several; without a service, of the only one.
+func EnvironmentOf(environment, service string) string {
+	if service == "" {
+		return environment
+	}
+	return environment + "/" + service
 }
 
 // delivery is a key that does not change while the delivery goes on, as the record's own does with the image.

@@ -26,7 +26,14 @@ func declareToken(s *action.Set, token *string) {
 
 // announcing prepares to show the delivery on GitHub. Outside a run, and without a token, nothing is shown there.
 func (d *delivery) announcing(a Action) error {
-	if !d.runner.Active() || a.shows == announce.Nothing || d.opts.Token == "" || d.repo == nil {
+	if !d.runner.Active() || d.opts.Token == "" {
+		return nil
+	}
+	var err error
+	if d.connectGitHub, err = d.world.gitHub(d.opts.Token, readOnly(d.event, d.rec.Run.Actor)); err != nil {
+		return err
+	}
+	if a.shows == announce.Nothing || d.repo == nil {
 		return nil
 	}
 	id, err := strconv.ParseInt(d.rec.Run.ID, 10, 64)
@@ -37,9 +44,6 @@ func (d *delivery) announcing(a Action) error {
 		Run: github.Run{ID: id, Attempt: d.rec.Run.Attempt, URL: d.rec.Run.URL}}
 	if d.event.Number > 0 {
 		place.Commit = d.event.Head.SHA // a pull request's checks are those of its head, not of the test merge
-	}
-	if d.connectGitHub, err = d.world.gitHub(d.opts.Token, readOnly(d.event, d.rec.Run.Actor)); err != nil {
-		return err
 	}
 	d.announcer = &announce.Announcer{Place: place, Connect: d.connectGitHub, Say: func(line string) { d.board.Say("  GitHub: "+line, "") },
 		Remember: func(s announce.State) error {

@@ -18,6 +18,8 @@ type Action struct {
 	bare bool
 	// shows is what of it can be seen on GitHub.
 	shows announce.Shows
+	// asks tells that it asks GitHub, and shows nothing there.
+	asks bool
 	// post is run when the job ends, however the action ended: see post.go.
 	post bool
 }
@@ -43,8 +45,9 @@ var registry = []Action{
 	// what needs the image
 	{Name: "sign", Does: "Pushes the image by digest, signs it, attaches provenance, SBOM and scan results, and then moves the tag.", Outputs: signOutputs, new: only[signWork]},
 	{Name: "verify", Does: "Holds the evidence on the exact digest against the policy of the environment.", new: only[verifyWork]},
-	{Name: "deploy", Does: "Verifies the exact digest, deploys it, waits until it is healthy, and puts the old version back when it is not.", Outputs: deployOutputs, shows: announce.Deployment, post: true, new: only[deployWork]},
+	{Name: "deploy", Does: "Verifies the exact digest, deploys it, waits until it is healthy, and puts the old version back when it is not.", Outputs: deployOutputs, shows: announce.Deployment | announce.Verdict, post: true, new: only[deployWork]},
 	{Name: "rollback", Does: "Makes an earlier release live again, and waits until it is healthy.", shows: announce.Deployment, new: func() work { return &rollbackWork{} }},
+	{Name: "resume", Does: "Finds what a comment `/approve ENVIRONMENT` approves, to be checked out and deployed by the steps after it.", Outputs: resumeOutputs, bare: true, asks: true, new: only[resumeWork]},
 	// what needs the live service
 	{Name: "smoke", Does: "Checks that the new version answers and keeps answering well.", new: only[smokeWork]},
 	{Name: "catalog", Does: "Registers the service and the delivery in the catalogue.", new: only[catalogWork]},
@@ -108,7 +111,7 @@ func (a Action) inputs() *action.Set {
 func (a Action) prepare() (*action.Set, *options, work) {
 	set, opts, w := &action.Set{}, &options{}, a.new()
 	opts.Declare(set)
-	if a.shows != announce.Nothing {
+	if a.shows != announce.Nothing || a.asks {
 		declareToken(set, &opts.Token)
 	}
 	w.Declare(set)

@@ -19,7 +19,10 @@ func (r *repository) onGitHub(c *call, permissions map[string]string) *githubfak
 		}
 	}
 	c.env = map[string]string{"GITHUB_API_URL": s.API()}
-	c.secrets = map[string]string{"GITHUB_TOKEN": s.Token("acme/hello", permissions)}
+	if c.secrets == nil {
+		c.secrets = map[string]string{}
+	}
+	c.secrets["GITHUB_TOKEN"] = s.Token("acme/hello", permissions)
 	return repo
 }
 

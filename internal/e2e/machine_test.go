@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	githubfake "github.com/org/idp/internal/testkit/github"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -111,9 +112,8 @@ type platform struct {
 	call     call
 	registry *httptest.Server
 	catalog  string // bare repository
+	github   *githubfake.Repository
 }
-
-const token = "the-token-of-the-run"
 
 // newPlatform starts it and commits the public key to the repository.
 func newPlatform(t *testing.T, r *repository) *platform {
@@ -121,7 +121,7 @@ func newPlatform(t *testing.T, r *repository) *platform {
 	p := &platform{catalog: filepath.Join(t.TempDir(), "catalog.git")}
 	images := registry.New()
 	p.registry = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if user, password, _ := req.BasicAuth(); user != "ada" || password != token {
+		if user, password, _ := req.BasicAuth(); user != "ada" || password != p.call.secrets["GITHUB_TOKEN"] {
 			w.Header().Set("WWW-Authenticate", `Basic realm="images"`)
 			http.Error(w, "log in first", http.StatusUnauthorized)
 			return
@@ -134,7 +134,8 @@ func newPlatform(t *testing.T, r *repository) *platform {
 	r.add("cosign.pub", public)
 	p.call = call{workflow: "composed.yml", path: docker(t),
 		vars:    map[string]string{"IDP_REGISTRY": strings.TrimPrefix(p.registry.URL, "http://") + "/acme/hello"},
-		secrets: map[string]string{"GITHUB_TOKEN": token, "IDP_KEY": private, "IDP_PASSWORD": "correct horse", "IDP_CATALOG": p.catalog}}
+		secrets: map[string]string{"IDP_KEY": private, "IDP_PASSWORD": "correct horse", "IDP_CATALOG": p.catalog}}
+	p.github = r.onGitHub(&p.call, map[string]string{"contents": "read", "packages": "write"})
 	return p
 }
 

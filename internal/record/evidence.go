@@ -22,6 +22,7 @@ const (
 	StageCatalog  = "catalog"
 	StageEvents   = "events"
 	StageGitHub   = "github"
+	StageResume   = "resume"
 )
 
 // ShortDigest is a digest as a person can compare it: 9d0c…e1.
@@ -280,8 +281,16 @@ type GitHub struct {
 	Without      []string `json:"without,omitempty" jsonschema_description:"What could not be shown, and what it would need."`
 }
 
+// Resume is the evidence of resume: what a comment approves.
+type Resume struct {
+	Environment string `json:"environment"`
+	Service     string `json:"service"`
+	Commit      string `json:"commit"`
+	Image       string `json:"image" jsonschema_description:"By digest."`
+}
+
 // EvidenceTypes has the form of each stage's evidence, for the published schema.
 var EvidenceTypes = map[string]any{
 	StageSAST: Scan{}, StageSecrets: Scan{}, StageGate: Scan{}, StageBuild: Build{}, StageCost: Cost{}, StageSign: Sign{},
-	StageVerify: Verify{}, StagePlan: Plan{}, StageDeploy: Deploy{}, StageRollback: Rollback{}, StageSmoke: Smoke{}, StageCatalog: Catalog{}, StageEvents: Events{}, StageGitHub: GitHub{},
+	StageVerify: Verify{}, StagePlan: Plan{}, StageDeploy: Deploy{}, StageRollback: Rollback{}, StageSmoke: Smoke{}, StageCatalog: Catalog{}, StageEvents: Events{}, StageGitHub: GitHub{}, StageResume: Resume{},
 }

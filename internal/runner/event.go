@@ -31,7 +31,14 @@ type Event struct {
 	Fork          bool   // the pull request's head is in another repository, or in one that is gone
 	Deleted       bool   // a push that deleted its ref
 	Tag           string // of a release
+	Comment       Comment
 	Inputs        map[string]string
+}
+
+// Comment is one in the conversation of a pull request.
+type Comment struct {
+	Number int    // of the pull request; 0 where it is on an issue
+	Body   string // of anyone
 }
 
 // Head is what a pull request or merge group asks to merge.
@@ -57,6 +64,11 @@ type payload struct {
 		}
 		Base struct{ Ref string }
 	} `json:"pull_request"`
+	Comment *struct{ Body string }
+	Issue   *struct {
+		Number      int
+		PullRequest *struct{} `json:"pull_request"`
+	}
 	MergeGroup *struct {
 		HeadSHA string `json:"head_sha"`
 		HeadRef string `json:"head_ref"`
@@ -137,13 +149,20 @@ func (e *Event) take(p payload) error {
 		}
 	}
 	switch {
-	case e.Name == "pull_request" && p.PullRequest == nil, e.Name == "merge_group" && p.MergeGroup == nil, e.Name == "release" && p.Release == nil:
+	case e.Name == "pull_request" && p.PullRequest == nil, e.Name == "merge_group" && p.MergeGroup == nil, e.Name == "release" && p.Release == nil,
+		e.Name == "issue_comment" && (p.Comment == nil || p.Issue == nil):
 		return errors.New("does not say which one it is about")
 	case e.Name == "pull_request":
 		return e.takePullRequest(p)
 	case e.Name == "merge_group":
 		e.Head = Head{SHA: p.MergeGroup.HeadSHA, Ref: branch(p.MergeGroup.HeadRef), Repository: p.Repository.name()}
 		e.BaseRef = branch(p.MergeGroup.BaseRef)
+	case e.Name == "issue_comment":
+		e.Comment.Body = p.Comment.Body
+		if p.Issue.PullRequest != nil {
+			e.Comment.Number = p.Issue.Number
+		}
+		return nil
 	case e.Name == "release":
 		e.Tag = p.Release.TagName
 		if e.Tag == "" {
