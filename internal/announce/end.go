@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/github"
@@ -42,6 +43,7 @@ func (a *Announcer) End(ctx context.Context, d Delivery) (record.GitHub, error) 
 		step("code scanning", a.upload(ctx, c, d, &shown))
 	}
 	if a.Shows&Verdict != 0 {
+		d.Report.Notes = append(slices.Clone(d.Report.Notes), a.said...)
 		if a.PullRequest != 0 {
 			step("the comment", a.comment(ctx, c, d.Report, &shown))
 		}

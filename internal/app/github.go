@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -181,7 +182,34 @@ func cutOffOnGitHub(ctx context.Context, w World, what string) error {
 	return a.CutOff(ctx, state, what)
 }
 
-// consent is what was said on GitHub of the commit that is to be deployed.
-func (d *delivery) consent(_ context.Context, _ guard.Approve) (guard.Consent, error) {
-	return guard.Consent{Why: "there is no GitHub to ask"}, nil
+// consent is what was said on GitHub of the commit that is to be deployed. Who says it is held there against the author.
+func (d *delivery) consent(ctx context.Context, rule guard.Approve) (guard.Consent, error) {
+	if d.connectGitHub == nil {
+		return guard.Consent{Why: "approvals are read from GitHub, and this is no run with a token for it"}, nil
+	}
+	client, err := d.connectGitHub(github.Budget)
+	if err != nil {
+		return guard.Consent{}, err
+	}
+	ask := github.Rule{Commit: d.rec.Source.Commit, Owners: rule.By == guard.CodeOwners, Since: d.world.Now().Add(-rule.Within),
+		Commands: []string{approveCommand + " " + d.rec.Environment, approveCommand + " " + d.rec.Environment + " " + d.svc.Name}}
+	if !ask.Owners {
+		ask.Teams = []string{rule.By}
+	}
+	found, err := client.Approval(ctx, ask)
+	var denied *github.Denied
+	if errors.As(err, &denied) {
+		return guard.Consent{Why: denied.Error()}, nil
+	}
+	if err != nil {
+		return guard.Consent{}, err
+	}
+	if !found.Given() && d.announcer != nil {
+		d.announcer.PullRequest = found.Pull // where whoever may approve reads of it
+	}
+	consent := guard.Consent{Known: true, Missing: found.Missing}
+	for _, a := range found.Approvers {
+		consent.Approvals = append(consent.Approvals, guard.Approval{By: a.Login, URL: a.URL, At: a.At})
+	}
+	return consent, nil
 }

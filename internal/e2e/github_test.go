@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -125,4 +126,71 @@ func permissionsOf(t *testing.T, r *repository, workflow string) map[string]stri
 		}
 	}
 	return permissions
+}
+
+// approvalResumes is a delivery that waits, a comment of somebody who may not approve, and one of somebody who may.
+func approvalResumes(t *testing.T) {
+	r := newRepository(t, ".")
+	rules, err := os.ReadFile(inRepo("internal", "policy", "default.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.add("policy.yaml", strings.Replace(string(rules), "local: {}", "local: {approve: {by: codeowners}}", 1))
+	r.add("CODEOWNERS", "* @jane\n")
+	p := newPlatform(t, r)
+	for _, workflow := range []string{"composed.yml", "approve.yml"} {
+		r.change(".github/workflows/"+workflow, "target: local\n", "target: local\n          policy: policy.yaml\n")
+	}
+	base := r.git("rev-parse", "HEAD")
+	r.add("more.go", "package main\n\nvar more = 1\n")
+	head := r.git("rev-parse", "HEAD")
+
+	s := githubfake.New(t)
+	repo := s.Repository("acme/hello")
+	repo.Commit("main", githubfake.Commit{SHA: base, Message: "before", Author: "jane", Files: map[string]string{"CODEOWNERS": "* @jane\n"}})
+	repo.Branch("feature", base)
+	repo.Commit("feature", githubfake.Commit{SHA: head, Message: "more", Author: "ada", Files: map[string]string{"more.go": "package main\n"}})
+	repo.Collaborator("jane", "write")
+	repo.Collaborator("joe", "write")
+	number := repo.PullRequest(githubfake.PullRequest{Title: "More", Author: "ada", Head: "feature"})
+	repo.Merge(number)
+	p.call.env = map[string]string{"GITHUB_API_URL": s.API()}
+	p.call.secrets["GITHUB_TOKEN"] = s.Token("acme/hello", map[string]string{"actions": "read", "checks": "write", "contents": "read", "deployments": "write",
+		"packages": "write", "pull-requests": "write", "security-events": "write"})
+
+	r.run(p.call).jobs(false, map[string][]string{"image": success, "release": failure, "verdict": failure})
+	waiting := repo.Deployments()
+	if len(waiting) != 1 || waiting[0].State() != "queued" || waiting[0].SHA != head {
+		t.Fatalf("deployments %+v", waiting)
+	}
+	if k := repo.CheckRuns(); len(k) != 1 || k[0].Conclusion != "action_required" {
+		t.Errorf("checks %+v", k)
+	}
+	if c := repo.Comments(number); len(c) != 1 || !strings.Contains(c[0].Body, "/approve local") {
+		t.Errorf("comments %+v", c)
+	}
+
+	c := p.call
+	c.workflow, c.event = "approve.yml", "issue_comment"
+	for _, who := range []struct {
+		login string
+		ok    bool
+		job   []string
+	}{{"ada", false, failure}, {"joe", false, failure}, {"jane", true, success}} {
+		repo.Comment(number, who.login, "/approve local")
+		c.payload = map[string]any{"action": "created", "comment": map[string]any{"body": "/approve local", "user": map[string]any{"login": who.login}},
+			"issue": map[string]any{"number": number, "pull_request": map[string]any{"url": "https://api.github.com/repos/acme/hello/pulls/1"}}}
+		r.run(c).jobs(who.ok, map[string][]string{"deploy": who.job})
+		states := map[string]string{}
+		for _, d := range repo.Deployments() {
+			states[d.Task] = d.State()
+		}
+		if want := map[bool]string{true: "success"}[who.ok]; states["deploy"] != want || (states["deploy:wait"] == "queued") == who.ok {
+			t.Errorf("after the comment of %s: %v", who.login, states)
+		}
+	}
+	runs := repo.CheckRuns()
+	if last := runs[len(runs)-1]; last.Conclusion != "success" || last.SHA != head {
+		t.Errorf("the last check %+v", last)
+	}
 }

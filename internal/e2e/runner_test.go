@@ -40,6 +40,7 @@ func TestRunner(t *testing.T) {
 		{"pull-request", "changes nothing", pullRequestPlans},
 		{"pull-request", "a secret in the change fails the job", pullRequestFails},
 		{"pull-request", "a merge queue gets the same", mergeGroup},
+		{"approve", "deploys the same image when somebody approves who may", approvalResumes},
 		{"composed", "delivers across jobs", composedPasses},
 		{"composed", "an image that someone else signed is refused", composedForeign},
 		{"composed", "a release that was skipped is not a pass", composedSkipped},

@@ -94,5 +94,6 @@ func (c *Client) settle(ctx context.Context, d Deployment, waited []*filed) erro
 
 // Brought tells whether a pull request, once merged, brought a commit.
 func (c *Client) Brought(ctx context.Context, number int, commit string) (bool, error) {
-	return false, nil
+	pull, err := c.pullOf(ctx, commit)
+	return pull.GetNumber() == number && number > 0, err
 }
