@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -172,6 +173,7 @@ func approvalResumes(t *testing.T) {
 
 	c := p.call
 	c.workflow, c.event = "approve.yml", "issue_comment"
+	c.actions = map[string]string{"actions/checkout@v5": checkout(t, r)}
 	for _, who := range []struct {
 		login string
 		ok    bool
@@ -193,4 +195,25 @@ func approvalResumes(t *testing.T) {
 	if last := runs[len(runs)-1]; last.Conclusion != "success" || last.SHA != head {
 		t.Errorf("the last check %+v", last)
 	}
+}
+
+// checkout is what actions/checkout does with a ref, which act does not stand in for: an emptied folder, and that commit in it.
+func checkout(t *testing.T, r *repository) string {
+	t.Helper()
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "action.yml"), `name: checkout
+description: checks out a ref
+inputs: {ref: {required: true}, fetch-depth: {}}
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      env: {REF: '${{ inputs.ref }}'}
+      run: |
+        find . -mindepth 1 -delete
+        git clone --quiet "`+r.dir+`" .
+        git checkout --quiet --detach "$REF"
+        git remote set-url origin https://github.com/acme/hello
+`)
+	return dir
 }
