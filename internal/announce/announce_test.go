@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"github.com/org/idp/internal/announce"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/finding"
@@ -370,5 +373,32 @@ func TestWhatWaitsIsQueuedAndNoSuccess(t *testing.T) {
 	}
 	if c := w.repo.Comments(number); len(c) != 1 || !strings.Contains(c[0].Body, "waits for approval to deploy to production") {
 		t.Errorf("comment %+v", c)
+	}
+}
+
+func TestWhatChangedSinceWhatIsLiveIsSaid(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, everything)
+	live := w.commit()
+	w.repo.Branch("feature", live)
+	w.repo.Commit("feature", githubfake.Commit{Message: "Take money", Author: "jane"})
+	head := w.repo.Commit("feature", githubfake.Commit{Message: "Revert \"Round\"\n\nThis reverts commit " + live + ".", Author: "ada"})
+	gone := w.repo.Commit("main", githubfake.Commit{Message: "Keep the receipt", Author: "joe"})
+	number := w.repo.PullRequest(githubfake.PullRequest{Title: "A feature", Author: "ada", Head: "feature"})
+	rec := delivery(head, stage(record.StagePlan, record.Passed, record.Plan{Live: &record.Deployment{Digest: old, Commit: gone}}))
+	rec.Plan = true
+	shown, err := w.announcer(t, announce.Place{Commit: head, PullRequest: number}).End(t.Context(), of(rec))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &record.Changes{Since: gone, Commits: 2, Undone: 1, Authors: []string{"ada", "jane"}, Reverts: []string{live}}
+	if diff := cmp.Diff(want, shown.Changes, cmpopts.IgnoreFields(record.Changes{}, "PullRequests")); diff != "" {
+		t.Errorf("-want +have:\n%s", diff)
+	}
+	body := w.repo.Comments(number)[0].Body
+	for _, text := range []string{"2 commits since what is live, by ada, jane", "1 commit that is live is not in this", "Keep the receipt", "It takes back"} {
+		if !strings.Contains(body, text) {
+			t.Errorf("%q is not in\n%s", text, body)
+		}
 	}
 }

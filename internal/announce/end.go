@@ -36,6 +36,11 @@ func (a *Announcer) End(ctx context.Context, d Delivery) (record.GitHub, error) 
 		}
 	}
 	rec := d.Report.Record
+	d.Report.Notes = slices.Clone(d.Report.Notes)
+	if a.Shows&Verdict != 0 {
+		changes, lines := a.history(ctx, c, rec) // before this is what is live
+		shown.Changes, d.Report.Notes = changes, append(d.Report.Notes, lines...)
+	}
 	if a.Shows&Deployment != 0 {
 		step("the deployment", a.endDeployment(ctx, c, d.Report, &shown))
 	}
@@ -43,7 +48,7 @@ func (a *Announcer) End(ctx context.Context, d Delivery) (record.GitHub, error) 
 		step("code scanning", a.upload(ctx, c, d, &shown))
 	}
 	if a.Shows&Verdict != 0 {
-		d.Report.Notes = append(slices.Clone(d.Report.Notes), a.said...)
+		d.Report.Notes = append(d.Report.Notes, a.said...)
 		if a.PullRequest != 0 {
 			step("the comment", a.comment(ctx, c, d.Report, &shown))
 		}
