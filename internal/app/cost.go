@@ -32,7 +32,29 @@ func (w *costWork) stage(ctx context.Context, d *delivery) (result, error) {
 	if err == nil || fault.KindOf(err) == fault.Failed {
 		err = errors.Join(err, d.writeFOCUS(in))
 	}
+	if d.rec.Plan {
+		d.costBefore = d.costAt(ctx, in)
+	}
 	return resultOf(out, err)
+}
+
+// costAt is the estimate of what the change branched off from, for people to compare with; nil where it is not known, or
+// where there was nothing.
+func (d *delivery) costAt(ctx context.Context, in cost.Inputs) *record.Cost {
+	base, err := d.branchedOff(ctx)
+	if err != nil {
+		return nil
+	}
+	set, note, err := d.renderedAt(ctx, base)
+	if err != nil || note != "" || len(set.Objects) == 0 {
+		return nil
+	}
+	in.Objects, in.Budget = set, nil
+	out, err := cost.Run(ctx, in, cost.Deps{})
+	if err != nil {
+		return nil
+	}
+	return &out.Evidence
 }
 
 // budget is the service's for this environment, else the policy's; nil where there is none.

@@ -57,6 +57,7 @@ type delivery struct {
 	begun      time.Time
 	files      []report.File     // written for people
 	diff       string            // what a deploy would change, for people; empty where there is no plan
+	costBefore *record.Cost      // estimate of what the change branched off from; nil where it is not known
 	live       string            // URL of the service that stays running; empty where none does
 	reads      map[string]string // by stage, where to read more
 	token      string            // tells this process from every other; see holder

@@ -161,7 +161,7 @@ func (d *delivery) consequence() string {
 
 // asReport is what every form of a report is made from.
 func (d *delivery) asReport() report.Report {
-	return report.Report{Record: d.rec, Scans: d.scans, Findings: d.allFindings(), Files: d.files, Diff: d.diff, Code: d.codeURL()}
+	return report.Report{Record: d.rec, Scans: d.scans, Findings: d.allFindings(), Files: d.files, Diff: d.diff, Code: d.codeURL(), CostBefore: d.costBefore}
 }
 
 // codeURL is where the service's code can be read at this commit; empty outside a run.

@@ -71,7 +71,7 @@ func oneStepFailureIsShown(t *testing.T) {
 func pullRequestIsShown(t *testing.T) {
 	r := newRepository(t, ".")
 	r.git("checkout", "--quiet", "-b", "feature")
-	r.add("more.go", "package main\n\nvar more = 1\n")
+	r.change("idp.yaml", "scale: {min: 2, max: 6}", "scale: {min: 3, max: 9}")
 	c := call{workflow: "pull-request.yml", event: "pull_request"}
 	repo := r.onGitHub(&c, permissionsOf(t, r, "pull-request.yml"))
 	number := repo.PullRequest(githubfake.PullRequest{Title: "Take the money", Author: "ada", Head: "feature"})
@@ -85,6 +85,7 @@ func pullRequestIsShown(t *testing.T) {
 	if list := repo.Comments(number); len(list) != 1 || !strings.Contains(list[0].Body, "hello would deploy to staging") {
 		t.Errorf("comments %+v", list)
 	}
+	contains(t, "comment", repo.Comments(number)[0].Body, "Cost a month", "2–6 × (0.1 cores", "3–9 × (0.1 cores")
 	if runs := repo.CheckRuns(); len(runs) != 2 || runs[1].Name != "idp/hello/staging" || runs[1].SHA != head || runs[1].Conclusion != "success" {
 		t.Errorf("checks %+v", runs)
 	}
