@@ -30,14 +30,14 @@ func manifests(registry string) map[string]string {
 	return files
 }
 
-// colored takes its configuration from more ConfigMaps than may be pruned, and lets requests come to their end.
+// colored takes its configuration from more ConfigMaps than may be pruned, starts slowly, and lets requests come to their end.
 func colored(registry string) string {
 	var sources []string
 	for i := range 12 {
 		sources = append(sources, fmt.Sprintf("{configMapRef: {name: c%02d}}", i))
 	}
-	return strings.Replace(deployment(registry, "", "envFrom: ["+strings.Join(sources, ", ")+"]\n          lifecycle: {preStop: {sleep: {seconds: 5}}}"),
-		"terminationGracePeriodSeconds: 1", "terminationGracePeriodSeconds: 10", 1)
+	return strings.NewReplacer("terminationGracePeriodSeconds: 1", "terminationGracePeriodSeconds: 10", "port: 8080}, periodSeconds", "port: 8080}, initialDelaySeconds: 4, periodSeconds").
+		Replace(deployment(registry, "", "envFrom: ["+strings.Join(sources, ", ")+"]\n          lifecycle: {preStop: {sleep: {seconds: 5}}}"))
 }
 
 // stateful makes a StatefulSet of a Deployment.
