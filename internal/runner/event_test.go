@@ -41,8 +41,12 @@ func TestEvents(t *testing.T) {
 		"workflow_dispatch": {Name: "workflow_dispatch", Ref: "refs/heads/main", DefaultBranch: "main", Inputs: map[string]string{"environment": "staging", "force": "true"}},
 		"release_published": {Name: "release", Action: "published", Ref: "refs/tags/0.0.1", DefaultBranch: "master", Tag: "0.0.1"},
 		"release_edited":    {Name: "release", Action: "edited", Ref: "refs/tags/0.0.1", DefaultBranch: "master", Tag: "0.0.1"},
-		"schedule":          {Name: "schedule", Ref: "refs/heads/master", DefaultBranch: "master"},
-		"workflow_run":      {Name: "workflow_run", Action: "completed", Ref: "refs/heads/main", DefaultBranch: "main"},
+		"issue_comment": {Name: "issue_comment", Action: "created", Ref: "refs/heads/master", DefaultBranch: "master",
+			Comment: Comment{Body: "You are totally right! I'll get this fixed right away."}},
+		"issue_comment_pull_request": {Name: "issue_comment", Action: "created", Ref: "refs/heads/master", DefaultBranch: "master",
+			Comment: Comment{Number: 2, Body: "/approve production\n\nLooks good."}},
+		"schedule":     {Name: "schedule", Ref: "refs/heads/master", DefaultBranch: "master"},
+		"workflow_run": {Name: "workflow_run", Action: "completed", Ref: "refs/heads/main", DefaultBranch: "main"},
 	}
 	files, err := filepath.Glob(filepath.Join("..", "..", "testdata", "events", "*.json"))
 	if err != nil || len(files) != len(tests) {
