@@ -41,6 +41,9 @@ func (w *costWork) stage(ctx context.Context, d *delivery) (result, error) {
 // costAt is the estimate of what the change branched off from, for people to compare with; nil where it is not known, or
 // where there was nothing.
 func (d *delivery) costAt(ctx context.Context, in cost.Inputs) *record.Cost {
+	if d.repo == nil {
+		return nil
+	}
 	base, err := d.branchedOff(ctx)
 	if err != nil {
 		return nil

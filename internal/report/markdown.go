@@ -33,11 +33,11 @@ func (Markdown) Format(w io.Writer, r Report) error {
 	b.WriteString("\n\n| | stage | time | |\n|---|---|---:|---|\n")
 	for _, s := range rec.Stages {
 		fmt.Fprintf(&b, "| %s | %s | %.1f s | %s |\n", outcomes[s.Outcome], text(s.Name),
-			(time.Duration(s.DurationMS) * time.Millisecond).Seconds(), text(line(s)))
+			(time.Duration(s.DurationMS) * time.Millisecond).Seconds(), text(lineOf(r, s)))
 	}
 	b.WriteString(fit(diffLimit, "not shown", notesPart(notes(r))))
 	writeDetails(&b, rec.Stages)
-	b.WriteString(fit(diffLimit, "see the file", diff(r)))
+	b.WriteString(fit(diffLimit, "see the file", costDiff(r), diff(r)))
 	writeFindings(&b, r)
 	writeCoverage(&b, rec.Stages)
 	if len(r.Files) > 0 {

@@ -118,10 +118,8 @@ func rows(r Report) []row {
 			}
 		case s.Name == record.StagePlan && s.Outcome == record.Passed:
 			list = append(list, row{s.Outcome, r.Record.Environment, s.Summary})
-		case s.Name == record.StageCost && s.Outcome == record.Passed:
-			list = append(list, row{s.Outcome, s.Name, s.Summary + costChange(r)})
 		default:
-			list = append(list, row{s.Outcome, s.Name, line(s)})
+			list = append(list, row{s.Outcome, s.Name, lineOf(r, s)})
 		}
 	}
 	return list
@@ -136,6 +134,14 @@ func isScan(s record.Stage) bool {
 
 func scansPassed(rec *record.Record) bool {
 	return !slices.ContainsFunc(rec.Stages, func(s record.Stage) bool { return isScan(s) && s.Outcome != record.Passed })
+}
+
+// lineOf is what a stage came to, with what the change adds to the cost.
+func lineOf(r Report, s record.Stage) string {
+	if s.Name == record.StageCost && s.Outcome == record.Passed {
+		return s.Summary + costChange(r)
+	}
+	return line(s)
 }
 
 func line(s record.Stage) string {
