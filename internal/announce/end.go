@@ -59,7 +59,7 @@ func (a *Announcer) End(ctx context.Context, d Delivery) (record.GitHub, error) 
 		}
 		step("the check", a.endCheck(ctx, c, d, &shown))
 	}
-	shown.Without = a.said
+	shown.Without = append([]string{}, a.said...)
 	if len(errs) == 0 {
 		return shown, nil
 	}

@@ -152,11 +152,8 @@ func permissionsDoc() string {
 			scopes = append(scopes, f.Scope)
 		}
 	}
-	b.WriteString("\nAll of them:\n\n```yaml\npermissions:\n")
-	for _, s := range slices.Sorted(slices.Values(writes(scopes))) {
-		fmt.Fprintf(&b, "  %s\n", s)
-	}
-	b.WriteString("```\n\nNaming one permission sets all that are not named to none. The token of a pull request from a fork, and that of Dependabot's\n" +
+	fmt.Fprintf(&b, "\nAll of them: `permissions: {%s}`.\n\n", strings.Join(slices.Sorted(slices.Values(writes(scopes))), ", "))
+	b.WriteString("Naming one permission sets all that are not named to none. The token of a pull request from a fork, and that of Dependabot's\n" +
 		"runs, can read only, whatever the workflow says: findings are then shown as annotations and in the run's summary.\n\n" +
 		"On GitHub Enterprise Server nothing is to be set: the runner says where the API is.\n")
 	return b.String()

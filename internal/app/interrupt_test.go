@@ -102,7 +102,7 @@ type scene struct {
 
 var scenes = []scene{
 	{name: "inputs", stage: "inputs", set: hangingTool("git", "status")},
-	{name: "sast listing", stage: "sast", set: hangingTool("go", "list -e -json=Dir,")},
+	{name: "sast listing", stage: "sast", set: hangingTool("go", "list -e -json=")},
 	{name: "secrets listing", brief: true, stage: "secrets", set: hangingTool("git", "rev-list")},
 	{name: "secrets reading", stage: "secrets", set: hangingTool("git", "cat-file --batch")},
 	{name: "build reading", brief: true, stage: "build", set: hangingTool("go", "env -json GOMOD")},

@@ -279,7 +279,7 @@ type GitHub struct {
 	Comment      string   `json:"comment,omitempty" jsonschema_description:"URL of the comment in the pull request."`
 	CodeScanning string   `json:"codeScanning,omitempty" jsonschema_description:"Id of the upload that was processed."`
 	Changes      *Changes `json:"changes,omitempty" jsonschema_description:"Absent for a first delivery, and where it is not known."`
-	Without      []string `json:"without,omitempty" jsonschema_description:"What could not be shown, and what it would need."`
+	Without      []string `json:"without" jsonschema_description:"What could not be shown, and what it would need."`
 }
 
 // Changes is what lies between what is live and what is delivered.
