@@ -47,6 +47,10 @@ func TestDeployments(t *testing.T) {
 	if len(newest) != 2 || newest[0]["environment_url"] != "https://staging.example" || newest[1]["log_url"] != "https://github.com/acme/shop/actions/runs/7" {
 		t.Errorf("%v", newest)
 	}
+	last := w.want(200, "GET", fmt.Sprintf(":/deployments/%s/statuses/%.0f", two, newest[0]["id"]), nil).object
+	if last["state"] != "success" || w.want(200, "GET", ":/deployments/"+two, nil).object["sha"] != w.head {
+		t.Errorf("%v", last)
+	}
 	w.want(422, "DELETE", ":/deployments/"+two, nil)
 	w.want(204, "DELETE", ":/deployments/"+one, nil)
 	w.want(404, "GET", ":/deployments/"+one, nil)
@@ -95,6 +99,9 @@ func TestCheckRuns(t *testing.T) {
 	done := w.want(200, "PATCH", at, m{"conclusion": "failure", "output": m{"title": "Failed", "summary": "s"}})
 	if done.object["status"] != "completed" || done.object["completed_at"] == nil || done.object["output"].(m)["annotations_count"] != 53.0 {
 		t.Errorf("%s", done.text)
+	}
+	if got := w.want(200, "GET", at, nil).object; got["conclusion"] != "failure" || got["external_id"] != "d1" {
+		t.Errorf("%v", got)
 	}
 	first := w.want(200, "GET", at+"/annotations?per_page=40", nil)
 	if len(first.list) != 40 || !strings.Contains(first.header.Get("Link"), `annotations?page=2&per_page=40>; rel="next"`) {
@@ -150,6 +157,12 @@ func TestComments(t *testing.T) {
 	if got := w.want(200, "GET", at, nil).object["reactions"].(m); got["eyes"] != 1.0 || got["total_count"] != 1.0 {
 		t.Errorf("%v", got)
 	}
+	eyes := w.want(200, "GET", at+"/reactions?content=eyes", nil).list
+	if len(eyes) != 1 || eyes[0]["user"].(m)["login"] != "github-actions[bot]" {
+		t.Fatalf("%v", eyes)
+	}
+	w.want(204, "DELETE", fmt.Sprintf("%s/reactions/%.0f", at, eyes[0]["id"]), nil)
+	w.want(404, "DELETE", fmt.Sprintf("%s/reactions/%.0f", at, eyes[0]["id"]), nil)
 	list := w.want(200, "GET", ":/issues/1/comments", nil).list
 	if len(list) != 2 || list[0]["user"].(m)["login"] != "mallory" || list[1]["body"] != "changed" {
 		t.Errorf("%v", list)
@@ -188,6 +201,9 @@ func TestPullRequests(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	if got := w.want(200, "GET", ":/pulls/1", nil).object; got["commits"] != 1.0 || got["changed_files"] != 3.0 || got["merged"] != false || got["head"].(m)["sha"] != w.repo.Head("topic") {
+		t.Errorf("%v", got)
+	}
+	if got := w.want(200, "GET", ":/pulls/1/commits", nil).list; len(got) != 1 || got[0]["sha"] != w.repo.Head("topic") {
 		t.Errorf("%v", got)
 	}
 	if got := w.want(200, "GET", ":/pulls/1/reviews", nil).list; len(got) != 1 || got[0]["state"] != "APPROVED" || got[0]["commit_id"] != w.repo.Head("topic") {

@@ -114,6 +114,7 @@ type sarifRun struct {
 	}
 	AutomationDetails struct{ ID string }
 	Results           []struct {
+		Message   *struct{ Text, ID string }
 		Locations []struct {
 			PhysicalLocation *struct {
 				ArtifactLocation *struct{ URI string }
@@ -180,6 +181,9 @@ func (run *sarifRun) limits(atMost func(string, int, int), reject func(string, .
 			}
 		}
 		atMost("thread flow locations per result", flows, 10_000)
+		if result.Message == nil || result.Message.Text+result.Message.ID == "" {
+			reject("Invalid SARIF. A result has no message")
+		}
 		if len(result.Locations) == 0 {
 			reject("locationFromSarifResult: expected at least one location")
 		} else if at := result.Locations[0].PhysicalLocation; at == nil || at.ArtifactLocation == nil {
