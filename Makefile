@@ -51,8 +51,8 @@ cross: ## compile for every platform
 bench-start: build ## how long it takes to start: the program, and a step of a workflow
 	@$(GO) run ./internal/tools/benchstart -idp bin/idp
 
-bench-scan: build ## the scanners beside the command lines of gosec and gitleaks, on generated repositories or REPO=path; RUNS=5 ONLY=sast LINES=20000
-	@$(GO) run ./internal/tools/benchscan -idp bin/idp -cache '$(CACHE)/bench-scan' -repo '$(REPO)' -runs '$(or $(RUNS),5)' -lines '$(or $(LINES),20000)' -only '$(ONLY)'
+bench-scan: build ## the scanners beside the command lines of gosec and gitleaks, on generated repositories or REPO=path; RUNS=5 ONLY=sast LINES=20000 WARM=true
+	@$(GO) run ./internal/tools/benchscan -idp bin/idp -cache '$(CACHE)/bench-scan' -repo '$(REPO)' -runs '$(or $(RUNS),5)' -lines '$(or $(LINES),20000)' -only '$(ONLY)' -warm='$(or $(WARM),false)'
 
 bench-deploy: build ## a deploy beside kubectl apply and rollout status on a real Kubernetes, and how soon failures are called; ROUNDS=9
 	@$(GO) run ./internal/tools/cluster run -cache '$(CACHE)' \

@@ -25,6 +25,7 @@ type options struct {
 	cache string // folder outside the checkout for the peers' programs and the generated repositories
 	runs  int
 	lines int // of the generated module
+	warm  bool
 	out   io.Writer
 }
 
@@ -54,6 +55,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags.StringVar(&o.cache, "cache", "", "folder for the peers' programs and generated repositories (default: in the user's cache folder)")
 	flags.IntVar(&o.runs, "runs", 5, "rounds, of which the median counts")
 	flags.IntVar(&o.lines, "lines", 20000, "lines of the generated module")
+	flags.BoolVar(&o.warm, "warm", false, "leave out the run on an empty build cache, which takes gosec minutes")
 	only := flags.String("only", "", "measure only this: "+strings.Join(names(), ", "))
 	if err := flags.Parse(args); err != nil {
 		return err

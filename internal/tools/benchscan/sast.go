@@ -41,7 +41,7 @@ func benchSAST(ctx context.Context, o options) error {
 	if err := measure(ctx, o.runs, ours, theirs); err != nil {
 		return err
 	}
-	if err := b.show("sast: "+title, ours, theirs); err != nil {
+	if err := b.show("sast: "+title, ours, theirs); err != nil || o.warm {
 		return err
 	}
 	ours, theirs = b.contenders(filepath.Join(tmp, "gocache"))
