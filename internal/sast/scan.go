@@ -30,7 +30,6 @@ type scanned struct {
 // scan lists, loads and checks. What it gives is filled as far as it came, also beside an error.
 func scan(ctx context.Context, dir, platform string, progress action.Progress, k kit) (scanned, error) {
 	var out scanned
-	defer room()()
 	progress("listing packages")
 	s, err := take(ctx, dir, platform)
 	out.expected, out.left = len(s.packages), s.left
@@ -67,18 +66,6 @@ func scan(ctx context.Context, dir, platform string, progress action.Progress, k
 	return out, verdict(out, compilerLines(s.root, errs), gaps)
 }
 
-// room lets the garbage collector come half as often, for a quarter of the time at a quarter more memory, until the function
-// that it gives is called. What the user has set in GOGC stays.
-func room() (end func()) {
-	const standard = 100
-	before := debug.SetGCPercent(2 * standard)
-	if before != standard {
-		debug.SetGCPercent(before)
-		return func() {}
-	}
-	return func() { debug.SetGCPercent(standard) }
-}
-
 // checkAll type-checks and checks the packages side by side. It gives the results that it has when the context ends, or when
 // gosec does not come to an end, in the order of the import paths, and the errors in packages that they import.
 func checkAll(ctx context.Context, s survey, progress action.Progress, k kit) ([]checked, []packages.Error, error) {
@@ -100,6 +87,8 @@ func checkAll(ctx context.Context, s survey, progress action.Progress, k kit) ([
 	}
 	look := time.NewTicker(tick)
 	defer look.Stop()
+	var memory thrift
+	defer memory.end()
 	var results []checked
 	for len(results) < len(s.packages) && ctx.Err() == nil {
 		progress(fmt.Sprintf("%d of %s", len(results), finding.Plural(len(s.packages), "package")))
@@ -107,6 +96,7 @@ func checkAll(ctx context.Context, s survey, progress action.Progress, k kit) ([
 		case r := <-done:
 			results = append(results, r)
 		case <-look.C:
+			memory.look()
 			if err := work.lost(); err != nil {
 				stop(err)
 			}
@@ -195,6 +185,25 @@ func (c *crew) busy(left map[string]gosource.Package) []string {
 	}
 	slices.Sort(lines)
 	return lines
+}
+
+// thrift makes the garbage collector come as often as it usually does, where the program lets it come less often, when so much
+// is in use that memory matters more than time.
+type thrift struct{ before int }
+
+func (t *thrift) look() {
+	const much, usual = 100 << 20, 100
+	if t.before == 0 && inUse() > much {
+		if t.before = debug.SetGCPercent(usual); t.before < usual {
+			debug.SetGCPercent(t.before)
+		}
+	}
+}
+
+func (t *thrift) end() {
+	if t.before != 0 {
+		debug.SetGCPercent(t.before)
+	}
 }
 
 // inUse is the memory that was in use after the last garbage collection, in bytes.
