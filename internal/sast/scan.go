@@ -88,6 +88,7 @@ func checkAll(ctx context.Context, s survey, progress action.Progress, k kit) ([
 	look := time.NewTicker(tick)
 	defer look.Stop()
 	var memory thrift
+	memory.begin()
 	defer memory.end()
 	var results []checked
 	for len(results) < len(s.packages) && ctx.Err() == nil {
@@ -187,22 +188,32 @@ func (c *crew) busy(left map[string]gosource.Package) []string {
 	return lines
 }
 
-// thrift makes the garbage collector come as often as it usually does, where the program lets it come less often, when so much
-// is in use that memory matters more than time.
-type thrift struct{ before int }
+// usual is how much more memory than is in use the garbage collector lets come together, in percent, where nobody says
+// otherwise in GOGC.
+const usual = 100
+
+// thrift lets it come half as often, which takes a quarter less time, until so much is in use that memory matters more.
+type thrift struct{ eased bool }
+
+func (t *thrift) begin() {
+	if before := debug.SetGCPercent(2 * usual); before != usual {
+		debug.SetGCPercent(before) // somebody has chosen
+		return
+	}
+	t.eased = true
+}
 
 func (t *thrift) look() {
-	const much, usual = 100 << 20, 100
-	if t.before == 0 && inUse() > much {
-		if t.before = debug.SetGCPercent(usual); t.before < usual {
-			debug.SetGCPercent(t.before)
-		}
+	const much = 100 << 20
+	if t.eased && inUse() > much {
+		t.end()
 	}
 }
 
 func (t *thrift) end() {
-	if t.before != 0 {
-		debug.SetGCPercent(t.before)
+	if t.eased {
+		t.eased = false
+		debug.SetGCPercent(usual)
 	}
 }
 
