@@ -34,7 +34,7 @@ func (p *place) change(files ...string) int {
 }
 
 func (p *place) rule(commit string, owners bool, teams ...string) Rule {
-	return Rule{Commit: commit, Owners: owners, Teams: teams, Commands: []string{"/approve", "/approve production"}, Since: p.clock.at}
+	return Rule{Commit: commit, Owners: owners, Teams: teams, Commands: []string{"/approve", "/approve production"}, Since: p.clock.now()}
 }
 
 // approval asks after steps, one a line: WHO review STATE before the merge, WHO says TEXT after it.

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	gh "github.com/google/go-github/v60/github"
@@ -46,7 +47,9 @@ type Client struct {
 	transport   *transport
 	owner, name string
 	readOnly    string
-	login       string // of the token, once it was asked for
+
+	asking sync.Mutex
+	login  string // of the token, once it was asked for
 }
 
 var repositoryForm = regexp.MustCompile(`^([A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)/([A-Za-z0-9._-]+)$`)

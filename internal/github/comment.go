@@ -101,6 +101,8 @@ func (c *Client) comment(ctx context.Context, number int, key string) (*gh.Issue
 
 // viewer is the token's own login, with [bot] at the end of an app's. REST answers GET /user only to people, GraphQL to apps too, GITHUB_TOKEN included.
 func (c *Client) viewer(ctx context.Context) (string, error) {
+	c.asking.Lock()
+	defer c.asking.Unlock()
 	if c.login != "" {
 		return c.login, nil
 	}

@@ -17,7 +17,7 @@ const readsHistory = "contents: read, pull-requests: read"
 // branch opens a pull request with so many commits of an author, and merges it; it gives the SHA of the merge.
 func (p *place) merged(author string, commits int) string {
 	p.tick()
-	name := fmt.Sprintf("%s-%s", author, p.clock.at.Format("150405"))
+	name := fmt.Sprintf("%s-%s", author, p.clock.now().Format("150405"))
 	p.repo.Branch(name, p.repo.Head("main"))
 	for i := range commits {
 		p.repo.Commit(name, githubfake.Commit{Message: fmt.Sprintf("%s %d\n\nMore.", name, i), Author: author, Files: map[string]string{author + ".go": name + fmt.Sprint(i)}})
@@ -31,7 +31,7 @@ func TestChangesAndTheirPullRequests(t *testing.T) {
 	p := at(t, readsHistory)
 	p.merged("old", 1) // 1, before what is live
 	live := p.repo.Head("main")
-	since := p.clock.at
+	since := p.clock.now()
 	p.merged("ada", 2) // 2
 	p.tick()
 	direct := p.repo.Commit("main", githubfake.Commit{Message: "Straight to main", AuthorName: "Grace <b>"})
@@ -86,7 +86,7 @@ func TestRequestsForManyCommits(t *testing.T) {
 		for range 310 { // closed pull requests of long ago
 			p.repo.Merge(p.repo.PullRequest(githubfake.PullRequest{Title: "old", Author: "old", Head: "main", Base: p.aside(live)}))
 		}
-		p.clock.at = p.clock.at.Add(1e9 * 3600)
+		p.clock.pass(1e9 * 3600)
 		for i := range commits {
 			p.tick()
 			p.repo.Commit("main", githubfake.Commit{Message: fmt.Sprint("commit ", i), Author: "ada"})

@@ -72,7 +72,7 @@ func TestSARIFThatIsNeverProcessed(t *testing.T) {
 	if fault.KindOf(err) != fault.Undetermined || !strings.Contains(fmt.Sprint(err), "has not processed") {
 		t.Errorf("error %v", err)
 	}
-	if waited, n := p.clock.at.Sub(noon), len(p.Calls()); waited > processing+10*time.Second || n > 17 {
+	if waited, n := p.clock.now().Sub(noon), len(p.Calls()); waited > processing+10*time.Second || n > 17 {
 		t.Errorf("waited %s, %d requests", waited, n)
 	}
 }

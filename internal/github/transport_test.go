@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,14 +24,26 @@ const secret = "not-a-real-credential"
 
 // clock is a time that passes only while someone sleeps.
 type clock struct {
+	mu     sync.Mutex // the fake reads it, too
 	at     time.Time
 	pauses []time.Duration
 }
 
-func (c *clock) now() time.Time { return c.at }
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
 func (c *clock) sleep(ctx context.Context, d time.Duration) error {
 	c.pauses = append(c.pauses, d)
-	c.at = c.at.Add(d)
+	c.pass(d)
 	return ctx.Err()
 }
 
@@ -148,7 +161,7 @@ func TestBudgetIsOfTheWholeClient(t *testing.T) {
 	if _, err := get(t.Context(), client); err == nil {
 		t.Error("a third pause of 25 s fits into a minute")
 	}
-	if got := clock.at.Sub(noon); got != 50*time.Second {
+	if got := clock.now().Sub(noon); got != 50*time.Second {
 		t.Errorf("waited %s", got)
 	}
 }
