@@ -73,7 +73,7 @@ func New(o Options) (*Client, error) {
 	if o.Budget == 0 {
 		o.Budget = Budget
 	}
-	t := &transport{next: o.Transport, base: base, token: o.Token, left: o.Budget, now: o.Now, sleep: o.Sleep}
+	t := &transport{next: o.Transport, base: base, token: o.Token, left: o.Budget, now: o.Now, sleep: o.Sleep, slow: patience}
 	api := gh.NewClient(&http.Client{Transport: t, CheckRedirect: sameMethod})
 	api.BaseURL, api.UserAgent = base, "idp"
 	return &Client{api: api, transport: t, owner: name[1], name: name[2], readOnly: o.ReadOnly}, nil

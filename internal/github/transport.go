@@ -44,6 +44,7 @@ type transport struct {
 	token string
 	now   func() time.Time
 	sleep func(context.Context, time.Duration) error
+	slow  time.Duration // patience
 
 	mu      sync.Mutex
 	left    time.Duration // of the budget
@@ -135,7 +136,7 @@ func (t *transport) verdict(req *http.Request, a *answer, err error) *verdict {
 
 // attempt asks once. A context of its own ends it, so that a slow answer is told from the end of the whole.
 func (t *transport) attempt(req *http.Request) (*answer, error) {
-	ctx, cancel := context.WithTimeoutCause(req.Context(), patience, errSlow)
+	ctx, cancel := context.WithTimeoutCause(req.Context(), t.slow, errSlow)
 	defer cancel()
 	out := req.Clone(ctx)
 	out.Header.Set("Authorization", "Bearer "+t.token)

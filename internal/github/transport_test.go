@@ -142,6 +142,34 @@ func TestReadsAreRepeated(t *testing.T) {
 	}
 }
 
+func TestASlowAnswerIsNone(t *testing.T) {
+	t.Parallel()
+	hang := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+	late := func(w http.ResponseWriter, r *http.Request) { // begins, and does not come to its end
+		_, _ = io.WriteString(w, `{"name": `)
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}
+	client, _ := scripted(t, hang, late, say(200, whole))
+	client.transport.slow = time.Second
+	if got, err := get(t.Context(), client); got != "checkout" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	client, _ = scripted(t)
+	client.transport.slow, client.transport.next = time.Millisecond, silent{}
+	if _, err := get(t.Context(), client); err == nil || errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "no whole answer within 30s") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// silent is a network that takes everything and gives nothing.
+type silent struct{}
+
+func (silent) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
 func TestAttemptsEnd(t *testing.T) {
 	t.Parallel()
 	client, _ := scripted(t, slices.Repeat([]http.HandlerFunc{say(502, "")}, 6)...)
