@@ -103,7 +103,7 @@ e2e-comment: ## what people see on GitHub, by GitHub's parser and in a browser; 
 		npm ci --prefix "$$dir" --ignore-scripts --no-audit --no-fund --loglevel=error; touch "$$dir/installed"; }; \
 	cp testdata/e2e/comment/*.mjs "$$dir"; rm -rf dist/screenshots; \
 	IDP_E2E_COMMENT="$$dir" IDP_E2E_BROWSER="$$(browser)" IDP_E2E_SCREENSHOTS=$(CURDIR)/dist/screenshots \
-		$(GO) test -tags e2e -count=1 -v -run 'GitHub|Browser' ./internal/report
+		$(GO) test -tags e2e -count=1 -v -run 'GitHubShows|Browser' ./internal/report
 
 e2e-cluster: build ## pods on a real Kubernetes, started for this as root on Linux; USE_EXISTING_CLUSTER=1 takes that of KUBECONFIG
 	@IDP_E2E_IDP=$(CURDIR)/bin/idp $(GO) run ./internal/tools/cluster run -cache '$(CACHE)' \
