@@ -2,6 +2,8 @@ package github
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"strings"
 	"unicode/utf8"
 
@@ -27,8 +29,8 @@ type Comment struct {
 }
 
 // PutComment keeps one comment for a key in a pull request: it is found by its first line and its author, who is the owner of
-// the token, so that a person who pastes the marker gets nothing; updated in place; and created where there is none. Usual
-// are 3 requests, 2 when nothing changed, and at most 9 more in a discussion of 1,000 comments.
+// the token, so that a person who pastes the marker gets nothing; updated in place; and created where there is none. Two
+// runs that create it at once end with one. 3 requests are usual, 4 the first time, and 9 more in a discussion of 1,000 comments.
 func (c *Client) PutComment(ctx context.Context, number int, key, body string) (Comment, error) {
 	body = CommentMarker(key) + "\n" + body
 	if strings.ContainsAny(key, "\n<>") || strings.Contains(key, "--") || number < 1 {
@@ -37,44 +39,61 @@ func (c *Client) PutComment(ctx context.Context, number int, key, body string) (
 	if n := utf8.RuneCountInString(body); n > CommentLimit {
 		return Comment{}, fault.BadInputf("a comment of %d characters is longer than the %d that GitHub takes", n, CommentLimit)
 	}
-	has, err := c.comment(ctx, number, key)
-	switch {
-	case err != nil:
-		return Comment{}, c.judge(ctx, Comments, err)
-	case has == nil:
-		return c.createComment(ctx, number, key, body)
-	case has.GetBody() == body:
-		return commentOf(has), nil
+	has, err := c.comments(ctx, number, key)
+	if err == nil && len(has) == 0 {
+		has, err = c.createComment(ctx, number, key, body)
 	}
-	err = c.write(ctx, Comments, func() error {
-		_, _, err := c.api.Issues.EditComment(ctx, c.owner, c.name, has.GetID(), &gh.IssueComment{Body: &body})
-		return err
-	}, never)
-	return commentOf(has), err
+	if err != nil {
+		return Comment{}, c.judge(ctx, Comments, err)
+	}
+	if has[0].GetBody() != body {
+		err = c.write(ctx, Comments, func() error {
+			_, _, err := c.api.Issues.EditComment(ctx, c.owner, c.name, has[0].GetID(), &gh.IssueComment{Body: &body})
+			return err
+		}, never)
+	}
+	for _, double := range has[1:] {
+		err = errors.Join(err, c.write(ctx, Comments, func() error {
+			_, err := c.api.Issues.DeleteComment(ctx, c.owner, c.name, double.GetID())
+			if status(err) == http.StatusNotFound { // whoever made it did so already
+				return nil
+			}
+			return err
+		}, never))
+	}
+	return commentOf(has[0]), err
 }
 
-func (c *Client) createComment(ctx context.Context, number int, key, body string) (Comment, error) {
+// createComment looks again after it wrote: another run may have written at the same time, and then both keep the first.
+func (c *Client) createComment(ctx context.Context, number int, key, body string) ([]*gh.IssueComment, error) {
 	var made *gh.IssueComment
 	err := c.write(ctx, Comments, func() (err error) {
 		made, _, err = c.api.Issues.CreateComment(ctx, c.owner, c.name, number, &gh.IssueComment{Body: &body})
 		return err
 	}, func() (bool, error) {
-		has, err := c.comment(ctx, number, key)
-		if has != nil {
-			made = has
+		has, err := c.comments(ctx, number, key)
+		if len(has) > 0 {
+			made = has[0]
 		}
-		return has != nil, err
+		return len(has) > 0, err
 	})
 	if err == nil && made.GetID() == 0 {
 		err = fault.Undeterminedf("GitHub's answer names no comment")
 	}
-	return commentOf(made), err
+	if err != nil {
+		return nil, err
+	}
+	has, err := c.comments(ctx, number, key)
+	if err == nil && len(has) == 0 { // it is not to be seen at once
+		has = []*gh.IssueComment{made}
+	}
+	return has, err
 }
 
 func commentOf(c *gh.IssueComment) Comment { return Comment{ID: c.GetID(), URL: c.GetHTMLURL()} }
 
-// comment finds the token's own comment for a key; the first, should there be several.
-func (c *Client) comment(ctx context.Context, number int, key string) (*gh.IssueComment, error) {
+// comments finds the token's own comments for a key, the oldest first. There is more than one after two runs wrote at once.
+func (c *Client) comments(ctx context.Context, number int, key string) (own []*gh.IssueComment, err error) {
 	me, err := c.viewer(ctx)
 	if err != nil {
 		return nil, err
@@ -88,13 +107,16 @@ func (c *Client) comment(ctx context.Context, number int, key string) (*gh.Issue
 		for _, has := range list {
 			first, _, _ := strings.Cut(has.GetBody(), "\n")
 			if strings.TrimSuffix(first, "\r") == CommentMarker(key) && strings.EqualFold(has.GetUser().GetLogin(), me) {
-				return has, nil
+				own = append(own, has)
 			}
 		}
 		if res.NextPage == 0 {
-			return nil, nil
+			return own, nil
 		}
 		o.Page = res.NextPage
+	}
+	if len(own) > 0 {
+		return own, nil
 	}
 	return nil, fault.Undeterminedf("pull request %d has more than %d comments; whether one is ours is not known", number, commentPages*100)
 }

@@ -3,6 +3,7 @@ package github
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -140,6 +141,30 @@ func TestCommentCutAnywhere(t *testing.T) {
 				t.Errorf("%q", got)
 			}
 		})
+	}
+}
+
+// intruder lets another run write its comment just before this one's first write.
+type intruder struct{ write func() }
+
+func (i *intruder) RoundTrip(r *http.Request) (*http.Response, error) {
+	if write := i.write; write != nil && strings.HasSuffix(r.URL.Path, "/comments") && r.Method == http.MethodPost {
+		i.write = nil
+		write()
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+func TestTwoRunsThatWriteAtOnceKeepOneComment(t *testing.T) {
+	t.Parallel()
+	p := at(t, "pull-requests: write")
+	withPull(p)
+	other := p.client
+	p.client = p.connect(t, &intruder{func() { must[Comment](t)(other.PutComment(t.Context(), 1, "checkout/staging", "other")) }})
+	got := must[Comment](t)(p.client.PutComment(t.Context(), 1, "checkout/staging", "ours"))
+	all := p.repo.Comments(1)
+	if len(all) != 1 || all[0].ID != got.ID || all[0].Body != marker+"ours" {
+		t.Errorf("%+v, kept %+v", all, got)
 	}
 }
 

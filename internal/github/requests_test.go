@@ -57,6 +57,6 @@ func TestRequestsOfARun(t *testing.T) {
 			must[Comment](t)(p.client.PutComment(t.Context(), number, "checkout/staging", body))
 		}
 	}
-	cost("a pull request", 15, 14, pull("one"))
+	cost("a pull request", 16, 15, pull("one"))
 	cost("its next commit", 15, 14, pull("two"))
 }
