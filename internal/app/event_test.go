@@ -27,19 +27,21 @@ func eventOf(t *testing.T, name, ref string, payload []byte) (runner.Event, erro
 // TestWhatThePathDoesForEachEvent has, for every payload, what happens without the input, with plan: true, with plan: false.
 func TestWhatThePathDoesForEachEvent(t *testing.T) {
 	tests := map[string]struct{ event, ref, does string }{
-		"pull_request":           {"pull_request", "refs/pull/2/merge", "plan plan plan"},
-		"pull_request_fork":      {"pull_request", "refs/pull/2/merge", "plan plan plan"},
-		"pull_request_fork_gone": {"pull_request", "refs/pull/2/merge", "plan plan plan"},
-		"merge_group":            {"merge_group", "refs/heads/gh-readonly-queue/main/pr-104", "plan plan plan"},
-		"push_default":           {"push", "refs/heads/master", "deliver plan deliver"},
-		"push_branch":            {"push", "refs/heads/feature/pay", "plan plan deliver"},
-		"push_tag":               {"push", "refs/tags/simple-tag", "deliver plan deliver"},
-		"push_deleted":           {"push", "refs/heads/master", "plan plan plan"},
-		"workflow_dispatch":      {"workflow_dispatch", "refs/heads/main", "deliver plan deliver"},
-		"release_published":      {"release", "refs/tags/0.0.1", "deliver plan deliver"},
-		"release_edited":         {"release", "refs/tags/0.0.1", "plan plan deliver"},
-		"schedule":               {"schedule", "refs/heads/master", "plan plan deliver"},
-		"workflow_run":           {"workflow_run", "refs/heads/master", "refuse plan refuse"},
+		"pull_request":               {"pull_request", "refs/pull/2/merge", "plan plan plan"},
+		"pull_request_fork":          {"pull_request", "refs/pull/2/merge", "plan plan plan"},
+		"pull_request_fork_gone":     {"pull_request", "refs/pull/2/merge", "plan plan plan"},
+		"merge_group":                {"merge_group", "refs/heads/gh-readonly-queue/main/pr-104", "plan plan plan"},
+		"push_default":               {"push", "refs/heads/master", "deliver plan deliver"},
+		"push_branch":                {"push", "refs/heads/feature/pay", "plan plan deliver"},
+		"push_tag":                   {"push", "refs/tags/simple-tag", "deliver plan deliver"},
+		"push_deleted":               {"push", "refs/heads/master", "plan plan plan"},
+		"workflow_dispatch":          {"workflow_dispatch", "refs/heads/main", "deliver plan deliver"},
+		"release_published":          {"release", "refs/tags/0.0.1", "deliver plan deliver"},
+		"release_edited":             {"release", "refs/tags/0.0.1", "plan plan deliver"},
+		"schedule":                   {"schedule", "refs/heads/master", "plan plan deliver"},
+		"issue_comment":              {"issue_comment", "refs/heads/master", "refuse plan refuse"},
+		"issue_comment_pull_request": {"issue_comment", "refs/heads/master", "refuse plan refuse"},
+		"workflow_run":               {"workflow_run", "refs/heads/master", "refuse plan refuse"},
 	}
 	files, err := filepath.Glob(inRepo("testdata/events/*.json"))
 	if err != nil || len(files) != len(tests) {
