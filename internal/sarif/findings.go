@@ -206,6 +206,7 @@ var confidences = map[string]string{"very-high": "high", "high": "high", "medium
 
 var (
 	placeholder = regexp.MustCompile(`\{(\d+)\}`)
+	form        = regexp.MustCompile(`(?m)^Message: (.*\S.*)$`)
 	link        = regexp.MustCompile(`\[([^\]]*)\]\(\d+\)`) // CodeQL's links to related locations
 )
 
@@ -223,8 +224,11 @@ func titleOf(res result, about *rule) string {
 		}
 		return s
 	})
-	// Trivy writes a form of several lines, of which the first alone says little.
+	// Trivy writes a form of several lines, of which the first alone says little. One may say what is wrong in this place.
 	if short := firstLine(about.Short.Text, 200); short != "" && strings.Contains(strings.TrimSpace(text), "\n") {
+		if said := form.FindStringSubmatch(text); said != nil {
+			text = said[1]
+		}
 		text = short + ": " + firstLine(text, 100)
 	}
 	if text = firstLine(link.ReplaceAllString(text, "$1"), 300); text == "" {
