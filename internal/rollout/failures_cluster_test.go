@@ -79,9 +79,6 @@ func TestClusterNamesFailures(t *testing.T) {
 				limit = 2 * time.Minute
 			}
 			d := b.fails(t, strings.ReplaceAll(c.manifests, "REGISTRY", b.c.Registry), limit)
-			if early := d.Reason == "CrashLoopBackOff" || strings.Contains(d.Reason, "Image"); early && d.AfterMS > 20_000 {
-				t.Errorf("a crash loop and a bad image are called within 20 s; this was after %d ms", d.AfterMS)
-			}
 			if d.TimedOut != (c.limit > 0) {
 				t.Errorf("the deadline called it: %t, after %d ms", d.TimedOut, d.AfterMS)
 			}

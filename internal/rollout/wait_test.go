@@ -296,3 +296,32 @@ func TestOthersAreNamedOnlyForTroubleOfTheirOwn(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+// An image that will not be there the next time either is called at once; what may pass is tried again by the node first. The
+// messages are those of a kubelet with containerd.
+func TestBadImageIsCalledAtOnce(t *testing.T) {
+	const head = `failed to pull and unpack image "registry.invalid/app@sha256:0": failed to resolve reference "registry.invalid/app@sha256:0": failed to do request: Head "https://registry.invalid/v2/app/manifests/sha256:0": `
+	for message, want := range map[string]time.Duration{
+		head + "dial tcp: lookup registry.invalid on 127.0.0.1:53: no such host":                                         0,
+		head + "tls: failed to verify certificate: x509: certificate signed by unknown authority":                        0,
+		head + "http: server gave HTTP response to HTTPS client":                                                         0,
+		head + "dial tcp: lookup registry.invalid on 10.0.0.53:53: read udp 10.202.0.2:55228->10.0.0.53:53: i/o timeout": 14 * time.Second,
+		head + "dial tcp 127.0.0.1:1: connect: connection refused":                                                       14 * time.Second,
+	} {
+		s := named(t, "digest-that-is-not-there")
+		statuses, _, err := unstructured.NestedSlice(s.object("Pod").Object, "status", "containerStatuses")
+		if err != nil || len(statuses) != 1 {
+			t.Fatal(statuses, err)
+		}
+		put(t, &kubernetes.Object{Object: statuses[0].(map[string]any)}, map[string]any{"waiting": map[string]any{"reason": "ErrImagePull", "message": message}}, "state")
+		put(t, s.object("Pod"), statuses, "status", "containerStatuses")
+		_, err = s.wait(t.Context(), rollout.Options{})
+		var d *rollout.Diagnosis
+		if !errors.As(err, &d) || d.Reason != "ImagePullBackOff" || d.TimedOut {
+			t.Fatalf("%+v, %v", d, err)
+		}
+		if got := (time.Duration(d.AfterMS) * time.Millisecond).Truncate(time.Second); got != want {
+			t.Errorf("%s: called after %s, want %s", message[len(head):], got, want)
+		}
+	}
+}
