@@ -190,7 +190,7 @@ func (a *Announcer) upload(ctx context.Context, c *github.Client, d Delivery, sh
 		return nil
 	}
 	var sarif bytes.Buffer
-	if err := (report.SARIF{}).Format(&sarif, d.Report); err != nil {
+	if err := (report.SARIF{InRepository: true}).Format(&sarif, d.Report); err != nil {
 		return err
 	}
 	id, err := c.UploadSARIF(ctx, github.Upload{Commit: d.Report.Record.Source.Commit, Ref: d.Ref, SARIF: sarif.Bytes()})

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -118,5 +119,21 @@ func TestSARIFHasFewRuns(t *testing.T) {
 	log := written(t, reportOf(all))
 	if len(log.Runs) != 20 || log.Runs[0].Properties["idp/runsLeftOut"] != 6 || log.Runs[1].Tool.Driver.Name != "tool 24" {
 		t.Errorf("%d runs, the second of %s, %v", len(log.Runs), log.Runs[1].Tool.Driver.Name, log.Runs[0].Properties)
+	}
+}
+
+// Files are named from the service's folder, and for code scanning from the root of the repository.
+func TestSARIFNamesFilesFromTheFolderThatItIsAskedFor(t *testing.T) {
+	t.Parallel()
+	for inRepository, want := range map[bool]string{false: `"uri": "main.go"`, true: `"uri": "services/my%20cart/main.go"`} {
+		r := example()
+		r.Record = r.Record.Clone()
+		r.Record.Source.Path = "services/my cart"
+		r.Findings = slices.Clone(r.Findings[:1])
+		r.Findings[0].File = "main.go"
+		var out bytes.Buffer
+		if err := (SARIF{InRepository: inRepository}).Format(&out, r); err != nil || !strings.Contains(out.String(), want) {
+			t.Errorf("in the repository %t: %s is not there: %v", inRepository, want, err)
+		}
 	}
 }

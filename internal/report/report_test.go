@@ -100,15 +100,6 @@ func sarifSchema(t *testing.T) *jsonschema.Schema {
 	return c.MustCompile("sarif.json")
 }
 
-// Code scanning looks for a file from the root of the repository.
-func TestSARIFNamesFilesAsTheRepositoryDoes(t *testing.T) {
-	r := example()
-	r.Record.Source.Path = "services/check out"
-	if got := written(t, r).Runs[0].Results[2].Locations[0].Physical.Artifact.URI; got != "services/check%20out/b.go" {
-		t.Errorf("uri is %s", got)
-	}
-}
-
 func TestMarkdown(t *testing.T) {
 	var out bytes.Buffer
 	if err := (Markdown{}).Format(&out, example()); err != nil {

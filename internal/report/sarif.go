@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 
@@ -15,7 +16,11 @@ import (
 )
 
 // SARIF writes the findings as SARIF 2.1.0, a run for each scanner, within GitHub's limits.
-type SARIF struct{}
+type SARIF struct {
+	// InRepository names files from the root of the repository, where code scanning looks for them; otherwise they are named from
+	// the service's folder, as everywhere else.
+	InRepository bool
+}
 
 // GitHub's limits (docs.github.com, "SARIF support for code scanning"). It refuses a file beyond them, and of the results of
 // a run shows the first 5,000. What counts at the gate comes first, the gravest before the others, so that what is cut is the least.
@@ -120,13 +125,13 @@ type sarifRegion struct {
 }
 
 // Format implements Formatter.
-func (SARIF) Format(w io.Writer, r Report) error {
+func (s SARIF) Format(w io.Writer, r Report) error {
 	r.Findings = slices.Clone(r.Findings)
 	slices.SortStableFunc(r.Findings, func(a, b finding.Finding) int { return passes(a) - passes(b) }) // they come by gravity
 	limit := min(resultLimit, len(r.Findings))
 	for {
 		var file bytes.Buffer
-		if err := write(&file, r, limit); err != nil {
+		if err := s.write(&file, r, limit); err != nil {
 			return err
 		}
 		size, err := compressed(file.Bytes())
@@ -157,14 +162,14 @@ func compressed(file []byte) (int, error) {
 }
 
 // write makes a file of at most limit results a run.
-func write(w io.Writer, r Report, limit int) error {
+func (s SARIF) write(w io.Writer, r Report, limit int) error {
 	log := sarifLog{Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0", Runs: []sarifRun{}}
 	for _, stage := range append(slices.Clone(r.Scans), others(r)...) {
 		if len(log.Runs) == runLimit {
 			log.Runs[0].leaveOut("idp/runsLeftOut", 1)
 			continue
 		}
-		log.Runs = append(log.Runs, runOf(r.Record, stage, r.Findings, limit))
+		log.Runs = append(log.Runs, runOf(r.Record, stage, r.Findings, limit, s.folder(r.Record)))
 	}
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
@@ -197,7 +202,7 @@ func others(r Report) []record.Stage {
 	return list
 }
 
-func runOf(rec *record.Record, stage record.Stage, all []finding.Finding, limit int) sarifRun {
+func runOf(rec *record.Record, stage record.Stage, all []finding.Finding, limit int, folder string) sarifRun {
 	run := sarifRun{
 		Tool:        sarifTool{sarifDriver{Name: stage.Tool.Name, Version: stage.Tool.Version, Rules: []sarifRule{}}},
 		Automation:  sarifAutomation{ID: "idp/" + rec.Service.Name + "/" + stage.Name + "/" + rec.ID},
@@ -220,7 +225,7 @@ func runOf(rec *record.Record, stage record.Stage, all []finding.Finding, limit 
 			run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, ruleOf(f))
 		}
 		run.Tool.Driver.Rules[i].atLeast(f.Severity)
-		run.Results = append(run.Results, resultOf(rec, f, i))
+		run.Results = append(run.Results, resultOf(f, i, folder))
 	}
 	return run
 }
@@ -272,9 +277,16 @@ func lowerCWE(c string) string {
 	return "cwe-" + digits
 }
 
-// resultOf names files as the repository does, as code scanning looks for them there.
-func resultOf(rec *record.Record, f finding.Finding, rule int) sarifResult {
-	location := sarifLocation{sarifPhysical{Artifact: sarifArtifact{URI: (&url.URL{Path: inRepository(rec, f.File)}).String()}}}
+// folder is what stands before the files of the service.
+func (s SARIF) folder(rec *record.Record) string {
+	if s.InRepository {
+		return rec.Source.Path
+	}
+	return ""
+}
+
+func resultOf(f finding.Finding, rule int, folder string) sarifResult {
+	location := sarifLocation{sarifPhysical{Artifact: sarifArtifact{URI: (&url.URL{Path: path.Join(folder, f.File)}).String()}}}
 	if f.Line > 0 {
 		location.Physical.Region = &sarifRegion{StartLine: f.Line, StartColumn: f.Column, EndLine: max(f.EndLine, f.Line)}
 	}
