@@ -28,7 +28,7 @@ func TestClusterFreezes(t *testing.T) {
 
 	over := a.deploy("--override-freeze", "incident 4711").want(0, "incident 4711")
 	answers := over.record.deploy(t).Guards
-	if len(answers) != 3 || answers[0].Guard != "freeze" || answers[0].Answer != "overridden" || answers[0].Reason != "incident 4711" {
+	if len(answers) != 4 || answers[0].Guard != "freeze" || answers[0].Answer != "overridden" || answers[0].Reason != "incident 4711" {
 		t.Errorf("the guards said %+v", answers)
 	}
 	a.serves(first, 2)
@@ -51,7 +51,7 @@ func TestClusterKeepsTheOrderOfEnvironments(t *testing.T) {
 	a.deploy("--environment", "production").want(1, "production wants 10m")
 	rule("")
 	done := a.deploy("--environment", "production").want(0, "first release")
-	if answers := done.record.deploy(t).Guards; len(answers) != 3 || answers[1].Guard != "order" || answers[1].Answer != "clear" || !strings.Contains(answers[1].Text, "healthy in staging") {
+	if answers := done.record.deploy(t).Guards; len(answers) != 4 || answers[1].Guard != "order" || answers[1].Answer != "clear" || !strings.Contains(answers[1].Text, "healthy in staging") {
 		t.Errorf("the guards said %+v", answers)
 	}
 	a.is(second, more)
@@ -73,7 +73,7 @@ func TestClusterWarnsOfAnUndo(t *testing.T) {
 	a.serves(second, 2)
 	a.rules("")
 	back := a.deploy().want(0, "1 commit")
-	if answers := back.record.deploy(t).Guards; len(answers) != 3 || answers[2].Guard != "undo" || answers[2].Answer != "warned" {
+	if answers := back.record.deploy(t).Guards; len(answers) != 4 || answers[3].Guard != "undo" || answers[3].Answer != "warned" {
 		t.Errorf("the guards said %+v", answers)
 	}
 	a.serves(first, 2)
