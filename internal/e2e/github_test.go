@@ -218,3 +218,31 @@ runs:
 `)
 	return dir
 }
+
+// monorepoIsShown has two services in a matrix, each with a deployment and a check of its own, also when the workflow runs again:
+// the second run replaces only what the first one deployed of the same service.
+func monorepoIsShown(t *testing.T) {
+	r := newRepository(t, "services/a", "services/b")
+	r.change("services/b/idp.yaml", "name: hello", "name: other")
+	c := call{workflow: "monorepo.yml"}
+	repo := r.onGitHub(&c, map[string]string{"actions": "read", "checks": "write", "contents": "read", "deployments": "write", "security-events": "write"})
+	for range 2 {
+		r.run(c).jobs(true, map[string][]string{"services": success, "path": {"success", "success"}, "verdict": success})
+	}
+	live := map[string]int{}
+	for _, d := range repo.Deployments() {
+		if d.State() == "success" {
+			live[d.Environment]++
+		}
+	}
+	if len(live) != 2 || live["local/hello"] != 1 || live["local/other"] != 1 {
+		t.Errorf("live: %v of %+v", live, repo.Deployments())
+	}
+	checks := map[string]int{}
+	for _, k := range repo.CheckRuns() {
+		checks[k.Name+" "+k.Conclusion]++
+	}
+	if len(checks) != 2 || checks["idp/hello/local success"] != 2 || checks["idp/other/local success"] != 2 {
+		t.Errorf("checks: %v", checks)
+	}
+}

@@ -45,6 +45,7 @@ func TestRunner(t *testing.T) {
 		{"composed", "an image that someone else signed is refused", composedForeign},
 		{"composed", "a release that was skipped is not a pass", composedSkipped},
 		{"monorepo", "delivers every service", monorepoPasses},
+		{"monorepo", "is shown on GitHub by service", monorepoIsShown},
 		{"monorepo", "one service that fails is not a pass", monorepoFails},
 		{"monorepo", "no service is not a pass", monorepoEmpty},
 		{"reusable", "delivers", reusablePasses},
