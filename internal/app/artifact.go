@@ -14,6 +14,7 @@ import (
 	"github.com/org/idp/internal/oci"
 	"github.com/org/idp/internal/policy"
 	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/referrers"
 	"github.com/org/idp/internal/service"
 	"github.com/org/idp/internal/sign"
 	"github.com/org/idp/internal/verify"
@@ -68,7 +69,7 @@ func (w *signWork) stage(ctx context.Context, d *delivery) (result, error) {
 	}
 	in.Record, in.Layout, in.SBOM = d.snapshot(), d.out(build.LayoutDir), d.out(build.SBOMFile)
 	in.RepositoryURL, in.Policy, in.PolicyDigest, in.Version = d.repo.Origin, d.policy.Name, d.policy.Digest, Version()
-	out, err := sign.Run(ctx, in, sign.Deps{Images: oci.Client{}, Evidence: attest.Registry{}, Signer: key, Progress: d.progress(w.name())})
+	out, err := sign.Run(ctx, in, sign.Deps{Images: oci.Client{}, Evidence: referrers.Registry{}, Signer: key, Progress: d.progress(w.name())})
 	if err == nil {
 		d.setArtifact(record.Artifact{Image: in.Registry, Digest: d.rec.Artifact.Digest})
 	}
@@ -104,7 +105,7 @@ func (d *delivery) verify(ctx context.Context, reference, keyFile string, progre
 			return verify.Outputs{}, err
 		}
 	}
-	return verify.Run(ctx, in, verify.Deps{Evidence: attest.Registry{}, Now: d.world.Now, Progress: progress})
+	return verify.Run(ctx, in, verify.Deps{Evidence: referrers.Registry{}, Now: d.world.Now, Progress: progress})
 }
 
 // signer is who the policy wants to have signed: the run's key, or the key that the policy names. It is nil where the

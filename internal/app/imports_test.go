@@ -16,14 +16,20 @@ const module = "github.com/org/idp/"
 var stages = []string{"sast", "secrets", "gate", "build", "cost", "sign", "verify", "deploy", "smoke", "catalog", "events"}
 
 // foundation is what everything else stands on, so it may know none of the stages and not app.
-var foundation = []string{"action", "fault", "finding", "gitrepo", "gosource", "policy", "proc", "record", "report", "runner", "schema", "service", "strictyaml", "ui",
+var foundation = []string{"action", "fault", "finding", "gitrepo", "gosource", "policy", "proc", "record", "referrers", "report", "runner", "schema", "service", "strictyaml", "ui",
 	"announce", "apply", "attest", "clustertarget", "codeowners", "github", "guard", "kubernetes", "local", "localtarget", "logtext", "manifest", "oci", "release", "rollout", "sarif", "strategy", "target", "triage", "waiver"}
 
 // alone is who may import a heavy library.
 var alone = map[string]string{
 	"github.com/securego/gosec/":                 "internal/sast",
 	"github.com/zricethezav/gitleaks/":           "internal/secrets",
-	"github.com/sigstore/":                       "internal/attest",
+	"github.com/sigstore/cosign/":                "internal/referrers",
+	"github.com/sigstore/sigstore-go/":           "internal/attest",
+	"github.com/sigstore/sigstore/":              "internal/attest",
+	"github.com/sigstore/protobuf-specs/":        "internal/attest",
+	"github.com/sigstore/rekor":                  "", // not at all
+	"github.com/sigstore/fulcio":                 "",
+	"github.com/sigstore/timestamp":              "",
 	"k8s.io/client-go/":                          "internal/kubernetes",
 	"github.com/sethvargo/go-githubactions":      "internal/runner",
 	"github.com/google/go-github/":               "internal/github",

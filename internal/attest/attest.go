@@ -1,8 +1,8 @@
-// Package attest makes, attaches, reads back and verifies signed statements about images: DSSE envelopes around in-toto
-// v1 statements, in sigstore bundles v0.3, attached to a digest as OCI referrers. That is what cosign writes and reads
-// with --new-bundle-format, so either can check the other. docs/predicates.md says what is in each statement.
+// Package attest makes and verifies signed statements about images: DSSE envelopes around in-toto v1 statements, in sigstore
+// bundles v0.3. That is what cosign writes and reads with --new-bundle-format, so either can check the other.
+// docs/predicates.md says what is in each statement; internal/referrers attaches them.
 //
-// It is the only package that imports cosign and sigstore.
+// It is the only package that imports sigstore-go.
 package attest
 
 import (

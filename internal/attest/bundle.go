@@ -10,8 +10,8 @@ import (
 // BundleType is the media type of the bundles that are written here; older ones are read as well.
 const BundleType = "application/vnd.dev.sigstore.bundle.v0.3+json"
 
-// bundleTypePrefix is common to the media types of all versions.
-const bundleTypePrefix = "application/vnd.dev.sigstore.bundle"
+// BundleTypePrefix is common to the media types of all versions.
+const BundleTypePrefix = "application/vnd.dev.sigstore.bundle"
 
 // decoded is a bundle that has the right form. Nothing in it is verified.
 type decoded struct {
@@ -39,11 +39,19 @@ func decode(data []byte) (*decoded, error) {
 	return &decoded{bundle: b, statement: s, payload: payload}, nil
 }
 
-// Claimed gives the statement of a bundle without verifying anything; nil for a bundle that holds none.
-func Claimed(data []byte) (*Statement, error) {
+// Attached is a bundle that a registry lists for a digest. Nothing in it is verified.
+type Attached struct {
+	Manifest  string     // digest of the referrer
+	Bundle    []byte     // JSON
+	Statement *Statement // what it claims; nil for a bundle that holds no statement
+}
+
+// Claimed gives the statement of a bundle, and the bytes that were signed, without verifying anything; nil for a bundle that
+// holds no statement.
+func Claimed(data []byte) (*Statement, []byte, error) {
 	d, err := decode(data)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return d.statement, nil
+	return d.statement, d.payload, nil
 }

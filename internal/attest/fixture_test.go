@@ -1,55 +1,12 @@
 package attest_test
 
 import (
-	"context"
 	"encoding/json"
-	"io"
-	"log"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/registry"
-	"github.com/google/go-containerregistry/pkg/v1/random"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/org/idp/internal/attest"
 )
-
-// modes are the two ways in which registries list referrers.
-var modes = map[string]bool{"referrers API": true, "fallback tag": false}
-
-// at is a registry with one image in it, whose answers a test may change.
-type at struct {
-	url, ref, digest string
-	change           func(w http.ResponseWriter, r *http.Request) (done bool)
-}
-
-func newRegistry(t *testing.T, referrers bool) *at {
-	t.Helper()
-	a := &at{}
-	handler := registry.New(registry.WithReferrersSupport(referrers), registry.Logger(log.New(io.Discard, "", 0)))
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if a.change == nil || !a.change(w, r) {
-			handler.ServeHTTP(w, r)
-		}
-	}))
-	t.Cleanup(server.Close)
-	a.url = server.URL
-	repo := strings.TrimPrefix(server.URL, "http://") + "/acme/checkout"
-	img, err := random.Image(256, 1)
-	check(t, err)
-	tag, err := name.ParseReference(repo + ":base")
-	check(t, err)
-	check(t, remote.Write(tag, img))
-	h, err := img.Digest()
-	check(t, err)
-	a.digest, a.ref = h.String(), repo+"@"+h.String()
-	return a
-}
 
 func check(t *testing.T, err error) {
 	t.Helper()
@@ -57,9 +14,6 @@ func check(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
-
-// client does not pause between attempts.
-var client = attest.Registry{Wait: func(context.Context, time.Duration) error { return nil }}
 
 func newKey(t *testing.T) *attest.Key {
 	t.Helper()

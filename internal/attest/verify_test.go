@@ -141,7 +141,7 @@ func FuzzBundle(f *testing.F) {
 	f.Add([]byte(`{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{}},"messageSignature":{}}`))
 	f.Add([]byte(`{"mediaType":"application/vnd.dev.sigstore.bundle+json;version=0.1","verificationMaterial":{"x509CertificateChain":{"certificates":[{}]}},"dsseEnvelope":{"payload":"e30=","payloadType":"application/vnd.in-toto+json","signatures":[null]}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		claimed, err := attest.Claimed(data)
+		claimed, _, err := attest.Claimed(data)
 		if err == nil && claimed != nil {
 			_, _ = claimed.Digest()
 		}

@@ -27,6 +27,7 @@ import (
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/oci"
 	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/referrers"
 	"github.com/org/idp/internal/sign"
 )
 
@@ -54,10 +55,10 @@ func check(t *testing.T, err error) {
 	}
 }
 
-func newWorld(t *testing.T, referrers bool) *world {
+func newWorld(t *testing.T, listed bool) *world {
 	t.Helper()
 	w := &world{t: t}
-	handler := registry.New(registry.WithReferrersSupport(referrers), registry.Logger(log.New(io.Discard, "", 0)))
+	handler := registry.New(registry.WithReferrersSupport(listed), registry.Logger(log.New(io.Discard, "", 0)))
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if w.fails(r) {
 			rw.WriteHeader(http.StatusServiceUnavailable)
@@ -90,7 +91,7 @@ func newWorld(t *testing.T, referrers bool) *world {
 	w.stage(record.StageSAST, record.Passed, scanned("high"))
 	w.stage(record.StageSecrets, record.Passed, scanned("low"))
 	noWait := func(context.Context, time.Duration) error { return nil }
-	w.deps = sign.Deps{Images: oci.Client{Wait: noWait}, Evidence: attest.Registry{Wait: noWait}, Signer: w.key}
+	w.deps = sign.Deps{Images: oci.Client{Wait: noWait}, Evidence: referrers.Registry{Wait: noWait}, Signer: w.key}
 	return w
 }
 
@@ -151,7 +152,7 @@ func (w *world) tagged(tag string) string {
 // served gives the statements on the image that the key signed.
 func (w *world) served() []attest.Statement {
 	w.t.Helper()
-	attached, err := attest.Registry{}.Read(w.t.Context(), w.inputs.Registry+"@"+w.digest)
+	attached, err := referrers.Registry{}.Read(w.t.Context(), w.inputs.Registry+"@"+w.digest)
 	check(w.t, err)
 	var list []attest.Statement
 	for _, a := range attached {
@@ -167,10 +168,10 @@ var predicates = []string{"https://sigstore.dev/cosign/sign/v1", "https://slsa.d
 
 func TestSigns(t *testing.T) {
 	t.Parallel()
-	for mode, referrers := range map[string]bool{"referrers API": true, "fallback tag": false} {
+	for mode, listed := range map[string]bool{"referrers API": true, "fallback tag": false} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, referrers)
+			w := newWorld(t, listed)
 			out, err := w.run()
 			check(t, err)
 			want := record.Sign{Reference: w.inputs.Registry + "@" + w.digest, Predicates: predicates, Signer: w.key.Fingerprint(), Tag: commit}
@@ -375,7 +376,7 @@ func TestOutage(t *testing.T) {
 func TestLostEvidence(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, true)
-	w.deps.Evidence = forgetful{attest.Registry{}}
+	w.deps.Evidence = forgetful{referrers.Registry{}}
 	_, err := w.run()
 	if err == nil || fault.KindOf(err) != fault.Undetermined || !strings.Contains(strings.Join(fault.Lines(err), "\n"), "https://slsa.dev/provenance/v1") {
 		t.Errorf("gives %v", err)
@@ -386,7 +387,7 @@ func TestLostEvidence(t *testing.T) {
 }
 
 // forgetful serves the evidence without the provenance.
-type forgetful struct{ attest.Registry }
+type forgetful struct{ referrers.Registry }
 
 func (f forgetful) Read(ctx context.Context, ref string) ([]attest.Attached, error) {
 	all, err := f.Registry.Read(ctx, ref)

@@ -26,6 +26,7 @@ import (
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/policy"
 	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/referrers"
 	"github.com/org/idp/internal/verify"
 )
 
@@ -43,7 +44,7 @@ type world struct {
 	ref, digest string
 	key         *attest.Key
 	inputs      verify.Inputs
-	client      attest.Registry
+	client      referrers.Registry
 }
 
 func newWorld(t *testing.T, referrers bool) *world {
@@ -387,7 +388,7 @@ func TestUndetermined(t *testing.T) {
 
 // cancelling ends the run between reading and judging.
 type cancelling struct {
-	attest.Registry
+	referrers.Registry
 	cancel func()
 }
 

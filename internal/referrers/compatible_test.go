@@ -1,4 +1,4 @@
-package attest_test
+package referrers_test
 
 import (
 	"context"
@@ -47,11 +47,11 @@ func get(t *testing.T, url string) []byte {
 
 // fetch takes the bundles from the registry by plain HTTP, as the OCI distribution specification describes, so that
 // nothing of ours is between them and whoever verifies.
-func fetch(t *testing.T, a *at, referrers bool) [][]byte {
+func fetch(t *testing.T, a *at, listed bool) [][]byte {
 	t.Helper()
 	base := a.url + "/v2/acme/checkout"
 	list := base + "/referrers/" + a.digest
-	if !referrers {
+	if !listed {
 		list = base + "/manifests/" + strings.Replace(a.digest, ":", "-", 1)
 	}
 	var index v1.IndexManifest
@@ -88,15 +88,15 @@ func verifierOf(t *testing.T, publicPEM []byte) signature.Verifier {
 // What is attached verifies with sigstore-go alone: nothing of this package is used for the verification.
 func TestBundlesVerifyWithSigstoreGo(t *testing.T) {
 	t.Parallel()
-	for mode, referrers := range modes {
+	for mode, listed := range modes {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			a := newRegistry(t, referrers)
+			a := newRegistry(t, listed)
 			key := newKey(t)
 			attach(t, a, key, 2, bundleOf(t, key, a.digest, attest.PredicateSignature, nil),
 				bundleOf(t, key, a.digest, attest.PredicateSBOM, map[string]any{"bomFormat": "CycloneDX", "note": "<&>"}))
 			types := map[string]bool{}
-			for _, data := range fetch(t, a, referrers) {
+			for _, data := range fetch(t, a, listed) {
 				result := sigstoreVerify(t, data, verifierOf(t, key.PublicPEM()), a.digest)
 				types[result.Statement.GetPredicateType()] = true
 				if got, want := string(*result.Signature.PublicKeyID), hintOf(t, key); got != want {
@@ -168,7 +168,7 @@ func TestCosignSignaturesVerifyHere(t *testing.T) {
 		check(t, err)
 		public, err := pair.GetPublicKeyPem()
 		check(t, err)
-		key, err := attest.LoadKey(file(t, "cosign.pub", []byte(public), 0o644), nil)
+		key, err := attest.LoadKey(file(t, []byte(public)), nil)
 		check(t, err)
 		payload := `{"_type":"https://in-toto.io/Statement/v1", "subject":[{"digest":{"sha256":"` + a.digest[7:] + `"}}], "predicateType":"https://sigstore.dev/cosign/sign/v1"}`
 		b, err := sign.Bundle(&sign.DSSEData{Data: []byte(payload), PayloadType: "application/vnd.in-toto+json"}, pair, sign.BundleOptions{Context: context.Background()})

@@ -1,4 +1,8 @@
-package attest
+// Package referrers reads and writes what is attached to images: bundles of internal/attest as OCI referrers, and in the
+// fallback tag where a registry keeps no list of referrers, which is how cosign does it.
+//
+// It is the only package that imports cosign.
+package referrers
 
 import (
 	"bytes"
@@ -13,6 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	ociremote "github.com/sigstore/cosign/v2/pkg/oci/remote"
 
+	"github.com/org/idp/internal/attest"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/oci"
 )
@@ -23,13 +28,6 @@ type Registry struct {
 	Keychain authn.Keychain
 	// Wait pauses between attempts; nil waits on the clock.
 	Wait func(context.Context, time.Duration) error
-}
-
-// Attached is a bundle that a registry lists for a digest. Nothing in it is verified.
-type Attached struct {
-	Manifest  string     // digest of the referrer
-	Bundle    []byte     // JSON
-	Statement *Statement // what it claims; nil for a bundle that holds no statement
 }
 
 // session is one repository with its authentication done.
@@ -75,7 +73,7 @@ func (r Registry) retry(ctx context.Context, what, ref string, op func(context.C
 
 // Read gives all sigstore bundles that the registry lists for ref, which is IMAGE@DIGEST. A listed referrer that cannot
 // be read whole is an error: what it would have said is not known. Referrers of other kinds are left out.
-func (r Registry) Read(ctx context.Context, ref string) (attached []Attached, err error) {
+func (r Registry) Read(ctx context.Context, ref string) (attached []attest.Attached, err error) {
 	err = r.retry(ctx, "read the evidence of", ref, func(ctx context.Context) error {
 		s, err := r.open(ctx, ref, transport.PullScope)
 		if err != nil {
@@ -93,7 +91,7 @@ func (r Registry) Read(ctx context.Context, ref string) (attached []Attached, er
 // Attach adds the bundles to ref, which is IMAGE@DIGEST, as cosign does: as OCI referrers, and in the fallback tag where
 // the registry has no list of referrers. A bundle that v does not accept is an error, and one whose statement is attached
 // already with a signature that v accepts is left out. It gives the number that was added.
-func (r Registry) Attach(ctx context.Context, ref string, v Verifier, bundles ...[]byte) (added int, err error) {
+func (r Registry) Attach(ctx context.Context, ref string, v attest.Verifier, bundles ...[]byte) (added int, err error) {
 	err = r.retry(ctx, "attach evidence to", ref, func(ctx context.Context) error {
 		s, err := r.open(ctx, ref, transport.PushScope)
 		if err != nil {
@@ -106,7 +104,7 @@ func (r Registry) Attach(ctx context.Context, ref string, v Verifier, bundles ..
 	return added, err
 }
 
-func (s *session) attach(ctx context.Context, v Verifier, bundles [][]byte) (int, error) {
+func (s *session) attach(ctx context.Context, v attest.Verifier, bundles [][]byte) (int, error) {
 	existing, err := s.read(ctx)
 	if err != nil {
 		return 0, err
@@ -137,14 +135,14 @@ func (s *session) attach(ctx context.Context, v Verifier, bundles [][]byte) (int
 
 // has tells whether the same statement by the same signer is there. Its signature is verified, else anyone could keep a
 // statement out by putting a broken copy of it there first.
-func (s *session) has(ctx context.Context, present [][]byte, v Verifier, bundle []byte) bool {
-	want, err := decode(bundle)
+func (s *session) has(ctx context.Context, present [][]byte, v attest.Verifier, bundle []byte) bool {
+	_, want, err := attest.Claimed(bundle)
 	if err != nil {
 		return false
 	}
 	for _, p := range present {
-		got, err := decode(p)
-		if err != nil || !bytes.Equal(got.payload, want.payload) {
+		_, got, err := attest.Claimed(p)
+		if err != nil || !bytes.Equal(got, want) {
 			continue
 		}
 		if _, err := v.Verify(ctx, p, s.digest.DigestStr()); err == nil {

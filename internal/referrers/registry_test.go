@@ -1,4 +1,4 @@
-package attest_test
+package referrers_test
 
 import (
 	"context"
@@ -22,14 +22,15 @@ import (
 
 	"github.com/org/idp/internal/attest"
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/referrers"
 )
 
 func eachMode(t *testing.T, test func(t *testing.T, a *at)) {
 	t.Helper()
-	for name, referrers := range modes {
+	for name, listed := range modes {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			test(t, newRegistry(t, referrers))
+			test(t, newRegistry(t, listed))
 		})
 	}
 }
@@ -204,7 +205,7 @@ func TestReadWhenTheRegistryFails(t *testing.T) {
 		"list of version 1":  {page(index, "", `{"schemaVersion":1}`), "not an OCI image index"},
 		"next page far away": {page(index, `<https://elsewhere.example/v2/>; rel="next"`, `{"schemaVersion":2}`), "another host"},
 		"pages without end":  {page(index, `</v2/acme/checkout/referrers/x>; rel="next"`, `{"schemaVersion":2,"manifests":[]}`), "empty page"},
-		"listed, not there": {page(index, "", `{"schemaVersion":2,"manifests":[{"digest":"`+digestA+`","size":1,"mediaType":"application/vnd.oci.image.manifest.v1+json"}]}`),
+		"listed, not there": {page(index, "", `{"schemaVersion":2,"manifests":[{"digest":"`+otherDigest+`","size":1,"mediaType":"application/vnd.oci.image.manifest.v1+json"}]}`),
 			": 404 "},
 	}
 	for name, tc := range tests {
@@ -280,12 +281,12 @@ func TestRegistryThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(nil)
 	server.Close()
-	ref := strings.TrimPrefix(server.URL, "http://") + "/acme/checkout@" + digestA
+	ref := strings.TrimPrefix(server.URL, "http://") + "/acme/checkout@" + otherDigest
 	if _, err := client.Read(t.Context(), ref); err == nil || fault.KindOf(err) != fault.Undetermined {
 		t.Errorf("registry down gives %v", err)
 	}
 	a := newRegistry(t, true)
-	_, err := client.Read(t.Context(), strings.Replace(a.ref, a.digest, digestA, 1))
+	_, err := client.Read(t.Context(), strings.Replace(a.ref, a.digest, otherDigest, 1))
 	wantError(t, err, ": 404 ")
 	if fault.KindOf(err) != fault.Undetermined {
 		t.Errorf("an image that is not there gives kind %v", fault.KindOf(err))
@@ -307,7 +308,7 @@ func TestCancelledWhileWaiting(t *testing.T) {
 		cancel()
 		return true
 	}
-	waits := attest.Registry{Wait: func(ctx context.Context, _ time.Duration) error {
+	waits := referrers.Registry{Wait: func(ctx context.Context, _ time.Duration) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}}

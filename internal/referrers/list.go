@@ -1,4 +1,4 @@
-package attest
+package referrers
 
 import (
 	"context"
@@ -15,6 +15,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/org/idp/internal/attest"
 )
 
 // Limits against a registry that never ends. An image has five pieces of evidence a run; SBOMs are the largest of them.
@@ -24,7 +26,7 @@ const (
 	maxBundle    = 64 << 20
 )
 
-func (s *session) read(ctx context.Context) ([]Attached, error) {
+func (s *session) read(ctx context.Context) ([]attest.Attached, error) {
 	// A registry lists nothing for a digest that it does not have; without this, "not there" would read as "unsigned".
 	if _, err := s.puller.Get(ctx, s.digest); err != nil {
 		return nil, err
@@ -33,7 +35,7 @@ func (s *session) read(ctx context.Context) ([]Attached, error) {
 	if err != nil {
 		return nil, err
 	}
-	var attached []Attached
+	var attached []attest.Attached
 	seen := map[string]bool{}
 	for _, d := range list {
 		if seen[d.Digest.String()] {
@@ -183,7 +185,7 @@ func (m manifest) isBundle(listed v1.Descriptor) bool {
 		kinds = append(kinds, string(l.MediaType))
 	}
 	for _, k := range kinds {
-		if strings.HasPrefix(k, bundleTypePrefix) {
+		if strings.HasPrefix(k, attest.BundleTypePrefix) {
 			return true
 		}
 	}
@@ -191,7 +193,7 @@ func (m manifest) isBundle(listed v1.Descriptor) bool {
 }
 
 // referrer is nil for one that is no sigstore bundle.
-func (s *session) referrer(ctx context.Context, listed v1.Descriptor) (*Attached, error) {
+func (s *session) referrer(ctx context.Context, listed v1.Descriptor) (*attest.Attached, error) {
 	desc, err := s.puller.Get(ctx, s.digest.Context().Digest(listed.Digest.String()))
 	if err != nil {
 		return nil, err
@@ -213,11 +215,11 @@ func (s *session) referrer(ctx context.Context, listed v1.Descriptor) (*Attached
 	if err != nil {
 		return nil, fmt.Errorf("bundle: %w", err)
 	}
-	d, err := decode(data)
+	statement, _, err := attest.Claimed(data)
 	if err != nil {
 		return nil, err
 	}
-	return &Attached{Manifest: listed.Digest.String(), Bundle: data, Statement: d.statement}, nil
+	return &attest.Attached{Manifest: listed.Digest.String(), Bundle: data, Statement: statement}, nil
 }
 
 // blob reads a layer whole; its digest is checked on the way.
