@@ -8,6 +8,7 @@ package attest
 import (
 	"context"
 	"runtime/debug"
+	"time"
 
 	"github.com/org/idp/internal/record"
 )
@@ -23,9 +24,18 @@ type Signer interface {
 type Verifier interface {
 	// Identity names the signer: for a key, its fingerprint.
 	Identity() string
-	// Verify gives the bundle's statement when it is signed by this signer and about exactly this digest. It needs no
+	// Verify gives what the bundle says when it is signed by this signer and about exactly this digest. It needs no
 	// network: every error means that the bundle does not count.
-	Verify(ctx context.Context, bundle []byte, digest string) (*Statement, error)
+	Verify(ctx context.Context, bundle []byte, digest string) (*Verified, error)
+}
+
+// Verified is a statement whose signature was checked, and what the signature proves besides.
+type Verified struct {
+	Statement
+	// Signer is the verifier's Identity.
+	Signer string
+	// SignedAt is the time that a timestamp authority or a transparency log vouches for; zero for a key, which nobody watches.
+	SignedAt time.Time
 }
 
 const sigstoreModule = "github.com/sigstore/sigstore-go"

@@ -10,8 +10,8 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/verify"
 )
 
-// Verify gives the bundle's statement when this key signed it and it is about exactly this digest.
-func (k *Key) Verify(ctx context.Context, bundle []byte, digest string) (*Statement, error) {
+// Verify gives what the bundle says when this key signed it and it is about exactly this digest.
+func (k *Key) Verify(ctx context.Context, bundle []byte, digest string) (*Verified, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -47,5 +47,5 @@ func (k *Key) Verify(ctx context.Context, bundle []byte, digest string) (*Statem
 	if _, err := verifier.Verify(d.bundle, policy); err != nil {
 		return nil, fmt.Errorf("not signed by %s: %w", k.Fingerprint(), err)
 	}
-	return d.statement, nil
+	return &Verified{Statement: *d.statement, Signer: k.Identity()}, nil
 }

@@ -151,7 +151,7 @@ func readBack(ctx context.Context, deps Deps, ref string, statements []attest.St
 			continue // someone else's evidence; what matters is that ours is there
 		}
 		for i, want := range statements {
-			found[i] = found[i] || equal(*got, want)
+			found[i] = found[i] || equal(got.Statement, want)
 		}
 	}
 	var missing []string

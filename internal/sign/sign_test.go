@@ -158,7 +158,7 @@ func (w *world) served() []attest.Statement {
 	for _, a := range attached {
 		s, err := w.key.Verify(w.t.Context(), a.Bundle, w.digest)
 		check(w.t, err)
-		list = append(list, *s)
+		list = append(list, s.Statement)
 	}
 	return list
 }

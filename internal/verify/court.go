@@ -36,7 +36,7 @@ func (c *court) admit(ctx context.Context, attached []attest.Attached) error {
 			return context.Cause(ctx)
 		}
 		if err == nil {
-			c.heard = append(c.heard, *s)
+			c.heard = append(c.heard, s.Statement)
 			continue
 		}
 		if why := err.Error(); !slices.Contains(c.unheard, why) {
