@@ -26,7 +26,7 @@ type Client struct {
 func (c Client) options(ctx context.Context) []remote.Option {
 	keychain := c.Keychain
 	if keychain == nil {
-		keychain = authn.DefaultKeychain
+		keychain = Keychain()
 	}
 	// The library's own retries sleep through a cancelled context, so each attempt here is one try.
 	return []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(keychain), remote.WithTransport(Transport()),
@@ -45,6 +45,10 @@ func repository(repo string) (name.Repository, error) {
 			WithNext("Credentials are taken from: docker login HOST")
 	}
 	r, err := name.NewRepository(repo, name.StrictValidation)
+	if err != nil && repo != strings.ToLower(repo) && CheckRepository(strings.ToLower(repo)) == nil {
+		return r, fault.BadInputf("registry %q has capital letters, which names of images cannot have", repo).
+			WithNext("Give it in lower case: " + strings.ToLower(repo))
+	}
 	if err != nil {
 		return r, fault.BadInputf("registry %q is not HOST/REPOSITORY, such as ghcr.io/acme/checkout: %w", repo, err)
 	}
@@ -81,7 +85,8 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s, "", false
 }
 
-// Transport is how registries are spoken to: plain HTTP to loopback only, and no connection that makes no progress.
+// Transport is how registries are spoken to: plain HTTP to loopback only, no connection that makes no progress, and at the
+// pace that the registry asks for.
 func Transport() http.RoundTripper {
-	return watched{inner: loopbackOnly{inner: remote.DefaultTransport}, idle: stall}
+	return paced{inner: watched{inner: loopbackOnly{inner: remote.DefaultTransport}, idle: stall}, longest: pace}
 }

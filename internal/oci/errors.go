@@ -27,6 +27,10 @@ func temporary(err error) bool {
 		return status.StatusCode >= 500 && status.StatusCode != http.StatusNotImplemented ||
 			status.StatusCode == http.StatusTooManyRequests || status.StatusCode == http.StatusRequestTimeout
 	}
+	var credentials *credentialsError
+	if errors.As(err, &credentials) {
+		return false
+	}
 	var certificate *tls.CertificateVerificationError
 	var authority x509.UnknownAuthorityError
 	if errors.As(err, &certificate) || errors.As(err, &authority) || errors.Is(err, errPlain) || errors.Is(err, context.Canceled) {
@@ -53,6 +57,12 @@ func classify(err error, what, host string) error {
 	if errors.As(err, &file) {
 		return fault.Undeterminedf("cannot keep what registry %s gave: %w", host, err)
 	}
+	var credentials *credentialsError
+	if errors.As(err, &credentials) {
+		e := fault.Undeterminedf("cannot %s: %s", what, line(credentials.Error()))
+		e.Err = err
+		return e.WithNext("Look at the configuration of docker or podman and the credential helpers that it names, or log in anew: docker login " + host)
+	}
 	var status *transport.Error
 	if !errors.As(err, &status) {
 		e := fault.Undeterminedf("cannot %s: %s", what, bare(err))
@@ -67,12 +77,15 @@ func classify(err error, what, host string) error {
 	e.Err = err
 	switch status.StatusCode {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		e = e.WithNext("Log in with an account that may do this: docker login " + host)
-		if host == "ghcr.io" {
-			e = e.WithNext("In GitHub Actions the job needs: permissions: {packages: write}")
-		}
+		e = e.WithNext(login(host)...)
 	case http.StatusNotFound:
-		e = e.WithNext("Check the name of the repository and that the image was pushed to it.")
+		e = e.WithNext(absent(host)...)
+	case http.StatusMethodNotAllowed:
+		e = e.WithNext("A pull-through cache takes no images: give the registry behind it.")
+	case http.StatusBadRequest, http.StatusConflict, http.StatusPreconditionFailed:
+		if strings.Contains(strings.ToLower(answer(status)), "immutable") {
+			e = e.WithNext("A registry without the referrers API lists evidence under tags named sha256-…: exempt those from the rule that makes tags immutable.")
+		}
 	}
 	return e
 }

@@ -2,7 +2,6 @@ package oci
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -65,32 +64,6 @@ func single(layoutDir string) (v1.Image, v1.Hash, error) {
 		return nil, listed, fault.BadInputf("image %s in %s has digest %s: the layout was changed", listed, layoutDir, actual)
 	}
 	return img, listed, nil
-}
-
-// Tag moves a tag of HOST/REPOSITORY to a digest that is there already, and reads it back.
-func (c Client) Tag(ctx context.Context, repo, digest, tag string) error {
-	from, err := reference(repo + "@" + digest)
-	if err != nil {
-		return err
-	}
-	to, err := name.NewTag(from.Context().Name()+":"+tag, name.StrictValidation)
-	if err != nil {
-		return fault.BadInputf("tag %q of %s: %w", tag, repo, err)
-	}
-	return c.retry(ctx, "tag in", to.RegistryStr(), func(ctx context.Context) error {
-		manifest, err := remote.Get(from, c.options(ctx)...)
-		if err != nil {
-			return err
-		}
-		if err := remote.Tag(to, manifest, c.options(ctx)...); err != nil {
-			return err
-		}
-		now, err := remote.Get(to, c.options(ctx)...)
-		if err == nil && now.Digest != manifest.Digest {
-			err = fmt.Errorf("tag %s is on %s and not on %s: did something else move it?", tag, now.Digest, manifest.Digest)
-		}
-		return err
-	})
 }
 
 // pulled is an image that knows where it is from, for errors while its layers are read.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -18,6 +19,28 @@ var (
 	errStalled = errors.New("no data for a minute")
 	errPlain   = errors.New("refusing plain HTTP, which is for loopback only: set up TLS")
 )
+
+// pace is the longest time that a registry may ask to be left alone; one that asks for more is busy for good.
+const pace = time.Minute
+
+// paced hands on the answer of a registry that is busy only when the time is over after which it wants to be asked again,
+// so that whoever asks again at once does so when it helps.
+type paced struct {
+	inner   http.RoundTripper
+	longest time.Duration
+}
+
+func (t paced) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := t.inner.RoundTrip(r)
+	if err != nil || resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusServiceUnavailable {
+		return resp, err
+	}
+	seconds, err := strconv.Atoi(resp.Header.Get("Retry-After"))
+	if wait := time.Duration(seconds) * time.Second; err == nil && wait > 0 && wait <= t.longest {
+		_ = onTheClock(r.Context(), wait) // where it is cut short, the next attempt fails at once and says why
+	}
+	return resp, nil
+}
 
 // loopbackOnly refuses plain HTTP to other machines. The library would speak it to all private networks, credentials
 // included, and follow a redirect to it.

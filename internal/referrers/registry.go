@@ -45,7 +45,7 @@ func (r Registry) open(ctx context.Context, ref, scope string) (*session, error)
 	}
 	keychain := r.Keychain
 	if keychain == nil {
-		keychain = authn.DefaultKeychain
+		keychain = oci.Keychain()
 	}
 	auth, err := authn.Resolve(ctx, keychain, digest.Context())
 	if err != nil {

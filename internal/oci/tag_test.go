@@ -1,0 +1,148 @@
+package oci_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/oci"
+)
+
+// keeping is a registry whose tags are immutable: a tag that is there cannot be written again, not even to what it is on.
+func keeping(t *testing.T, status int, body string) string {
+	t.Helper()
+	var mu sync.Mutex
+	taken := map[string]bool{}
+	return front(t, func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/manifests/") || strings.Contains(r.URL.Path, "sha256:") {
+			return false
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if !taken[r.URL.Path] {
+			taken[r.URL.Path] = true
+			return false
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+		return true
+	})
+}
+
+// The answers are those that users of these registries have reported: kaniko#204 (of osscontainertools), Harbor's
+// immutable middleware, docker/hub-feedback#2466.
+func TestImmutableTags(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		status int
+		body   string
+	}{
+		"Amazon ECR": {http.StatusBadRequest, `{"errors":[{"code":"TAG_INVALID","message":"The image tag 'main' already exists in the 'a' repository and cannot be overwritten because the tag is immutable."}]}`},
+		"Harbor":     {http.StatusPreconditionFailed, `{"errors":[{"code":"PRECONDITION","message":"Failed to process request due to 'a:main' configured as immutable."}]}`},
+		"Docker Hub": {http.StatusForbidden, ``},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var waits int
+			client, repo := impatient(&waits), keeping(t, c.status, c.body)+"/a"
+			var digests []string
+			for range 2 {
+				d, err := push(t.Context(), client, saved(t, anImage(t)), repo)
+				if err != nil {
+					t.Fatal(err)
+				}
+				digests = append(digests, d)
+			}
+			for range 2 { // a second run finds the tag where it wants it, and must not write it again
+				if err := client.Tag(t.Context(), repo, digests[0], "main"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			err := client.Tag(t.Context(), repo, digests[1], "main")
+			fails(t, err, fault.Failed, "tag "+repo+":main stays on "+digests[0], digests[1], repo+"@"+digests[0], "a new commit")
+			if waits != 0 {
+				t.Errorf("a refusal was tried %d times more", waits)
+			}
+		})
+	}
+}
+
+// A refusal where no other image holds the tag has another reason, and a registry that is broken refuses nothing.
+func TestTagThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]string{http.StatusForbidden: "docker login", http.StatusBadGateway: "502"} {
+		host := front(t, func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/main") {
+				w.WriteHeader(status)
+				return true
+			}
+			return false
+		})
+		var waits int
+		c := impatient(&waits)
+		d, err := push(t.Context(), c, saved(t, anImage(t)), host+"/a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		fails(t, c.Tag(t.Context(), host+"/a", d, "main"), fault.Undetermined, want)
+	}
+}
+
+// On a registry whose tags may move, they do.
+func TestTagMoves(t *testing.T) {
+	t.Parallel()
+	c, repo := oci.Client{}, serve(t).Host()+"/a"
+	for range 2 {
+		d, err := push(t.Context(), c, saved(t, anImage(t)), repo)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Tag(t.Context(), repo, d, "main"); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.Head("http://" + strings.Replace(repo, "/a", "/v2/a/manifests/main", 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if got := resp.Header.Get("Docker-Content-Digest"); got != d {
+			t.Errorf("the tag is on %s, want %s", got, d)
+		}
+	}
+}
+
+// A registry that says when to come again is not asked before, and one that asks for an hour is not waited for.
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
+	for after, atLeast := range map[string]time.Duration{"1": time.Second, "3600": 0, "-5": 0, "soon": 0} {
+		var mu sync.Mutex
+		var begun time.Time
+		var asked time.Duration
+		host := front(t, func(w http.ResponseWriter, r *http.Request) bool {
+			mu.Lock()
+			defer mu.Unlock()
+			if begun.IsZero() {
+				begun = time.Now()
+				w.Header().Set("Retry-After", after)
+				w.WriteHeader(http.StatusTooManyRequests)
+				return true
+			}
+			if asked == 0 {
+				asked = time.Since(begun)
+			}
+			return false
+		})
+		var waits int
+		if _, err := push(t.Context(), impatient(&waits), saved(t, anImage(t)), host+"/a"); err != nil {
+			t.Errorf("Retry-After %s: %v", after, err)
+		}
+		if asked < atLeast || waits != 1 {
+			t.Errorf("Retry-After %s: asked again after %s, waited %d times", after, asked, waits)
+		}
+	}
+}
