@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/org/idp/internal/catalogfile"
 	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/service"
 )
@@ -123,12 +124,12 @@ func commits(t *testing.T, url string) int {
 }
 
 // logLines gives the deliveries in all months of a log.
-func logLines(t *testing.T, url, folder string) []line {
+func logLines(t *testing.T, url, folder string) []catalogfile.Line {
 	t.Helper()
-	var all []line
+	var all []catalogfile.Line
 	for path := range strings.FieldsSeq(git(t, url, "ls-tree", "-r", "--name-only", "main", folder+"/")) {
 		for text := range strings.Lines(show(t, url, path)) {
-			var l line
+			var l catalogfile.Line
 			if err := json.Unmarshal([]byte(text), &l); err != nil {
 				t.Fatalf("%s: %v", path, err)
 			}

@@ -6,12 +6,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/org/idp/internal/catalogfile"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/record"
 )
 
 const (
-	indexFile  = "index.json"
+	indexFile  = catalogfile.IndexFile
 	readmeFile = "README.md"
 )
 
@@ -25,7 +26,7 @@ type change struct {
 }
 
 // derive compares the catalogue at tip with what it has to be.
-func derive(ctx context.Context, r *repo, tip string, in Inputs, entry line) (change, error) {
+func derive(ctx context.Context, r *repo, tip string, in Inputs, entry catalogfile.Line) (change, error) {
 	c := change{files: map[string][]byte{}}
 	entity := "catalog/" + in.Service.Name + ".yaml"
 	folder := "deliveries/" + in.Service.Name + "/" + entry.Environment + "/"
@@ -61,19 +62,19 @@ func derive(ctx context.Context, r *repo, tip string, in Inputs, entry line) (ch
 }
 
 // log adds the delivery to its log unless it is there, and brings the index in line with the log.
-func (c *change) log(old map[string][]byte, folder string, entry line, in Inputs) error {
+func (c *change) log(old map[string][]byte, folder string, entry catalogfile.Line, in Inputs) error {
 	past, err := parseLog(old, folder)
 	if err != nil {
 		return err
 	}
-	if entry.loggable() {
+	if loggable(entry) {
 		var known bool
 		c.delivery, known, c.ours = past.find(entry)
 		if !known {
 			path := folder + entry.Time.Format("2006-01") + ".jsonl"
 			entry.Delivery = c.delivery
 			past.lines = append(past.lines, entry)
-			c.put(path, entry.appendTo(old[path]), fmt.Sprintf("%s (delivery %d)", path, c.delivery))
+			c.put(path, appendTo(old[path], entry), fmt.Sprintf("%s (delivery %d)", path, c.delivery))
 		}
 	}
 	idx, err := parseIndex(old[indexFile])
@@ -95,7 +96,7 @@ func (c *change) put(path string, data []byte, what string) {
 	c.what = append(c.what, what)
 }
 
-func message(in Inputs, entry line, delivery int) string {
+func message(in Inputs, entry catalogfile.Line, delivery int) string {
 	if delivery == 0 {
 		return in.Service.Name + ": register\n"
 	}
@@ -116,11 +117,11 @@ func unreadable(path string, err error) error {
 
 // loggable tells whether there is a delivery: one that deployed or went back, or one that did not come so far because something
 // failed. A record without a deploy that only passed its checks is neither.
-func (l line) loggable() bool {
+func loggable(l catalogfile.Line) bool {
 	if l.Outcome != record.Passed {
 		return true
 	}
-	return slices.ContainsFunc(l.Stages, func(s lineStage) bool {
+	return slices.ContainsFunc(l.Stages, func(s catalogfile.Stage) bool {
 		return (s.Name == record.StageDeploy || s.Name == record.StageRollback) && s.Outcome == record.Passed
 	})
 }

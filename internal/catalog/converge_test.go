@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/org/idp/internal/catalogfile"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/record"
 )
@@ -83,7 +84,9 @@ func TestLogOfSeveralDeliveries(t *testing.T) {
 	if n := len(logLines(t, in.URL, "deliveries/checkout/staging")); n != 6 {
 		t.Errorf("%d lines", n)
 	}
-	var idx struct{ Services map[string]indexed }
+	var idx struct {
+		Services map[string]catalogfile.Service
+	}
 	if err := json.Unmarshal([]byte(show(t, in.URL, "index.json")), &idx); err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +232,9 @@ func TestTenPublishersAtOnceLoseNothing(t *testing.T) {
 			t.Errorf("number %d was given %d times", n, numbers[n])
 		}
 	}
-	var idx struct{ Services map[string]indexed }
+	var idx struct {
+		Services map[string]catalogfile.Service
+	}
 	if err := json.Unmarshal([]byte(show(t, url, "index.json")), &idx); err != nil || len(idx.Services) != publishers/2+1 {
 		t.Errorf("%d services in the index, %v", len(idx.Services), err)
 	}

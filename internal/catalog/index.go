@@ -5,45 +5,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"time"
 
+	"github.com/org/idp/internal/catalogfile"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/record"
 )
-
-const indexSchema = "idp.catalog/v1"
 
 // index is index.json. The entries of other services, and keys that this version does not know, pass through as they are.
 type index struct {
 	top      map[string]json.RawMessage
 	services map[string]json.RawMessage
-}
-
-// indexed is one service in the index.
-type indexed struct {
-	Name         string                 `json:"name"`
-	Owner        string                 `json:"owner"`
-	Tier         int                    `json:"tier,omitempty"`
-	System       string                 `json:"system,omitempty"`
-	Repository   string                 `json:"repository"`
-	Path         string                 `json:"path,omitempty"` // of the service in the repository
-	Entity       string                 `json:"entity"`         // file in the catalogue
-	Environments map[string]indexedRuns `json:"environments"`
-}
-
-// indexedRuns is what was delivered to one environment last, and what last passed.
-type indexedRuns struct {
-	Latest indexedRun  `json:"latest"`
-	Passed *indexedRun `json:"passed,omitempty"`
-}
-
-type indexedRun struct {
-	Delivery int            `json:"delivery"`
-	ID       string         `json:"id"`
-	Time     time.Time      `json:"time"`
-	Commit   string         `json:"commit"`
-	Digest   string         `json:"digest"`
-	Outcome  record.Outcome `json:"outcome"`
 }
 
 func parseIndex(data []byte) (*index, error) {
@@ -55,8 +26,8 @@ func parseIndex(data []byte) (*index, error) {
 		return nil, err
 	}
 	var schema string
-	if err := json.Unmarshal(x.top["schema"], &schema); err != nil || schema != indexSchema {
-		return nil, fmt.Errorf("it has schema %q, this program reads %q", schema, indexSchema)
+	if err := json.Unmarshal(x.top["schema"], &schema); err != nil || schema != catalogfile.IndexSchema {
+		return nil, fmt.Errorf("it has schema %q, this program reads %q", schema, catalogfile.IndexSchema)
 	}
 	if err := json.Unmarshal(x.top["services"], &x.services); err != nil || x.services == nil {
 		return nil, fmt.Errorf("its services are not an object")
@@ -64,15 +35,15 @@ func parseIndex(data []byte) (*index, error) {
 	return x, nil
 }
 
-func (x *index) entry(name string) (indexed, error) {
-	e := indexed{}
+func (x *index) entry(name string) (catalogfile.Service, error) {
+	e := catalogfile.Service{}
 	if raw, ok := x.services[name]; ok {
 		if err := json.Unmarshal(raw, &e); err != nil {
 			return e, fmt.Errorf("services.%s: %w", name, err)
 		}
 	}
 	if e.Environments == nil {
-		e.Environments = map[string]indexedRuns{}
+		e.Environments = map[string]catalogfile.Environment{}
 	}
 	return e, nil
 }
@@ -120,7 +91,7 @@ func (x *index) encode() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	schema, err := json.Marshal(indexSchema)
+	schema, err := json.Marshal(catalogfile.IndexSchema)
 	if err != nil {
 		return nil, err
 	}
@@ -133,10 +104,10 @@ func (x *index) encode() ([]byte, error) {
 }
 
 // index is the environment's entry, from the log alone.
-func (h history) index() indexedRuns {
-	var runs indexedRuns
+func (h history) index() catalogfile.Environment {
+	var runs catalogfile.Environment
 	for _, l := range h.lines {
-		run := indexedRun{Delivery: l.Delivery, ID: l.ID, Time: l.Time, Commit: l.Commit, Digest: l.Digest, Outcome: l.Outcome}
+		run := catalogfile.Run{Delivery: l.Delivery, ID: l.ID, Time: l.Time, Commit: l.Commit, Digest: l.Digest, Outcome: l.Outcome}
 		runs.Latest = run
 		if l.Outcome == record.Passed {
 			runs.Passed = &run

@@ -3,69 +3,25 @@ package catalog
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/org/idp/internal/catalogfile"
 	"github.com/org/idp/internal/record"
 )
 
-const lineSchema = "idp.delivery-line/v1"
-
-// line is one delivery in the log.
-type line struct {
-	Schema      string             `json:"schema"`
-	ID          string             `json:"id"`       // the record's
-	Delivery    int                `json:"delivery"` // number in this environment, from 1
-	Time        time.Time          `json:"time"`     // when it was logged, UTC
-	Service     string             `json:"service"`
-	Owner       string             `json:"owner"`
-	Repository  string             `json:"repository"`
-	Path        string             `json:"path,omitempty"`
-	Commit      string             `json:"commit"`
-	Image       string             `json:"image,omitempty"`
-	Digest      string             `json:"digest"` // empty when it failed before there was an image
-	Environment string             `json:"environment"`
-	Previous    *record.Deployment `json:"previous,omitempty"`
-	Outcome     record.Outcome     `json:"outcome"`
-	RolledBack  bool               `json:"rolledBack"`
-	Stages      []lineStage        `json:"stages"`
-	Cost        *lineCost          `json:"cost,omitempty"`
-	Run         *lineRun           `json:"run,omitempty"`
-}
-
-type lineStage struct {
-	Name       string         `json:"name"`
-	Outcome    record.Outcome `json:"outcome"`
-	DurationMS int64          `json:"durationMs"`
-}
-
-// lineCost is the estimate of a month.
-type lineCost struct {
-	Currency string  `json:"currency"`
-	Min      float64 `json:"min"`
-	Max      float64 `json:"max"`
-}
-
-type lineRun struct {
-	ID      string `json:"id"`
-	Attempt int    `json:"attempt,omitempty"`
-	URL     string `json:"url,omitempty"`
-}
-
 // newLine is what the log says of the record. The catalog stage itself is not in it, as it is not over yet.
-func newLine(in Inputs, now time.Time) line {
+func newLine(in Inputs, now time.Time) catalogfile.Line {
 	rec := in.Record
 	stages := slices.DeleteFunc(slices.Clone(rec.Stages), func(s record.Stage) bool { return s.Name == record.StageCatalog })
-	l := line{Schema: lineSchema, ID: rec.ID, Time: now.UTC().Truncate(time.Millisecond), Service: in.Service.Name,
+	l := catalogfile.Line{Schema: catalogfile.LineSchema, ID: rec.ID, Time: now.UTC().Truncate(time.Millisecond), Service: in.Service.Name,
 		Owner: in.Service.Owner, Repository: rec.Source.Repository, Path: rec.Source.Path, Commit: rec.Source.Commit,
 		Image: rec.Artifact.Image, Digest: rec.Artifact.Digest, Environment: rec.Environment, Previous: rec.Previous,
-		Outcome: record.Worst(stages), Stages: []lineStage{}}
+		Outcome: record.Worst(stages), Stages: []catalogfile.Stage{}}
 	for _, s := range stages {
-		l.Stages = append(l.Stages, lineStage{Name: s.Name, Outcome: s.Outcome, DurationMS: s.DurationMS})
+		l.Stages = append(l.Stages, catalogfile.Stage{Name: s.Name, Outcome: s.Outcome, DurationMS: s.DurationMS})
 		var deploy record.Deploy
 		if s.Name == record.StageDeploy && json.Unmarshal(s.Evidence, &deploy) == nil {
 			l.RolledBack = deploy.Restored != nil
@@ -75,21 +31,21 @@ func newLine(in Inputs, now time.Time) line {
 		var back record.Rollback // of one that failed, too
 		deployed, both := rec.Stage(record.StageDeploy)
 		if json.Unmarshal(s.Evidence, &back) == nil && (!both || !s.StartedAt.Before(deployed.StartedAt)) {
-			l.returned(back)
+			returned(&l, back)
 		}
 	}
 	if cost, err := record.EvidenceOf[record.Cost](rec, record.StageCost); err == nil {
-		l.Cost = &lineCost{Currency: cost.Currency, Min: cost.Min, Max: cost.Max}
+		l.Cost = &catalogfile.Cost{Currency: cost.Currency, Min: cost.Min, Max: cost.Max}
 	}
 	if rec.Run.ID != "" {
-		l.Run = &lineRun{ID: rec.Run.ID, Attempt: rec.Run.Attempt, URL: rec.Run.URL}
+		l.Run = &catalogfile.CIRun{ID: rec.Run.ID, Attempt: rec.Run.Attempt, URL: rec.Run.URL}
 	}
 	return l
 }
 
 // returned makes the line of a rollback by hand name what is live after it. It may be of the same run as the delivery that it
 // takes back, so it has an identifier of its own.
-func (l *line) returned(back record.Rollback) {
+func returned(l *catalogfile.Line, back record.Rollback) {
 	l.Image, l.Digest, l.Previous = "", "", back.From
 	if back.To != nil {
 		l.Commit, l.Digest = back.To.Commit, back.To.Digest
@@ -101,7 +57,7 @@ func (l *line) returned(back record.Rollback) {
 }
 
 // appendTo gives the log with the line at its end.
-func (l line) appendTo(log []byte) []byte {
+func appendTo(log []byte, l catalogfile.Line) []byte {
 	var b bytes.Buffer
 	b.Write(log)
 	if len(log) > 0 && !bytes.HasSuffix(log, []byte("\n")) {
@@ -114,30 +70,20 @@ func (l line) appendTo(log []byte) []byte {
 }
 
 // history is all deliveries of a service to an environment, oldest first.
-type history struct{ lines []line }
-
-var month = regexp.MustCompile(`^\d{4}-\d\d\.jsonl$`)
+type history struct{ lines []catalogfile.Line }
 
 func parseLog(files map[string][]byte, folder string) (history, error) {
 	var h history
 	for _, path := range slices.Sorted(maps.Keys(files)) {
-		if base, ok := strings.CutPrefix(path, folder); !ok || !month.MatchString(base) {
+		if base, ok := strings.CutPrefix(path, folder); !ok || !catalogfile.IsLog(base) {
 			continue
 		}
-		n := 0
-		for text := range bytes.Lines(files[path]) {
-			n++
-			if len(bytes.TrimSpace(text)) == 0 {
-				continue
-			}
-			var l line
-			if err := json.Unmarshal(text, &l); err != nil {
-				return h, unreadable(path, fmt.Errorf("line %d: %w", n, err))
-			}
-			if l.Schema != lineSchema {
-				return h, unreadable(path, fmt.Errorf("line %d has schema %q, this program reads %q", n, l.Schema, lineSchema))
-			}
-			h.lines = append(h.lines, l)
+		err := catalogfile.Lines(bytes.NewReader(files[path]), func(l *catalogfile.Line) error {
+			h.lines = append(h.lines, *l)
+			return nil
+		})
+		if err != nil {
+			return h, unreadable(path, err)
 		}
 	}
 	return h, nil
@@ -146,7 +92,7 @@ func parseLog(files map[string][]byte, folder string) (history, error) {
 // find gives the number of the delivery and whether it is logged already; ours when by this very run. A run's record has
 // a key of its own, so it is looked for in the whole log. Without a run the key only says what was delivered, which may
 // well be delivered again after something else, so only the latest delivery counts.
-func (h history) find(l line) (number int, known, ours bool) {
+func (h history) find(l catalogfile.Line) (number int, known, ours bool) {
 	for _, old := range h.lines {
 		number = max(number, old.Delivery)
 		if old.ID == l.ID && old.Outcome == l.Outcome && (l.Run != nil || old.Time.Equal(l.Time)) {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/org/idp/internal/catalogfile"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/proc"
 )
@@ -73,7 +74,7 @@ func publish(ctx context.Context, r *repo, in Inputs, deps Deps) (result, error)
 }
 
 // attempt is one round: fetch, change, push.
-func attempt(ctx context.Context, r *repo, in Inputs, entry line, tried bool, deps Deps) (result, error) {
+func attempt(ctx context.Context, r *repo, in Inputs, entry catalogfile.Line, tried bool, deps Deps) (result, error) {
 	tip, err := r.fetch(ctx)
 	if err != nil {
 		return result{}, err

@@ -1,0 +1,125 @@
+// Package catalogfile has the forms of the files that deliveries write into a catalogue and that people and portals read:
+// index.json, and the lines of deliveries/SERVICE/ENVIRONMENT/YEAR-MONTH.jsonl. The stage catalog writes them.
+package catalogfile
+
+import (
+	"time"
+
+	"github.com/org/idp/internal/record"
+)
+
+// What a file of this form says of itself, and where it is.
+const (
+	IndexSchema = "idp.catalog/v1"
+	LineSchema  = "idp.delivery-line/v1"
+
+	IndexFile    = "index.json"
+	DeliveriesIn = "deliveries"
+	EntitiesIn   = "catalog"
+)
+
+// Index is index.json: every service, by name.
+type Index struct {
+	Schema   string             `json:"schema"`
+	Services map[string]Service `json:"services"`
+}
+
+// Service is one service in the index.
+type Service struct {
+	Name         string                 `json:"name"`
+	Owner        string                 `json:"owner"`
+	Tier         int                    `json:"tier,omitempty"`
+	System       string                 `json:"system,omitempty"`
+	Repository   string                 `json:"repository"`
+	Path         string                 `json:"path,omitempty" jsonschema_description:"Folder of the service in the repository; absent at its root."`
+	Entity       string                 `json:"entity" jsonschema_description:"File of the Backstage entity in the catalogue."`
+	Environments map[string]Environment `json:"environments"`
+}
+
+// Environment is what was delivered to one environment last, and what last passed.
+type Environment struct {
+	Latest Run  `json:"latest"`
+	Passed *Run `json:"passed,omitempty" jsonschema_description:"Absent when no delivery has passed yet."`
+}
+
+// Run is a delivery as the index names it.
+type Run struct {
+	Delivery int            `json:"delivery" jsonschema_description:"Number in its environment, from 1."`
+	ID       string         `json:"id"`
+	Time     time.Time      `json:"time"`
+	Commit   string         `json:"commit"`
+	Digest   string         `json:"digest"`
+	Outcome  record.Outcome `json:"outcome"`
+}
+
+// Line is one delivery in the log.
+type Line struct {
+	Schema      string             `json:"schema"`
+	ID          string             `json:"id" jsonschema_description:"Of the delivery record; a rollback by hand has one of its own."`
+	Delivery    int                `json:"delivery" jsonschema_description:"Number in this environment, from 1."`
+	Time        time.Time          `json:"time" jsonschema_description:"When it was logged, in UTC."`
+	Service     string             `json:"service"`
+	Owner       string             `json:"owner"`
+	Repository  string             `json:"repository"`
+	Path        string             `json:"path,omitempty" jsonschema_description:"Folder of the service in the repository; absent at its root."`
+	Commit      string             `json:"commit"`
+	Image       string             `json:"image,omitempty"`
+	Digest      string             `json:"digest" jsonschema_description:"Empty when it failed before there was an image."`
+	Environment string             `json:"environment"`
+	Previous    *record.Deployment `json:"previous,omitempty" jsonschema_description:"What was live before; absent for a first delivery."`
+	Outcome     record.Outcome     `json:"outcome"`
+	RolledBack  bool               `json:"rolledBack" jsonschema_description:"True when the delivery put an older version back."`
+	Stages      []Stage            `json:"stages"`
+	Cost        *Cost              `json:"cost,omitempty"`
+	Run         *CIRun             `json:"run,omitempty" jsonschema_description:"Absent outside CI."`
+
+	// Since there was a portal: absent in older lines.
+	Suite    string   `json:"suite,omitempty" jsonschema_description:"Version of idp that delivered."`
+	Signer   string   `json:"signer,omitempty" jsonschema_description:"Who signed the digest: an identity, or the fingerprint of a key."`
+	Evidence []string `json:"evidence,omitempty" jsonschema_description:"Predicate types that are attached to the digest."`
+	Brings   *Brings  `json:"brings,omitempty" jsonschema_description:"Commits between what was live and this; absent for a first delivery, and where it could not be found out."`
+}
+
+// Stage is one stage of a delivery.
+type Stage struct {
+	Name       string         `json:"name"`
+	Outcome    record.Outcome `json:"outcome"`
+	DurationMS int64          `json:"durationMs"`
+}
+
+// Cost is the estimate of a month.
+type Cost struct {
+	Currency string  `json:"currency"`
+	Min      float64 `json:"min"`
+	Max      float64 `json:"max"`
+}
+
+// CIRun is the run of the workflow.
+type CIRun struct {
+	ID      string `json:"id"`
+	Attempt int    `json:"attempt,omitempty"`
+	URL     string `json:"url,omitempty"`
+}
+
+// Brings is what a delivery changes: the commits that are in it and were not in what was live before.
+type Brings struct {
+	Since   string   `json:"since" jsonschema_description:"Commit that was live."`
+	Commits []Commit `json:"commits" jsonschema_description:"The newest first, at most 200."`
+	More    int      `json:"more,omitempty" jsonschema_description:"How many there are besides."`
+}
+
+// Commit is one commit of the service's repository.
+type Commit struct {
+	ID   string    `json:"commit"`
+	Time time.Time `json:"time" jsonschema_description:"Committer's date, in UTC."`
+}
+
+// Find gives the stage of that name.
+func (l *Line) Find(stage string) (Stage, bool) {
+	for _, s := range l.Stages {
+		if s.Name == stage {
+			return s, true
+		}
+	}
+	return Stage{}, false
+}

@@ -1,0 +1,141 @@
+package catalogfile
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"regexp"
+	"runtime"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// maxLine bounds one line of a log: 200 commits are 20 kB.
+const maxLine = 1 << 20
+
+var month = regexp.MustCompile(`^\d{4}-\d\d\.jsonl$`)
+
+// IsLog tells whether a file in the folder of an environment is one of its logs.
+func IsLog(base string) bool { return month.MatchString(base) }
+
+// ParseLine reads one line of a log.
+func ParseLine(text []byte) (Line, error) {
+	var l Line
+	if err := json.Unmarshal(text, &l); err != nil {
+		return l, err
+	}
+	if l.Schema != LineSchema {
+		return l, fmt.Errorf("it has schema %q, this program reads %q", l.Schema, LineSchema)
+	}
+	return l, nil
+}
+
+// Lines calls each with the lines of a log, oldest first. Empty ones are left out; one that cannot be read ends it, and the
+// error says which.
+func Lines(r io.Reader, each func(*Line) error) error {
+	s := bufio.NewScanner(r)
+	s.Buffer(nil, maxLine)
+	n := 0
+	for s.Scan() {
+		n++
+		text := bytes.TrimSpace(s.Bytes())
+		if len(text) == 0 {
+			continue
+		}
+		l, err := ParseLine(text)
+		if err != nil {
+			return fmt.Errorf("line %d: %w", n, err)
+		}
+		if err := each(&l); err != nil {
+			return err
+		}
+	}
+	if err := s.Err(); err != nil {
+		return fmt.Errorf("line %d: %w", n+1, err)
+	}
+	return nil
+}
+
+// Deliveries calls each with every delivery in a catalogue. Those of one service to one environment come in the log's order;
+// different ones in any order, and never two at the same time. A log that cannot be read whole is an error: what is counted
+// without it would be wrong.
+func Deliveries(ctx context.Context, catalogue fs.FS, each func(*Line) error) error {
+	folders, err := fs.Glob(catalogue, DeliveriesIn+"/*/*")
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	var mu sync.Mutex
+	locked := func(l *Line) error {
+		mu.Lock()
+		defer mu.Unlock()
+		return each(l)
+	}
+	for _, folder := range folders {
+		g.Go(func() error { return deliveriesOf(ctx, catalogue, folder, locked) })
+	}
+	return g.Wait()
+}
+
+// deliveriesOf reads the months of one service in one environment; ReadDir sorts them.
+func deliveriesOf(ctx context.Context, catalogue fs.FS, folder string, each func(*Line) error) error {
+	entries, err := fs.ReadDir(catalogue, folder)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !IsLog(e.Name()) {
+			continue
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := readLog(catalogue, path.Join(folder, e.Name()), each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func readLog(catalogue fs.FS, name string, each func(*Line) error) (err error) {
+	f, err := catalogue.Open(name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	service, environment := path.Base(path.Dir(path.Dir(name))), path.Base(path.Dir(name))
+	err = Lines(f, func(l *Line) error {
+		if l.Service != service || l.Environment != environment {
+			return fmt.Errorf("it has a delivery of %q to %q", l.Service, l.Environment)
+		}
+		return each(l)
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+// ReadIndex reads index.json.
+func ReadIndex(catalogue fs.FS) (*Index, error) {
+	data, err := fs.ReadFile(catalogue, IndexFile)
+	if err != nil {
+		return nil, err
+	}
+	var x Index
+	if err := json.Unmarshal(data, &x); err != nil {
+		return nil, fmt.Errorf("%s: %w", IndexFile, err)
+	}
+	if x.Schema != IndexSchema || x.Services == nil {
+		return nil, fmt.Errorf("%s: it has schema %q, this program reads %q", IndexFile, x.Schema, IndexSchema)
+	}
+	return &x, nil
+}
