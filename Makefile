@@ -22,7 +22,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/idp
 
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help build release-tree check-release-tree cross bench-start bench-scan bench-deploy demo test lint lint-actions e2e e2e-catalog e2e-helm e2e-runner e2e-comment e2e-cluster generate vuln clean cluster cluster-down
+.PHONY: help build release-tree check-release-tree cross bench-start bench-scan bench-deploy demo test lint lint-actions e2e e2e-catalog e2e-helm e2e-runner e2e-comment e2e-registry e2e-cluster generate vuln clean cluster cluster-down
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -105,6 +105,9 @@ e2e-comment: ## what people see on GitHub, by GitHub's parser and in a browser; 
 	IDP_E2E_COMMENT="$$dir" IDP_E2E_BROWSER="$$(browser)" IDP_E2E_SCREENSHOTS=$(CURDIR)/dist/screenshots \
 		$(GO) test -tags e2e -count=1 -v -run 'GitHubShows|Browser' ./internal/report
 
+e2e-registry: ## a real registry without the referrers API: logins, evidence, a restart, a pull-through cache
+	@$(GO) test -tags e2e -count=1 -v -run '^TestRegistry(WithoutReferrers|ThatIsAPullThroughCache|ThatRestarts)$$' ./internal/referrers
+
 e2e-cluster: build ## pods on a real Kubernetes, started for this as root on Linux; USE_EXISTING_CLUSTER=1 takes that of KUBECONFIG
 	@IDP_E2E_IDP=$(CURDIR)/bin/idp $(GO) run ./internal/tools/cluster run -cache '$(CACHE)' \
 		$(GO) test -tags e2e -count=1 -v -timeout 30m -p 1 -parallel 10 -run '^TestCluster' \
@@ -116,7 +119,7 @@ cluster: ## the same Kubernetes for use by hand; prints what to set in the shell
 cluster-down: ## stop that Kubernetes
 	@$(GO) run ./internal/tools/cluster down -cache '$(CACHE)'
 
-e2e: e2e-runner e2e-catalog e2e-helm e2e-comment e2e-cluster ## everything on real parts
+e2e: e2e-runner e2e-catalog e2e-helm e2e-comment e2e-registry e2e-cluster ## everything on real parts
 
 generate: ## write the files that come from declarations: action.yml, READMEs, docs, golden files of schemas
 	@$(GO) test ./internal/app ./internal/schema -run Generated -update

@@ -1,0 +1,134 @@
+//go:build e2e
+
+package referrers_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+
+	"github.com/org/idp/internal/attest"
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/oci"
+	"github.com/org/idp/internal/referrers"
+	"github.com/org/idp/internal/testkit/distribution"
+)
+
+// loggedIn makes the configuration of docker for this test one that knows a user of host.
+func loggedIn(t *testing.T, config string) {
+	t.Helper()
+	home := t.TempDir()
+	check(t, os.WriteFile(filepath.Join(home, "config.json"), []byte(config), 0o600))
+	t.Setenv("HOME", home)
+	t.Setenv("DOCKER_CONFIG", home)
+}
+
+// pushed puts a new image into the registry as sign does, evidence and tag included.
+func pushed(t *testing.T, key *attest.Key, repo string) (digest string) {
+	t.Helper()
+	img, err := random.Image(1<<20, 3)
+	check(t, err)
+	h, err := img.Digest()
+	check(t, err)
+	dir := t.TempDir()
+	l, err := layout.Write(dir, empty.Index)
+	check(t, err)
+	check(t, l.AppendImage(img))
+	images := oci.Client{}
+	check(t, images.Push(t.Context(), dir, repo, h.String()))
+	n, err := referrers.Registry{}.Attach(t.Context(), repo+"@"+h.String(), key,
+		bundleOf(t, key, h.String(), attest.PredicateSignature, nil), bundleOf(t, key, h.String(), attest.PredicateSBOM, map[string]any{"a": 1}))
+	if err != nil || n != 2 {
+		t.Fatalf("%d attached, %v", n, err)
+	}
+	for range 2 {
+		check(t, images.Tag(t.Context(), repo, h.String(), "main"))
+	}
+	return h.String()
+}
+
+// TestRegistryWithoutReferrers: the evidence is in the fallback tag, and is read from there.
+func TestRegistryWithoutReferrers(t *testing.T) {
+	r, key := distribution.Start(t, distribution.Options{User: "bot", Password: "hunter2"}), newKey(t)
+	repo := r.Addr + "/acme/checkout"
+	loggedIn(t, `{}`)
+	_, err := oci.Client{}.Pull(t.Context(), repo+"@sha256:"+strings.Repeat("0", 64))
+	wantError(t, err, "401 Unauthorized")
+
+	loggedIn(t, `{"auths":{"`+r.Addr+`":{"auth":"Ym90Omh1bnRlcjI="}}}`) // bot:hunter2
+	digest := pushed(t, key, repo)
+	for range 2 { // the second time nothing is added
+		served, err := referrers.Registry{}.Read(t.Context(), repo+"@"+digest)
+		if err != nil || len(served) != 2 {
+			t.Fatalf("%d pieces of evidence, %v", len(served), err)
+		}
+		n, err := referrers.Registry{}.Attach(t.Context(), repo+"@"+digest, key, served[0].Bundle, served[1].Bundle)
+		if err != nil || n != 0 {
+			t.Fatalf("%d attached again, %v", n, err)
+		}
+	}
+}
+
+// TestRegistryThatIsAPullThroughCache: image and evidence are read through it; nothing can be pushed to it, and it is said why.
+func TestRegistryThatIsAPullThroughCache(t *testing.T) {
+	loggedIn(t, `{}`)
+	upstream, key := distribution.Start(t, distribution.Options{}), newKey(t)
+	digest := pushed(t, key, upstream.Addr+"/acme/checkout")
+	mirror := distribution.Start(t, distribution.Options{Upstream: upstream.Addr})
+	repo := mirror.Addr + "/acme/checkout"
+
+	img, err := oci.Client{}.Pull(t.Context(), repo+"@"+digest)
+	check(t, err)
+	check(t, oci.Client{}.Unpack(t.Context(), img, filepath.Join(t.TempDir(), "root")))
+	served, err := referrers.Registry{}.Read(t.Context(), repo+"@"+digest)
+	if err != nil || len(served) != 2 {
+		t.Fatalf("%d pieces of evidence, %v", len(served), err)
+	}
+	for _, a := range served {
+		if _, err := key.Verify(t.Context(), a.Bundle, digest); err != nil {
+			t.Error(err)
+		}
+	}
+	err = oci.Client{}.Tag(t.Context(), repo, digest, "other")
+	if fault.KindOf(err) != fault.Undetermined || !strings.Contains(strings.Join(fault.Lines(err), "\n"), "pull-through cache takes no images") {
+		t.Errorf("a push to a pull-through cache: %v", err)
+	}
+
+	// What the cache has it serves when the registry behind it is gone; what it does not have is not said to be absent.
+	upstream.Kill()
+	if _, err := (oci.Client{}).Pull(t.Context(), repo+"@"+digest); err != nil {
+		t.Errorf("cached: %v", err)
+	}
+	quick := referrers.Registry{Wait: client.Wait}
+	if served, err := quick.Read(t.Context(), repo+"@"+digest); err == nil && len(served) != 2 {
+		t.Errorf("the evidence is said to be %d pieces when it cannot be read", len(served))
+	}
+}
+
+// TestRegistryThatRestarts: what is under way when a registry restarts goes on when it is back.
+func TestRegistryThatRestarts(t *testing.T) {
+	loggedIn(t, `{}`)
+	r, key := distribution.Start(t, distribution.Options{}), newKey(t)
+	digest := pushed(t, key, r.Addr+"/acme/checkout")
+	r.Kill()
+	type answer struct {
+		served []attest.Attached
+		err    error
+	}
+	read := make(chan answer, 1)
+	go func() {
+		served, err := referrers.Registry{}.Read(t.Context(), r.Addr+"/acme/checkout@"+digest)
+		read <- answer{served, err}
+	}()
+	time.Sleep(time.Second)
+	distribution.Start(t, distribution.Options{Folder: r.Folder, Addr: r.Addr})
+	if got := <-read; got.err != nil || len(got.served) != 2 {
+		t.Errorf("%d pieces of evidence, %v", len(got.served), got.err)
+	}
+}
