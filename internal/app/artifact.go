@@ -35,6 +35,7 @@ func (w *buildWork) stage(ctx context.Context, d *delivery) (result, error) {
 	if err == nil {
 		d.setArtifact(record.Artifact{Digest: out.Evidence.Digest})
 		d.wrote(w.name(), d.out(build.LayoutDir), "the image, as an OCI layout")
+		d.wrote(w.name(), d.out(build.SPDXFile), "its modules, as an SPDX SBOM")
 		d.wrote(w.name(), d.out(build.SBOMFile), "its modules, as a CycloneDX SBOM")
 	}
 	return resultOf(out, err)
@@ -67,7 +68,7 @@ func (w *signWork) stage(ctx context.Context, d *delivery) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	in.Record, in.Layout, in.SBOM = d.snapshot(), d.out(build.LayoutDir), d.out(build.SBOMFile)
+	in.Record, in.Layout, in.SBOM, in.SPDX = d.snapshot(), d.out(build.LayoutDir), d.out(build.SBOMFile), d.out(build.SPDXFile)
 	in.RepositoryURL, in.Policy, in.PolicyDigest, in.Version = d.repo.Origin, d.policy.Name, d.policy.Digest, Version()
 	out, err := sign.Run(ctx, in, sign.Deps{Images: oci.Client{}, Evidence: referrers.Registry{}, Signer: key, Progress: d.progress(w.name())})
 	if err == nil {

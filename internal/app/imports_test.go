@@ -35,6 +35,8 @@ var alone = map[string]string{
 	"github.com/google/go-github/":               "internal/github",
 	"github.com/cdevents/":                       "internal/events",
 	"github.com/CycloneDX/":                      "internal/build",
+	"github.com/spdx/":                           "internal/build",
+	"github.com/in-toto/":                        "", // tests only: statements have the forms of internal/attest
 	"github.com/santhosh-tekuri/jsonschema/":     "", // tests only
 	"github.com/getkin/":                         "internal/testkit/github/openapi",
 	"github.com/google/go-cmp":                   "", // tests only

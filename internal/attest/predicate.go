@@ -37,6 +37,15 @@ type BuildDefinition struct {
 // ExternalParameters are what whoever started the build chose.
 type ExternalParameters struct {
 	Source Source `json:"source"`
+	// Workflow is nil outside CI.
+	Workflow *Workflow `json:"workflow,omitempty"`
+}
+
+// Workflow is what was started, in the words of GitHub's own build type.
+type Workflow struct {
+	Ref        string `json:"ref"`
+	Repository string `json:"repository"`
+	Path       string `json:"path"`
 }
 
 // Source is what was built.
@@ -55,6 +64,16 @@ type InternalParameters struct {
 	Platform   string   `json:"platform"`
 	Go         string   `json:"go"`
 	Parameters []string `json:"parameters,omitempty"`
+	// GitHub is nil outside CI.
+	GitHub *GitHub `json:"github,omitempty"`
+}
+
+// GitHub is what the runner says of the run, in the words of GitHub's own build type. The numbers outlive names.
+type GitHub struct {
+	EventName         string `json:"event_name"`
+	RepositoryID      string `json:"repository_id"`
+	RepositoryOwnerID string `json:"repository_owner_id"`
+	RunnerEnvironment string `json:"runner_environment,omitempty"`
 }
 
 // RunDetails is who built it, and when.

@@ -15,6 +15,7 @@ const (
 	PredicateSignature  = "https://sigstore.dev/cosign/sign/v1"
 	PredicateProvenance = "https://slsa.dev/provenance/v1"
 	PredicateSBOM       = "https://cyclonedx.org/bom"
+	PredicateSPDX       = "https://spdx.dev/Document"
 	PredicateTestResult = "https://in-toto.io/attestation/test-result/v0.1"
 )
 

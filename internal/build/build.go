@@ -1,5 +1,5 @@
-// Package build makes an OCI image of a Go service without Docker, and a CycloneDX SBOM of the modules that are linked
-// into it. The same commit, platform and Go toolchain give the same digest, wherever the checkout is.
+// Package build makes an OCI image of a Go service without Docker, and an SBOM of the modules that are linked into it, as
+// CycloneDX and as SPDX. The same commit, platform and Go toolchain give the same digest, wherever the checkout is.
 package build
 
 import (
@@ -22,6 +22,7 @@ import (
 const (
 	LayoutDir = "image"
 	SBOMFile  = "sbom.cdx.json"
+	SPDXFile  = "sbom.spdx.json"
 )
 
 // Inputs of build.
@@ -33,7 +34,7 @@ type Inputs struct {
 	// Filled in by the app.
 
 	Dir        string    // the service's folder
-	Out        string    // folder for the image layout and the SBOM
+	Out        string    // folder for the image layout and the SBOMs
 	Service    string    // name from idp.yaml; the program's name in the image
 	Main       string    // Go package of the program, relative to Dir; empty means Dir itself
 	Port       int       // that the service listens on; 0 exposes none
@@ -65,7 +66,7 @@ type Deps struct {
 // Outputs of build.
 type Outputs = action.Result[record.Build]
 
-// Run compiles the service and writes its image and SBOM to the output folder, each in one step at the very end.
+// Run compiles the service and writes its image and SBOMs to the output folder, each in one step at the very end.
 func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	out := Outputs{Tool: record.Tool{Name: "go"}}
 	if deps.Progress == nil {
@@ -93,22 +94,24 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	if err := program.made.hold(ctx, in, deps); err != nil {
 		return out, err
 	}
-	out.Evidence.Parameters, out.Evidence.Materials = program.parameters, program.materials()
+	out.Evidence.Parameters = program.parameters
+	out.Evidence.Materials, out.Evidence.Needs = program.materials()
 
 	deps.Progress("putting the image together")
 	img, err := assemble(in, program.file)
 	if err != nil {
 		return out, err
 	}
-	sbom, err := bom(in, program, img.digest)
+	sboms, err := boms(in, program, img.digest)
 	if err != nil {
 		return out, err
 	}
-	if err := publish(ctx, in.Out, filepath.Join(tmp, "layout"), img, sbom); err != nil {
+	if err := publish(ctx, in.Out, filepath.Join(tmp, "layout"), img, sboms); err != nil {
 		return out, err
 	}
 	out.Evidence.Digest, out.Evidence.Size = img.digest, img.size
 	out.Evidence.Layout, out.Evidence.SBOM = filepath.Join(given, LayoutDir), filepath.Join(given, SBOMFile)
+	out.Evidence.SPDX = filepath.Join(given, SPDXFile)
 	out.Evidence.Components = len(program.modules)
 	out.Summary = summary(out.Evidence)
 	return out, nil

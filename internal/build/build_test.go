@@ -127,7 +127,7 @@ func TestSecondBuildReplacesTheFirst(t *testing.T) {
 	for _, e := range entries {
 		names = append(names, e.Name())
 	}
-	if got := strings.Join(names, " "); got != "image sbom.cdx.json" {
+	if got := strings.Join(names, " "); got != "image sbom.cdx.json sbom.spdx.json" {
 		t.Errorf("the output folder has %s", got)
 	}
 	blobs, err := os.ReadDir(filepath.Join(in.Out, "image", "blobs", "sha256"))

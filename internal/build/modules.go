@@ -116,11 +116,22 @@ func imports(packages []listed) map[string][]string {
 	return needs
 }
 
-// materials lists the modules but the program's own, which the commit names.
-func (p program) materials() []record.Material {
-	var all []record.Material
-	for _, m := range p.modules[min(1, len(p.modules)):] {
-		all = append(all, record.Material{URI: m.purl(), Sum: m.sum})
+// materials lists the modules but the program's own, which the commit names, and what the program's own packages import.
+func (p program) materials() (all []record.Material, needs []string) {
+	urls := map[string]string{}
+	for _, m := range p.modules {
+		urls[m.path] = m.purl()
 	}
-	return all
+	for i, m := range p.modules {
+		var list []string
+		for _, path := range m.needs {
+			list = append(list, urls[path])
+		}
+		if i == 0 {
+			needs = list
+			continue
+		}
+		all = append(all, record.Material{URI: m.purl(), Sum: m.sum, Needs: list})
+	}
+	return all, needs
 }

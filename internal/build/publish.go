@@ -15,8 +15,8 @@ import (
 )
 
 // publish writes the layout to the folder tmp, which is on the same file system, and only when all of it is there puts it
-// in the place of the last one, then the SBOM.
-func publish(ctx context.Context, out, tmp string, img image, sbom []byte) error {
+// in the place of the last one, then the files beside it.
+func publish(ctx context.Context, out, tmp string, img image, files map[string][]byte) error {
 	if err := replaceable(filepath.Join(out, LayoutDir)); err != nil {
 		return err
 	}
@@ -33,8 +33,10 @@ func publish(ctx context.Context, out, tmp string, img image, sbom []byte) error
 	if err := replace(filepath.Join(out, LayoutDir), tmp); err != nil {
 		return notWritable(out, err)
 	}
-	if err := record.WriteFile(filepath.Join(out, SBOMFile), sbom, 0o644); err != nil {
-		return notWritable(out, err)
+	for name, data := range files {
+		if err := record.WriteFile(filepath.Join(out, name), data, 0o644); err != nil {
+			return notWritable(out, err)
+		}
 	}
 	return nil
 }

@@ -2,18 +2,38 @@ package build
 
 import (
 	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 
 	"github.com/CycloneDX/cyclonedx-go"
 	"github.com/google/uuid"
 	"github.com/package-url/packageurl-go"
+	"github.com/spdx/tools-golang/spdx/v2/common"
+	spdx "github.com/spdx/tools-golang/spdx/v2/v2_3"
 )
+
+// imageURL is the package URL of the image.
+func imageURL(in Inputs, digest string) string {
+	return packageurl.NewPackageURL(packageurl.TypeOCI, "", in.Service, digest, nil, "").ToString()
+}
+
+// boms gives the same in both forms that the field reads.
+func boms(in Inputs, p program, digest string) (map[string][]byte, error) {
+	cdx, err := bom(in, p, digest)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := spdxOf(in, p, digest)
+	return map[string][]byte{SBOMFile: cdx, SPDXFile: doc}, err
+}
 
 // bom is the CycloneDX 1.6 document of the image. All of it follows from the commit and the toolchain, so it is the same
 // in every build of the same commit.
 func bom(in Inputs, p program, digest string) ([]byte, error) {
-	purl := packageurl.NewPackageURL(packageurl.TypeOCI, "", in.Service, digest, nil, "").ToString()
+	purl := imageURL(in, digest)
 	root := cyclonedx.Component{BOMRef: purl, Type: cyclonedx.ComponentTypeContainer, Name: in.Service, Version: in.Version, PackageURL: purl,
 		Hashes: &[]cyclonedx.Hash{{Algorithm: cyclonedx.HashAlgoSHA256, Value: strings.TrimPrefix(digest, "sha256:")}},
 		Properties: &[]cyclonedx.Property{
@@ -78,4 +98,66 @@ func component(m module) cyclonedx.Component {
 		c.Properties = &properties
 	}
 	return c
+}
+
+// unknown is what SPDX says of a field that was not determined.
+const unknown = "NOASSERTION"
+
+// spdxOf is the SPDX 2.3 document of the image. Like the other, it follows from the commit and the toolchain.
+func spdxOf(in Inputs, p program, digest string) ([]byte, error) {
+	purl := imageURL(in, digest)
+	root := spdxPackage("image", in.Service, in.Version, purl, "CONTAINER")
+	root.PackageChecksums = []common.Checksum{{Algorithm: common.SHA256, Value: strings.TrimPrefix(digest, "sha256:")}}
+	root.PackageSourceInfo = strings.TrimSpace("commit " + in.Commit + " of " + cmp.Or(sourceURL(in.Source), in.Repository) + ", for " + in.Platform)
+	doc := spdx.Document{SPDXVersion: spdx.Version, DataLicense: spdx.DataLicense, SPDXIdentifier: "DOCUMENT", DocumentName: in.Service,
+		// The form that the specification gives to those who have no site for their documents, section 6.5.
+		DocumentNamespace: "https://spdx.org/spdxdocs/" + in.Service + "-" + uuid.NewSHA1(uuid.NameSpaceURL, []byte(purl)).String(),
+		CreationInfo: &spdx.CreationInfo{Created: in.Time.UTC().Format(time.RFC3339),
+			Creators: []common.Creator{{CreatorType: "Tool", Creator: "idp"}, {CreatorType: "Tool", Creator: "go-" + p.goVersion}}},
+		Packages: []*spdx.Package{root}}
+	relate := func(from, what, to string) {
+		doc.Relationships = append(doc.Relationships, &spdx.Relationship{RefA: common.MakeDocElementID("", from), RefB: common.MakeDocElementID("", to), Relationship: what})
+	}
+	relate("DOCUMENT", common.TypeRelationshipDescribe, "image")
+	relate("image", common.TypeRelationshipContains, "module-0")
+	ids := map[string]string{}
+	for i, m := range p.modules {
+		ids[m.path] = fmt.Sprintf("module-%d", i) // an SPDX id may not have most of what a module's path has
+	}
+	for i, m := range p.modules {
+		purpose := "LIBRARY"
+		if i == 0 {
+			purpose = "APPLICATION"
+		}
+		one := spdxPackage(ids[m.path], m.actual, m.version, m.purl(), purpose)
+		one.PackageSourceInfo = m.origin()
+		doc.Packages = append(doc.Packages, one)
+		for _, path := range m.needs {
+			relate(ids[m.path], common.TypeRelationshipDependsOn, ids[path])
+		}
+	}
+	data, err := json.MarshalIndent(doc, "", "  ")
+	return append(data, '\n'), err
+}
+
+func spdxPackage(id, name, version, purl, purpose string) *spdx.Package {
+	return &spdx.Package{PackageName: name, PackageSPDXIdentifier: common.ElementID(id), PackageVersion: version, PackageDownloadLocation: unknown,
+		PackageLicenseConcluded: unknown, PackageLicenseDeclared: unknown, PackageCopyrightText: unknown, PrimaryPackagePurpose: purpose,
+		PackageExternalReferences: []*spdx.PackageExternalReference{{Category: common.CategoryPackageManager, RefType: common.TypePackageManagerPURL, Locator: purl}}}
+}
+
+// origin is what go.mod and go.sum say of a module. Its h1 is a hash over a list of files, which none of SPDX's checksums can
+// stand for.
+func (m module) origin() string {
+	var parts []string
+	if m.sum != "" {
+		parts = append(parts, "go.sum "+m.sum)
+	}
+	if m.folder != "" {
+		parts = append(parts, "folder "+m.folder)
+	}
+	if m.actual != m.path {
+		parts = append(parts, "replaces "+m.path)
+	}
+	return strings.Join(parts, ", ")
 }

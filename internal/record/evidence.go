@@ -108,16 +108,19 @@ type Build struct {
 	Size       int64      `json:"size" jsonschema_description:"Bytes of the compressed layers."`
 	Layout     string     `json:"layout" jsonschema_description:"Folder of the OCI image layout."`
 	SBOM       string     `json:"sbom" jsonschema_description:"File of the CycloneDX SBOM."`
+	SPDX       string     `json:"spdx,omitempty" jsonschema_description:"File of the same as an SPDX document."`
 	Components int        `json:"components" jsonschema_description:"Modules in the SBOM."`
 	Go         string     `json:"go" jsonschema_description:"Version of the Go toolchain."`
 	Parameters []string   `json:"parameters,omitempty" jsonschema_description:"What the build was called with."`
+	Needs      []string   `json:"needs,omitempty" jsonschema_description:"Package URLs of the materials that the program's own packages import."`
 	Materials  []Material `json:"materials,omitempty" jsonschema_description:"Modules linked into the program."`
 }
 
 // Material is a module that went into the build.
 type Material struct {
-	URI string `json:"uri" jsonschema_description:"Package URL."`
-	Sum string `json:"sum,omitempty" jsonschema_description:"h1: hash of the module, as in go.sum."`
+	URI   string   `json:"uri" jsonschema_description:"Package URL."`
+	Sum   string   `json:"sum,omitempty" jsonschema_description:"h1: hash of the module, as in go.sum."`
+	Needs []string `json:"needs,omitempty" jsonschema_description:"Package URLs of the materials that its packages import, as far as they are in the program."`
 }
 
 // Sign is the evidence of sign.

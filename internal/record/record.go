@@ -54,6 +54,12 @@ type Run struct {
 	URL     string `json:"url,omitempty"`
 	Actor   string `json:"actor,omitempty"`
 	Event   string `json:"event,omitempty"`
+	// What the names of repositories, which can change hands, do not say.
+	RepositoryID string `json:"repositoryId,omitempty" jsonschema_description:"Number of the repository on its host, which outlives its name."`
+	OwnerID      string `json:"ownerId,omitempty" jsonschema_description:"Number of the owner of the repository."`
+	Workflow     string `json:"workflow,omitempty" jsonschema_description:"OWNER/NAME/PATH@REF of the workflow that was started."`
+	WorkflowSHA  string `json:"workflowSha,omitempty" jsonschema_description:"Commit that the workflow was taken from."`
+	Runner       string `json:"runner,omitempty" jsonschema_description:"github-hosted or self-hosted."`
 }
 
 // Artifact is the image that was built and delivered.

@@ -49,7 +49,9 @@ func (r *Runner) Run() (record.Run, error) {
 	if !r.Active() {
 		return record.Run{Actor: firstOf(r.getenv("USER"), r.getenv("USERNAME"))}, nil
 	}
-	run := record.Run{ID: r.getenv("GITHUB_RUN_ID"), Attempt: 1, Actor: r.getenv("GITHUB_ACTOR"), Event: r.getenv("GITHUB_EVENT_NAME")}
+	run := record.Run{ID: r.getenv("GITHUB_RUN_ID"), Attempt: 1, Actor: r.getenv("GITHUB_ACTOR"), Event: r.getenv("GITHUB_EVENT_NAME"),
+		RepositoryID: r.getenv("GITHUB_REPOSITORY_ID"), OwnerID: r.getenv("GITHUB_REPOSITORY_OWNER_ID"), Runner: r.getenv("RUNNER_ENVIRONMENT"),
+		Workflow: r.getenv("GITHUB_WORKFLOW_REF"), WorkflowSHA: r.getenv("GITHUB_WORKFLOW_SHA")}
 	if _, err := strconv.ParseUint(run.ID, 10, 64); err != nil {
 		return record.Run{}, fmt.Errorf("the runner gives this run no number: GITHUB_RUN_ID is %q", run.ID)
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/testkit/runneroracle"
 )
 
@@ -24,6 +25,8 @@ func newStep(t testing.TB) *step {
 	s := &step{t: t, dir: dir, out: &bytes.Buffer{}, env: map[string]string{
 		"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "acme/checkout", "GITHUB_RUN_ID": "77", "GITHUB_RUN_ATTEMPT": "2",
 		"GITHUB_ACTOR": "ada", "GITHUB_EVENT_NAME": "push", "GITHUB_SERVER_URL": "https://ghe.acme.test", "RUNNER_TEMP": dir,
+		"GITHUB_REPOSITORY_ID": "42", "GITHUB_REPOSITORY_OWNER_ID": "9", "RUNNER_ENVIRONMENT": "github-hosted",
+		"GITHUB_WORKFLOW_REF": "acme/checkout/.github/workflows/deliver.yml@refs/heads/main", "GITHUB_WORKFLOW_SHA": "4f1c2ab4",
 	}}
 	for _, file := range []string{"OUTPUT", "STATE", "STEP_SUMMARY"} {
 		s.env["GITHUB_"+file] = filepath.Join(dir, file)
@@ -62,8 +65,10 @@ func TestRunDescribesTheRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := fmt.Sprint(run), "{77 2 https://ghe.acme.test/acme/checkout/actions/runs/77/attempts/2 ada push}"; got != want {
-		t.Errorf("got %s, want %s", got, want)
+	want := record.Run{ID: "77", Attempt: 2, URL: "https://ghe.acme.test/acme/checkout/actions/runs/77/attempts/2", Actor: "ada", Event: "push",
+		RepositoryID: "42", OwnerID: "9", Workflow: "acme/checkout/.github/workflows/deliver.yml@refs/heads/main", WorkflowSHA: "4f1c2ab4", Runner: "github-hosted"}
+	if run != want {
+		t.Errorf("got %+v, want %+v", run, want)
 	}
 	for name, value := range map[string]string{"GITHUB_RUN_ID": "77/../../x", "GITHUB_RUN_ATTEMPT": "0"} {
 		s := newStep(t)

@@ -21,10 +21,12 @@ type Inputs struct {
 	Record        *record.Record // the delivery so far; it is only read
 	Layout        string         // folder of the OCI image layout
 	SBOM          string         // file of the CycloneDX SBOM
+	SPDX          string         // file of the SPDX SBOM
 	RepositoryURL string         // where the source is, such as https://github.com/acme/checkout; empty where there is no remote
 	Policy        string         // name of the policy that the scans were held to
 	PolicyDigest  string         // sha256:HEX of its file
 	Version       string         // of this program
+	Builder       string         // URI of who vouches for the provenance; empty for this program
 }
 
 // Declare declares the inputs.

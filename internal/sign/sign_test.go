@@ -1,6 +1,7 @@
 package sign_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -79,15 +80,20 @@ func newWorld(t *testing.T, listed bool) *world {
 	w.digest = h.String()
 	sbom := filepath.Join(dir, "sbom.cdx.json")
 	check(t, os.WriteFile(sbom, bomOf(w.digest), 0o600))
+	spdx := filepath.Join(dir, "sbom.spdx.json")
+	check(t, os.WriteFile(spdx, spdxOf(w.digest), 0o600))
 	w.key, err = attest.GenerateKey()
 	check(t, err)
 
 	r := record.New(record.Service{Name: "checkout", Owner: "team-payments"},
 		record.Source{Repository: "acme/checkout", Commit: commit, Ref: "refs/heads/main"}, record.Run{}, "staging")
-	w.inputs = sign.Inputs{Registry: strings.TrimPrefix(server.URL, "http://") + "/acme/checkout", Record: r, Layout: string(path), SBOM: sbom,
+	w.inputs = sign.Inputs{Registry: strings.TrimPrefix(server.URL, "http://") + "/acme/checkout", Record: r, Layout: string(path), SBOM: sbom, SPDX: spdx,
 		RepositoryURL: "https://github.com/acme/checkout.git", Policy: "default", PolicyDigest: "sha256:" + strings.Repeat("c", 64), Version: "1.2.3"}
-	w.stage(record.StageBuild, record.Passed, record.Build{Digest: w.digest, Platform: "linux/amd64", Go: "go1.26.0",
-		Materials: []record.Material{{URI: "pkg:golang/example.com/x@v1.0.0", Sum: "h1:Khu2En+0gcYPZ2kuIihfswbzxv/mIHXgzPZ018Oty48="}}})
+	w.stage(record.StageBuild, record.Passed, record.Build{Digest: w.digest, Platform: "linux/amd64", Go: "go1.26.0", Needs: []string{"pkg:golang/example.com/x@v1.0.0"},
+		Materials: []record.Material{
+			{URI: "pkg:golang/example.com/x@v1.0.0", Sum: "h1:Khu2En+0gcYPZ2kuIihfswbzxv/mIHXgzPZ018Oty48=", Needs: []string{"pkg:golang/stdlib@1.26.0"}},
+			{URI: "pkg:golang/stdlib@1.26.0"},
+		}})
 	w.stage(record.StageSAST, record.Passed, scanned("high"))
 	w.stage(record.StageSecrets, record.Passed, scanned("low"))
 	noWait := func(context.Context, time.Duration) error { return nil }
@@ -98,6 +104,11 @@ func newWorld(t *testing.T, listed bool) *world {
 func bomOf(digest string) []byte {
 	return []byte(`{"bomFormat":"CycloneDX","specVersion":"1.6","metadata":{"component":{"hashes":[{"alg":"SHA-256","content":"` +
 		strings.TrimPrefix(digest, "sha256:") + `"}]}}}`)
+}
+
+func spdxOf(digest string) []byte {
+	return []byte(`{"spdxVersion":"SPDX-2.3","SPDXID":"SPDXRef-DOCUMENT","packages":[{"SPDXID":"SPDXRef-image","checksums":[{"algorithm":"SHA256","checksumValue":"` +
+		strings.TrimPrefix(digest, "sha256:") + `"}]}],"relationships":[{"spdxElementId":"SPDXRef-DOCUMENT","relatedSpdxElement":"SPDXRef-image","relationshipType":"DESCRIBES"}]}`)
 }
 
 func scanned(failOn string) record.Scan {
@@ -163,7 +174,7 @@ func (w *world) served() []attest.Statement {
 	return list
 }
 
-var predicates = []string{"https://sigstore.dev/cosign/sign/v1", "https://slsa.dev/provenance/v1", "https://cyclonedx.org/bom",
+var predicates = []string{"https://sigstore.dev/cosign/sign/v1", "https://slsa.dev/provenance/v1", "https://cyclonedx.org/bom", "https://spdx.dev/Document",
 	"https://in-toto.io/attestation/test-result/v0.1", "https://in-toto.io/attestation/test-result/v0.1"}
 
 func TestSigns(t *testing.T) {
@@ -184,8 +195,8 @@ func TestSigns(t *testing.T) {
 			if w.tagged(commit) != w.digest {
 				t.Errorf("the tag points at %q", w.tagged(commit))
 			}
-			if got := len(w.served()); got != 5 {
-				t.Errorf("%d statements are served, expected 5", got)
+			if got := len(w.served()); got != 6 {
+				t.Errorf("%d statements are served, expected 6", got)
 			}
 			if w.puts[0] != w.digest || w.puts[len(w.puts)-1] != commit {
 				t.Errorf("manifests were put in the order %v, expected the image first and the tag last", w.puts)
@@ -193,7 +204,7 @@ func TestSigns(t *testing.T) {
 
 			again, err := w.run()
 			check(t, err)
-			if !strings.HasPrefix(again.Summary, "nothing new: ") || len(w.served()) != 5 {
+			if !strings.HasPrefix(again.Summary, "nothing new: ") || len(w.served()) != 6 {
 				t.Errorf("a second run says %q, and %d statements are served", again.Summary, len(w.served()))
 			}
 		})
@@ -204,7 +215,8 @@ func TestSigns(t *testing.T) {
 func TestStatements(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, true)
-	w.inputs.Record.Run = record.Run{ID: "7", Attempt: 2, URL: "https://github.com/acme/checkout/actions/runs/7/attempts/2"} // as the runner describes it
+	w.inputs.Record.Run = record.Run{ID: "7", Attempt: 2, URL: "https://github.com/acme/checkout/actions/runs/7/attempts/2", Event: "push", // as the runner describes it
+		RepositoryID: "42", OwnerID: "9", Runner: "github-hosted", Workflow: "acme/ci/.github/workflows/deliver.yml@refs/heads/main", WorkflowSHA: strings.Repeat("ab", 20)}
 	_, err := w.run()
 	check(t, err)
 	got := map[string]any{}
@@ -218,6 +230,9 @@ func TestStatements(t *testing.T) {
 		check(t, json.Unmarshal(s.Predicate, &predicate))
 		if key == attest.PredicateSBOM {
 			delete(predicate, "metadata") // the image is a random one
+		}
+		if key == attest.PredicateSPDX {
+			delete(predicate, "packages")
 		}
 		if scan, ok := predicate["idpScan"].(map[string]any); ok {
 			key = scan["stage"].(string)
@@ -239,7 +254,7 @@ func TestSkippedScanIsNotAttested(t *testing.T) {
 	w.stage(record.StageSAST, record.Skipped, nil)
 	out, err := w.run()
 	check(t, err)
-	if len(w.served()) != 4 || len(out.Evidence.Predicates) != 4 || !strings.Contains(out.Summary, "provenance, SBOM, secrets scan →") {
+	if len(w.served()) != 5 || len(out.Evidence.Predicates) != 5 || !strings.Contains(out.Summary, "provenance, SBOM, secrets scan →") {
 		t.Errorf("%d served, %q", len(w.served()), out.Summary)
 	}
 }
@@ -289,6 +304,15 @@ func TestNothingIsPushed(t *testing.T) {
 		"SBOM of another image": {func(w *world) {
 			check(w.t, os.WriteFile(w.inputs.SBOM, bomOf("sha256:"+strings.Repeat("d", 64)), 0o600))
 		}, fault.Undetermined, "is not of the image that was built"},
+		"no SPDX":         {func(w *world) { w.inputs.SPDX += ".gone" }, fault.Undetermined, "no such file"},
+		"SPDX of no form": {func(w *world) { check(w.t, os.WriteFile(w.inputs.SPDX, []byte("{}"), 0o600)) }, fault.Undetermined, "is not SPDX 2.3"},
+		"SPDX cut off":    {func(w *world) { check(w.t, os.WriteFile(w.inputs.SPDX, []byte(`{"spdx`), 0o600)) }, fault.Undetermined, "unexpected end of JSON"},
+		"SPDX of another image": {func(w *world) {
+			check(w.t, os.WriteFile(w.inputs.SPDX, spdxOf("sha256:"+strings.Repeat("d", 64)), 0o600))
+		}, fault.Undetermined, "is not of the image that was built"},
+		"SPDX that describes another package": {func(w *world) {
+			check(w.t, os.WriteFile(w.inputs.SPDX, bytes.Replace(spdxOf(w.digest), []byte("DESCRIBES"), []byte("CONTAINS"), 1), 0o600))
+		}, fault.Undetermined, "is not of the image that was built"},
 		"SBOM of no image": {func(w *world) {
 			check(w.t, os.WriteFile(w.inputs.SBOM, []byte(`{"bomFormat":"CycloneDX"}`), 0o600))
 		}, fault.Undetermined, "is not of the image that was built"},
@@ -322,6 +346,7 @@ func TestOtherImageInTheLayout(t *testing.T) {
 	other := "sha256:" + strings.Repeat("d", 64)
 	w.stage(record.StageBuild, record.Passed, record.Build{Digest: other, Platform: "linux/amd64"})
 	check(t, os.WriteFile(w.inputs.SBOM, bomOf(other), 0o600))
+	check(t, os.WriteFile(w.inputs.SPDX, spdxOf(other), 0o600))
 	_, err := w.run()
 	if err == nil || fault.KindOf(err) != fault.Undetermined || !strings.Contains(err.Error(), "was built; nothing was pushed") {
 		t.Errorf("gives %v", err)
@@ -365,7 +390,7 @@ func TestOutage(t *testing.T) {
 			if _, err := w.run(); err != nil {
 				t.Fatalf("a second run: %v", err)
 			}
-			if len(w.served()) != 5 || w.tagged(commit) != w.digest {
+			if len(w.served()) != 6 || w.tagged(commit) != w.digest {
 				t.Errorf("after the second run %d statements are served, the tag points at %q", len(w.served()), w.tagged(commit))
 			}
 		})
