@@ -22,7 +22,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/idp
 
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help build release-tree check-release-tree cross bench-start bench-scan bench-deploy demo test lint lint-actions e2e e2e-catalog e2e-helm e2e-runner e2e-comment e2e-registry e2e-cluster generate vuln clean cluster cluster-down
+.PHONY: help build release-tree check-release-tree cross bench-start bench-scan bench-deploy demo test lint lint-actions e2e e2e-catalog e2e-helm e2e-runner e2e-comment e2e-registry e2e-sigstore e2e-cluster generate vuln clean cluster cluster-down
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -113,13 +113,18 @@ e2e-cluster: build ## pods on a real Kubernetes, started for this as root on Lin
 		$(GO) test -tags e2e -count=1 -v -timeout 30m -p 1 -parallel 10 -run '^TestCluster' \
 		$$(grep -rl --include='*_test.go' '^//go:build e2e' internal | xargs grep -l '^func TestCluster' | xargs dirname | sort -u | sed 's|^|./|')
 
+e2e-sigstore: build ## signatures on a real sigstore, two registries and two versions of cosign, started for this
+	@IDP_E2E_IDP=$(CURDIR)/bin/idp $(GO) run ./internal/tools/sigstore run -cache '$(CACHE)' \
+		$(GO) test -tags e2e -count=1 -v -timeout 30m -run '^TestSigstore' \
+		$$(grep -rl --include='*_test.go' '^//go:build e2e' internal | xargs grep -l '^func TestSigstore' | xargs dirname | sort -u | sed 's|^|./|')
+
 cluster: ## the same Kubernetes for use by hand; prints what to set in the shell
 	@$(GO) run ./internal/tools/cluster up -cache '$(CACHE)'
 
 cluster-down: ## stop that Kubernetes
 	@$(GO) run ./internal/tools/cluster down -cache '$(CACHE)'
 
-e2e: e2e-runner e2e-catalog e2e-helm e2e-comment e2e-registry e2e-cluster ## everything on real parts
+e2e: e2e-runner e2e-catalog e2e-helm e2e-comment e2e-registry e2e-sigstore e2e-cluster ## everything on real parts
 
 generate: ## write the files that come from declarations: action.yml, READMEs, docs, golden files of schemas
 	@$(GO) test ./internal/app ./internal/schema -run Generated -update

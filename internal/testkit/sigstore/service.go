@@ -1,0 +1,122 @@
+package sigstore
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Fault is a way in which a service fails.
+type Fault string
+
+// The ways.
+const (
+	Down        Fault = "down"    // the connection is reset
+	Slow        Fault = "slow"    // there is no answer as long as somebody waits for one
+	ServerError Fault = "5xx"     // 503 Service Unavailable
+	Garbage     Fault = "garbage" // 200, or 201 for what was posted, and something that is no answer
+)
+
+// Faults are all of them.
+var Faults = []Fault{Down, Slow, ServerError, Garbage}
+
+// Service is a proxy before a real service. It hands on everything until it is told to fail.
+type Service struct {
+	URL string
+
+	mu       sync.Mutex
+	requests []string
+	fault    func(n int, r *http.Request) Fault
+	ended    chan struct{}
+}
+
+func newService(t *testing.T, target string) *Service {
+	t.Helper()
+	to, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Service{ended: make(chan struct{})}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(to)
+		r.Out.Host = r.In.Host // registries name themselves by it
+	}}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch s.next(r) {
+		case "":
+			proxy.ServeHTTP(w, r)
+		case Down:
+			reset(w)
+		case Slow:
+			select {
+			case <-r.Context().Done():
+			case <-s.ended:
+			}
+		case ServerError:
+			http.Error(w, `{"code": 14, "message": "upstream connect error"}`, http.StatusServiceUnavailable)
+		case Garbage:
+			w.Header().Set("Content-Type", "application/json")
+			if r.Method == http.MethodPost {
+				w.WriteHeader(http.StatusCreated)
+			}
+			_, _ = w.Write([]byte("<html>\x00 a proxy's page: please log in</html>")) // the caller may be gone
+		}
+	}))
+	t.Cleanup(func() {
+		close(s.ended)
+		server.CloseClientConnections()
+		server.Close()
+	})
+	s.URL = server.URL
+	return s
+}
+
+func reset(w http.ResponseWriter) {
+	conn, _, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		return // the caller is gone, which is what was wanted
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
+}
+
+func (s *Service) next(r *http.Request) Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.requests)
+	s.requests = append(s.requests, r.Method+" "+r.URL.Path)
+	if s.fault == nil {
+		return ""
+	}
+	return s.fault(n, r)
+}
+
+// Host is HOST:PORT, as in the name of an image.
+func (s *Service) Host() string { return strings.TrimPrefix(s.URL, "http://") }
+
+// Fail makes every request from now on fail.
+func (s *Service) Fail(f Fault) { s.FailWhen(func(int, *http.Request) Fault { return f }) }
+
+// FailWhen decides for each request, of which n came before it; "" hands it on. It is called by one request at a time.
+func (s *Service) FailWhen(decide func(n int, r *http.Request) Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fault, s.requests = decide, nil
+}
+
+// Heal ends all failures.
+func (s *Service) Heal() { s.FailWhen(nil) }
+
+// Requests are those since the start or the last change, as METHOD PATH.
+func (s *Service) Requests() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string(nil), s.requests...)
+}
