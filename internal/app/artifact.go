@@ -101,11 +101,6 @@ func (d *delivery) verify(ctx context.Context, reference, keyFile string, progre
 	if signer != nil {
 		in.Signer = signer
 	}
-	if d.rules.EvidenceMaxAge != "" {
-		if in.MaxAge, err = policy.ParseAge(d.rules.EvidenceMaxAge); err != nil {
-			return verify.Outputs{}, err
-		}
-	}
 	return verify.Run(ctx, in, verify.Deps{Evidence: referrers.Registry{}, Now: d.world.Now, Progress: progress})
 }
 

@@ -41,6 +41,7 @@ func commandOf(name string) (command, bool) {
 var commands = []command{
 	{"validate", "[--service FOLDER] [--policy FILE]", "Checks idp.yaml and the policy, and says all that is wrong at once.", validate, false},
 	{"schema", "service|policy|record", "Prints the JSON Schema of idp.yaml, of a policy or of the delivery record.", printSchema, true},
+	{"evidence", "IMAGE [--policy FILE [--environment NAME]] [--key FILE] [--json]", "Prints what is attached to an image: who said what of it, when, and whether it is verified. It decides nothing.", evidenceCommand, true},
 	{"waive", "FINGERPRINT --reason TEXT [--expires 30d] [--owner NAME]", "Lets a finding of the last scan pass until a day, in idp-waivers.yaml.", waive, false},
 	{"baseline", "[--service FOLDER] [--import PATTERN] [--prune]", "Writes down what is found now, in idp-baseline.json, for gates that count new findings only.", baseline, false},
 	{"stop", "[--out FOLDER]", "Stops every service that runs on the local target below the output folder.", stopLocal, false},
@@ -55,7 +56,11 @@ func fill(w World, name string, set *action.Set, args []string) error {
 	if err != nil {
 		return err
 	}
-	err = set.Fill(given, w.Getenv)
+	return fillFrom(w, set, given)
+}
+
+func fillFrom(w World, set *action.Set, given map[string]string) error {
+	err := set.Fill(given, w.Getenv)
 	for _, secret := range set.Secrets() {
 		w.runner.Mask(secret)
 	}

@@ -15,6 +15,28 @@ import (
 
 // parseFlags reads the command line against the declared inputs and gives what was given.
 func parseFlags(set *action.Set, name string, args []string) (map[string]string, error) {
+	given, rest, err := parseArgs(set, name, args)
+	if err == nil && len(rest) > 0 {
+		err = fault.BadInputf("%q is not an input of idp %s", rest[0], name).WithNext(fmt.Sprintf("See: idp %s --help", name))
+	}
+	return given, err
+}
+
+// parseArgs gives besides what is no flag.
+func parseArgs(set *action.Set, name string, args []string) (given map[string]string, rest []string, err error) {
+	fs := flagsOf(set, name)
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, pflag.ErrHelp) {
+			return nil, nil, err
+		}
+		return nil, nil, flagProblem(set, name, err)
+	}
+	given = map[string]string{}
+	fs.Visit(func(f *pflag.Flag) { given[f.Name] = f.Value.String() })
+	return given, fs.Args(), nil
+}
+
+func flagsOf(set *action.Set, name string) *pflag.FlagSet {
 	fs := pflag.NewFlagSet(name, pflag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.Usage = func() {}
@@ -27,19 +49,7 @@ func parseFlags(set *action.Set, name string, args []string) (map[string]string,
 			fs.Lookup(in.Name).NoOptDefVal = "true"
 		}
 	}
-	if err := fs.Parse(args); err != nil {
-		if errors.Is(err, pflag.ErrHelp) {
-			return nil, err
-		}
-		return nil, flagProblem(set, name, err)
-	}
-	if fs.NArg() > 0 {
-		return nil, fault.BadInputf("%q is not an input of idp %s", fs.Arg(0), name).
-			WithNext(fmt.Sprintf("See: idp %s --help", name))
-	}
-	given := map[string]string{}
-	fs.Visit(func(f *pflag.Flag) { given[f.Name] = f.Value.String() })
-	return given, nil
+	return fs
 }
 
 func flagProblem(set *action.Set, name string, err error) error {

@@ -50,7 +50,11 @@ func printHelp(w io.Writer) {
 func printActionHelp(w io.Writer, a Action) {
 	p := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
 	set := a.inputs()
-	p("idp %s: %s\n\nUsage: idp %s [flags]\n\nFlags:\n", a.Name, a.Does, a.Name)
+	p("idp %s: %s\n\nUsage: idp %s [flags]\n", a.Name, a.Does, a.Name)
+	if a.alone != nil {
+		p("       idp %s IMAGE %s\n        %s\n", a.Name, aloneUsage, aloneDoes)
+	}
+	p("\nFlags:\n")
 	for _, in := range set.Inputs() {
 		if in.Secret {
 			p("  %s, a secret: not a flag\n", action.Variable(in.Name))

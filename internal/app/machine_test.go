@@ -170,8 +170,19 @@ func (m *machine) start(args ...string) *run {
 
 func (m *machine) startAs(name string, args ...string) *run {
 	m.t.Helper()
+	return m.launch(m.dir, name, args...)
+}
+
+// startIn calls idp in a folder of the machine.
+func (m *machine) startIn(folder string, args ...string) *run {
+	m.t.Helper()
+	return m.launch(m.path(folder), program, args...)
+}
+
+func (m *machine) launch(dir, name string, args ...string) *run {
+	m.t.Helper()
 	r := &run{m: m, cmd: exec.Command(name, args...), ended: make(chan struct{})}
-	r.cmd.Dir, r.cmd.Env, r.cmd.Stdout, r.cmd.Stderr = m.dir, m.env, r, r
+	r.cmd.Dir, r.cmd.Env, r.cmd.Stdout, r.cmd.Stderr = dir, m.env, r, r
 	check(m.t, r.cmd.Start())
 	go func() { defer close(r.ended); _ = r.cmd.Wait() }() // how it ended is in its ProcessState
 	m.t.Cleanup(func() { _ = r.cmd.Process.Kill(); <-r.ended })

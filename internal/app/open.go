@@ -24,6 +24,9 @@ const stageInputs = "inputs"
 
 // runAction runs one action from its command line to its exit code.
 func runAction(ctx context.Context, w World, a Action, args []string) int {
+	if a.alone != nil && namesImage(args) {
+		return finish(w, a.alone(ctx, w, args))
+	}
 	set, opts, task := a.prepare()
 	err := fill(w, a.Name, set, args)
 	if isHelp(err) {

@@ -20,6 +20,8 @@ type Action struct {
 	shows announce.Shows
 	// asks tells that it asks GitHub, and shows nothing there.
 	asks bool
+	// alone is what `idp NAME IMAGE` does, for an image of anyone and outside of any service.
+	alone func(context.Context, World, []string) error
 	// post is run when the job ends, however the action ended: see post.go.
 	post bool
 }
@@ -44,7 +46,7 @@ var registry = []Action{
 	{Name: "plan", Does: "Says what a deploy would change in the cluster, by the API server's own dry run, and changes nothing.", new: only[planWork]},
 	// what needs the image
 	{Name: "sign", Does: "Pushes the image by digest, signs it, attaches provenance, SBOM and scan results, and then moves the tag.", Outputs: signOutputs, new: only[signWork]},
-	{Name: "verify", Does: "Holds the evidence on the exact digest against the policy of the environment.", new: only[verifyWork]},
+	{Name: "verify", Does: "Holds the evidence on the exact digest against the policy of the environment.", alone: verifyImage, new: only[verifyWork]},
 	{Name: "deploy", Does: "Verifies the exact digest, deploys it, waits until it is healthy, and puts the old version back when it is not.", Outputs: deployOutputs, shows: announce.Deployment | announce.Verdict, post: true, new: only[deployWork]},
 	{Name: "rollback", Does: "Makes an earlier release live again, and waits until it is healthy.", shows: announce.Deployment, new: func() work { return &rollbackWork{} }},
 	{Name: "resume", Does: "Finds what a comment `/approve ENVIRONMENT` approves, to be checked out and deployed by the steps after it.", Outputs: resumeOutputs, bare: true, asks: true, new: only[resumeWork]},

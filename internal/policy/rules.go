@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/record"
 )
 
 // For gives the rules of an environment: its own over the defaults, field by field, sizes by name. An environment that the
@@ -73,6 +74,17 @@ func (r Rules) Missing() []string {
 		}
 	}
 	return keys
+}
+
+// Undecided names those of Missing without which no evidence can be judged; a scan that is not required needs no threshold.
+func (r Rules) Undecided() []string {
+	unneeded := []string{"smoke.rounds"}
+	for stage, key := range map[string]string{record.StageSAST: "sast.fail-on", record.StageSecrets: "secrets.fail-on"} {
+		if !slices.Contains(r.Require, stage) {
+			unneeded = append(unneeded, key)
+		}
+	}
+	return slices.DeleteFunc(r.Missing(), func(key string) bool { return slices.Contains(unneeded, key) })
 }
 
 // Size finds a T-shirt by name; one that is not there is BadInput.

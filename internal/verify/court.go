@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/org/idp/internal/attest"
+	"github.com/org/idp/internal/policy"
 	"github.com/org/idp/internal/record"
 )
 
@@ -46,9 +48,13 @@ func (c *court) admit(ctx context.Context, attached []attest.Attached) error {
 	return nil
 }
 
-// clauses evaluates all of them: the signature, what is required in the policy's order, and the age.
+// clauses evaluates all of them: what the policy has to say, the signature, what is required in the policy's order, and the age.
 func (c *court) clauses() []record.Clause {
-	list := []record.Clause{clause("signature", c.signature)}
+	var list []record.Clause
+	if missing := c.in.Rules.Undecided(); len(missing) > 0 {
+		list = append(list, record.Clause{Name: "policy", Reason: "it does not say " + strings.Join(missing, ", ")})
+	}
+	list = append(list, clause("signature", c.signature))
 	var seen []string
 	for _, name := range c.in.Rules.Require {
 		if slices.Contains(seen, name) {
@@ -57,7 +63,7 @@ func (c *court) clauses() []record.Clause {
 		seen = append(seen, name)
 		list = append(list, clause(name, func() (string, error) { return c.required(name) }))
 	}
-	if c.in.MaxAge != 0 {
+	if c.in.Rules.EvidenceMaxAge != "" {
 		list = append(list, clause("age", c.age))
 	}
 	return list
@@ -138,9 +144,13 @@ func (c *court) age() (string, error) {
 	case c.oldest.IsZero():
 		return "", fmt.Errorf("there is no evidence whose age could be told")
 	}
+	allowed, err := policy.ParseAge(c.in.Rules.EvidenceMaxAge)
+	if err != nil {
+		return "", err
+	}
 	age := max(c.now.Sub(c.oldest), 0).Round(time.Second)
-	if c.in.MaxAge < 0 || age > c.in.MaxAge {
-		return "", fmt.Errorf("the oldest evidence is %s old, allowed are %s", age, c.in.MaxAge)
+	if age > allowed {
+		return "", fmt.Errorf("the oldest evidence is %s old, allowed are %s", age, c.in.Rules.EvidenceMaxAge)
 	}
 	return fmt.Sprintf("the oldest evidence is %s old", age), nil
 }

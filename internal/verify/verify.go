@@ -22,11 +22,10 @@ type Inputs struct {
 
 	// Filled in by the app.
 	Reference    string // IMAGE@DIGEST
-	Environment  string
+	Environment  string // empty for the policy's defaults
 	Policy       string // name of the policy
 	PolicyDigest string // sha256:HEX of its file
 	Rules        policy.Rules
-	MaxAge       time.Duration   // resolved from the rules; 0 where they set none
 	Signer       attest.Verifier // who the rules' signer is; nil only where they name none
 	Repository   string          // that the provenance must name; empty where it is not known
 	Commit       string          // that the provenance and the scans must name; empty where it is not known
@@ -86,7 +85,12 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	return conclude(out, in, m[1], len(attached))
 }
 
-func (in Inputs) name() string { return in.Policy + "/" + in.Environment }
+func (in Inputs) name() string {
+	if in.Environment == "" {
+		return in.Policy
+	}
+	return in.Policy + "/" + in.Environment
+}
 
 func conclude(out Outputs, in Inputs, digest string, attached int) (Outputs, error) {
 	var refused []string

@@ -65,8 +65,8 @@ func newWorld(t *testing.T, referrers bool) *world {
 	w.client.Wait = func(context.Context, time.Duration) error { return nil }
 	w.inputs = verify.Inputs{Reference: w.ref, Environment: "staging", Policy: "default", PolicyDigest: "sha256:" + strings.Repeat("c", 64),
 		Rules: policy.Rules{Signer: policy.Signer{Key: "run"}, Require: []string{"provenance", "sbom", "sast", "secrets"},
-			SAST: policy.Gate{FailOn: "high"}, Secrets: policy.Gate{FailOn: "low"}},
-		MaxAge: 24 * hour, Signer: key, Repository: "acme/checkout", Commit: commit}
+			SAST: policy.Gate{FailOn: "high"}, Secrets: policy.Gate{FailOn: "low"}, EvidenceMaxAge: "24h"},
+		Signer: key, Repository: "acme/checkout", Commit: commit}
 	return w
 }
 
@@ -229,7 +229,7 @@ func TestRefuses(t *testing.T) {
 		"weaker threshold":            {pieces: without(3, scan("sast", func(r *attest.TestResult) { r.Scan.FailOn = "critical" })), want: map[string]string{"sast": "fail-on critical, the policy asks for high"}},
 		"no threshold then":           {pieces: without(3, scan("sast", func(r *attest.TestResult) { r.Scan.FailOn = "none" })), want: map[string]string{"sast": "fail-on none, the policy asks for high"}},
 		"threshold of no name":        {pieces: without(3, scan("sast", func(r *attest.TestResult) { r.Scan.FailOn = "" })), want: map[string]string{"sast": "threshold"}},
-		"no threshold today":          {pieces: whole(), change: func(in *verify.Inputs) { in.Rules.SAST.FailOn = "" }, want: map[string]string{"sast": "policy sets no threshold"}},
+		"no threshold today":          {pieces: whole(), change: func(in *verify.Inputs) { in.Rules.SAST.FailOn = "" }, want: map[string]string{"policy": "it does not say sast.fail-on", "sast": "policy sets no threshold"}},
 		"findings despite a pass":     {pieces: without(3, scan("sast", func(r *attest.TestResult) { r.Scan.New = map[string]int{"critical": 1} })), want: map[string]string{"sast": "1 new critical finding"}},
 		"findings of no name":         {pieces: without(3, scan("sast", func(r *attest.TestResult) { r.Scan.New = map[string]int{"dire": 2} })), want: map[string]string{"sast": "2 new dire findings"}},
 		"part of the source":          {pieces: without(3, scan("sast", func(r *attest.TestResult) { r.Scan.Coverage.Scanned = 2 })), want: map[string]string{"sast": "covered 2 of 3 packages"}},
@@ -241,19 +241,21 @@ func TestRefuses(t *testing.T) {
 		"no commit":           {pieces: without(1, provenance(func(p *attest.Provenance) { p.BuildDefinition.ExternalParameters.Source.Commit = "" })), want: map[string]string{"provenance": "does not say which commit"}},
 		"changed tree":        {pieces: without(1, provenance(func(p *attest.Provenance) { p.BuildDefinition.ExternalParameters.Source.Dirty = true })), want: map[string]string{"provenance": "working tree that differs"}},
 		"another build type":  {pieces: without(1, provenance(func(p *attest.Provenance) { p.BuildDefinition.BuildType = "x" })), want: map[string]string{"provenance": `build type is "x"`}},
-		"expired":             {pieces: whole(), change: func(in *verify.Inputs) { in.MaxAge = hour }, want: map[string]string{"age": "2h0m0s old, allowed are 1h0m0s"}},
+		"expired":             {pieces: whole(), change: func(in *verify.Inputs) { in.Rules.EvidenceMaxAge = "1h" }, want: map[string]string{"age": "2h0m0s old, allowed are 1h"}},
 		"expired scan only":   {pieces: without(4, scan("secrets", func(r *attest.TestResult) { r.Scan.FinishedOn = now.Add(-30 * hour) })), want: map[string]string{"age": "30h0m0s old"}},
 		"build of the future": {pieces: without(1, provenance(func(p *attest.Provenance) { p.RunDetails.Metadata.FinishedOn = now.Add(6 * time.Minute) })), want: map[string]string{"provenance": "in the future"}},
 		"scan of the future": {pieces: without(3, scan("sast", func(r *attest.TestResult) { r.Scan.FinishedOn = now.Add(6 * time.Minute) })),
-			change: func(in *verify.Inputs) { in.MaxAge = 0 }, want: map[string]string{"sast": "in the future"}},
-		"build of no time":   {pieces: without(1, provenance(func(p *attest.Provenance) { p.RunDetails.Metadata.FinishedOn = time.Time{} })), want: map[string]string{"provenance": "does not say when", "age": "does not say when"}},
-		"age of nothing":     {pieces: whole(), change: func(in *verify.Inputs) { in.Rules.Require = []string{"sbom"} }, want: map[string]string{"age": "no evidence whose age"}},
-		"negative age":       {pieces: whole(), change: func(in *verify.Inputs) { in.MaxAge = -hour }, want: map[string]string{"age": "allowed are -1h"}},
-		"empty policy":       {pieces: whole(), change: func(in *verify.Inputs) { in.Rules = policy.Rules{}; in.MaxAge = 0 }, want: map[string]string{"signature": "names no signer"}},
-		"policy of no rules": {pieces: nil, change: func(in *verify.Inputs) { in.Rules = policy.Rules{}; in.MaxAge = 0; in.Signer = nil }, want: map[string]string{"signature": "names no signer"}},
-		"no signer": {pieces: whole(), change: func(in *verify.Inputs) { in.Rules.Signer.Key = ""; in.Rules.Require = []string{"sbom"}; in.MaxAge = 0 },
-			want: map[string]string{"signature": "names no signer", "sbom": "names no signer"}},
-		"unknown requirement": {pieces: whole(), change: func(in *verify.Inputs) { in.Rules.Require = []string{"fuzzing"}; in.MaxAge = 0 }, want: map[string]string{"fuzzing": "does not know"}},
+			want: map[string]string{"sast": "in the future"}},
+		"build of no time":    {pieces: without(1, provenance(func(p *attest.Provenance) { p.RunDetails.Metadata.FinishedOn = time.Time{} })), want: map[string]string{"provenance": "does not say when", "age": "does not say when"}},
+		"age of nothing":      {pieces: whole(), change: func(in *verify.Inputs) { in.Rules.Require = []string{"sbom"} }, want: map[string]string{"age": "no evidence whose age"}},
+		"an age that is none": {pieces: whole(), change: func(in *verify.Inputs) { in.Rules.EvidenceMaxAge = "-1h" }, want: map[string]string{"age": `age "-1h"`}},
+		"empty policy":        {pieces: whole(), change: func(in *verify.Inputs) { in.Rules = policy.Rules{} }, want: map[string]string{"policy": "it does not say signer.key, require, evidence-max-age", "signature": "names no signer"}},
+		"policy of no rules":  {pieces: nil, change: func(in *verify.Inputs) { in.Rules = policy.Rules{}; in.Signer = nil }, want: map[string]string{"policy": "signer.key, require", "signature": "names no signer"}},
+		"no signer": {pieces: whole(), change: func(in *verify.Inputs) { in.Rules.Signer.Key = ""; in.Rules.Require = []string{"sbom"} },
+			want: map[string]string{"policy": "it does not say signer.key", "signature": "names no signer", "sbom": "names no signer", "age": "no evidence"}},
+		"no age":              {pieces: whole(), change: func(in *verify.Inputs) { in.Rules.EvidenceMaxAge = "" }, want: map[string]string{"policy": "it does not say evidence-max-age"}},
+		"no requirement":      {pieces: whole(), change: func(in *verify.Inputs) { in.Rules.Require = nil }, want: map[string]string{"policy": "it does not say require", "age": "no evidence"}},
+		"unknown requirement": {pieces: whole(), change: func(in *verify.Inputs) { in.Rules.Require = []string{"fuzzing"} }, want: map[string]string{"fuzzing": "does not know", "age": "no evidence"}},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -311,7 +313,6 @@ func TestPassesDespite(t *testing.T) {
 		"a clock that differs":         {pieces: without(1, provenance(func(p *attest.Provenance) { p.RunDetails.Metadata.FinishedOn = now.Add(4 * time.Minute) }))},
 		"other tests":                  {pieces: append(whole(), scan("sast", func(r *attest.TestResult) { r.Result = attest.ResultFailed; r.Scan = nil }))},
 		"a delivery that is not known": {pieces: whole(), change: func(in *verify.Inputs) { in.Repository, in.Commit = "", "" }},
-		"only a signature asked":       {pieces: whole(), change: func(in *verify.Inputs) { in.Rules.Require, in.MaxAge = nil, 0 }},
 		"no sast where none is asked":  {pieces: without(3), change: func(in *verify.Inputs) { in.Rules.Require = []string{"provenance", "sbom", "secrets"} }},
 	}
 	for name, tc := range tests {

@@ -1,0 +1,193 @@
+package evidence
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/org/idp/internal/attest"
+	"github.com/org/idp/internal/finding"
+	"github.com/org/idp/internal/record"
+)
+
+// unknown is the kind of what this program cannot read.
+const unknown = "other"
+
+// order is that in which a delivery comes about.
+var order = []string{"signature", "provenance", "sbom", record.StageSAST, record.StageSecrets, "tests", "verdict"}
+
+// rank puts what is verified before claims, and kinds that are not listed last.
+func rank(i Item) int {
+	at := slices.Index(order, i.Kind)
+	if at < 0 {
+		at = len(order)
+	}
+	if !i.Verified {
+		at += len(order) + 1
+	}
+	return at
+}
+
+// said is what a statement says, for a person.
+type said struct {
+	kind  string
+	lines []string
+	at    time.Time
+}
+
+// describe reads a statement as far as this program knows its type. The texts in it are anyone's until they are printed.
+func describe(s attest.Statement) said {
+	read := map[string]func(json.RawMessage) (said, bool){
+		attest.PredicateProvenance: provenance, attest.PredicateTestResult: testResult, attest.PredicateSBOM: cycloneDX,
+		spdxType: spdx, verdictType: verdict,
+	}
+	typ := s.PredicateType
+	if strings.HasPrefix(typ, spdxType+"/") {
+		typ = spdxType
+	}
+	switch {
+	case typ == attest.PredicateSignature:
+		return said{kind: "signature", lines: []string{"of the image"}}
+	case read[typ] == nil:
+		return said{kind: unknown, lines: []string{s.PredicateType}}
+	}
+	if what, ok := read[typ](s.Predicate); ok {
+		return what
+	}
+	return said{kind: unknown, lines: []string{s.PredicateType, "it does not have the form of its type"}}
+}
+
+const (
+	// https://github.com/in-toto/attestation/blob/main/spec/predicates/spdx.md
+	spdxType = "https://spdx.dev/Document"
+	// https://slsa.dev/spec/v1.0/verification_summary
+	verdictType = "https://slsa.dev/verification_summary/v1"
+)
+
+func provenance(data json.RawMessage) (said, bool) {
+	var p struct {
+		BuildDefinition struct {
+			BuildType            string
+			ExternalParameters   json.RawMessage
+			ResolvedDependencies []attest.Resource
+		}
+		RunDetails attest.RunDetails
+	}
+	if !decode(data, &p) {
+		return said{}, false
+	}
+	out := said{kind: "provenance", at: p.RunDetails.Metadata.FinishedOn}
+	deps := p.BuildDefinition.ResolvedDependencies
+	// The parameters mean what the build type says; of a type that is not ours only what every provenance has is read.
+	var params attest.ExternalParameters
+	if source := &params.Source; p.BuildDefinition.BuildType == attest.BuildType && decode(p.BuildDefinition.ExternalParameters, &params) {
+		text := fmt.Sprintf("built from %s at %s", source.Repository, source.Commit)
+		if source.Ref != "" {
+			text += " (" + short(source.Ref) + ")"
+		}
+		if source.Dirty {
+			text += ", from a working tree that differs from it"
+		}
+		out.lines = append(out.lines, text)
+	} else {
+		out.lines = append(out.lines, "built as "+p.BuildDefinition.BuildType)
+		if len(deps) > 0 {
+			out.lines = append(out.lines, "from "+deps[0].URI)
+		}
+	}
+	out.lines = append(out.lines, "by "+p.RunDetails.Builder.ID+fmt.Sprintf(", %d resolved dependencies", len(deps)))
+	if id := p.RunDetails.Metadata.InvocationID; id != "" {
+		out.lines = append(out.lines, "run "+id)
+	}
+	return out, true
+}
+
+// short takes the form of a full ref away.
+func short(ref string) string {
+	for _, prefix := range []string{"refs/heads/", "refs/tags/"} {
+		if name, ok := strings.CutPrefix(ref, prefix); ok {
+			return name
+		}
+	}
+	return ref
+}
+
+func testResult(data json.RawMessage) (said, bool) {
+	var r attest.TestResult
+	if !decode(data, &r) {
+		return said{}, false
+	}
+	verdict := strings.ToLower(r.Result)
+	if r.Scan == nil {
+		text := fmt.Sprintf("%s: %d passed, %d warned, %d failed", verdict, len(r.PassedTests), len(r.WarnedTests), len(r.FailedTests))
+		return said{kind: "tests", lines: withRun([]string{text}, r.URL)}, true
+	}
+	s := r.Scan
+	if s.Stage != record.StageSAST && s.Stage != record.StageSecrets {
+		return said{}, false
+	}
+	text := fmt.Sprintf("%s: %s %s, %d of %d %s, fail-on %s", verdict, s.Tool.Name, s.Tool.Version, s.Coverage.Scanned, s.Coverage.Expected,
+		s.Coverage.Unit, s.FailOn)
+	counts := fmt.Sprintf("%d new, %d known, %d suppressed", finding.Counts(s.New).Total(), finding.Counts(s.Known).Total(),
+		finding.Counts(s.Suppressed).Total())
+	return said{kind: s.Stage, at: s.FinishedOn, lines: withRun([]string{text, counts + ", at " + s.Commit}, r.URL)}, true
+}
+
+func withRun(lines []string, url string) []string {
+	if url == "" {
+		return lines
+	}
+	return append(lines, "run "+url)
+}
+
+func cycloneDX(data json.RawMessage) (said, bool) {
+	var bom struct {
+		BomFormat, SpecVersion string
+		Components             []json.RawMessage
+		Metadata               struct{ Timestamp string }
+	}
+	if !decode(data, &bom) || bom.BomFormat != "CycloneDX" {
+		return said{}, false
+	}
+	return said{kind: "sbom", at: parsed(bom.Metadata.Timestamp),
+		lines: []string{"CycloneDX " + bom.SpecVersion + ", " + finding.Plural(len(bom.Components), "component")}}, true
+}
+
+func spdx(data json.RawMessage) (said, bool) {
+	var doc struct {
+		SPDXVersion  string `json:"spdxVersion"`
+		Packages     []json.RawMessage
+		CreationInfo struct{ Created string }
+	}
+	if !decode(data, &doc) || doc.SPDXVersion == "" {
+		return said{}, false
+	}
+	return said{kind: "sbom", at: parsed(doc.CreationInfo.Created),
+		lines: []string{doc.SPDXVersion + ", " + finding.Plural(len(doc.Packages), "package")}}, true
+}
+
+func verdict(data json.RawMessage) (said, bool) {
+	var v struct {
+		Verifier           struct{ ID string }
+		TimeVerified       time.Time
+		ResourceURI        string
+		Policy             attest.Resource
+		VerificationResult string
+	}
+	if !decode(data, &v) || v.VerificationResult == "" {
+		return said{}, false
+	}
+	return said{kind: "verdict", at: v.TimeVerified, lines: []string{
+		strings.ToLower(v.VerificationResult) + " under policy " + v.Policy.URI + " for " + v.ResourceURI, "by " + v.Verifier.ID}}, true
+}
+
+// parsed is the zero time for a text that is none.
+func parsed(text string) time.Time {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
