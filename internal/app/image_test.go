@@ -103,13 +103,13 @@ func TestEvidenceOfAnImage(t *testing.T) {
 	commit := m.git("rev-parse", "HEAD")
 	out := m.start("evidence", s.repo+":"+commit, "--key", "cosign.pub").end(patience, 0)
 	for _, want := range []string{digest, "which is what tag " + commit + " is now", "✓ signature", "built from svc at " + commit, "✓ sbom",
-		"CycloneDX 1.6", "✓ sast", "passed: gosec", "✓ secrets", "5 of 5 statements verified"} {
+		"CycloneDX 1.6", "✓ sast", "passed: gosec", "✓ secrets", "6 of 6 statements verified"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("does not say %q:\n%s", want, out)
 		}
 	}
 	out = m.start("evidence", s.repo+"@"+digest).end(patience, 1)
-	if strings.Contains(out, "✓") || !strings.Contains(out, "claims: built from svc") || !strings.Contains(out, "0 of 5 statements verified") ||
+	if strings.Contains(out, "✓") || !strings.Contains(out, "claims: built from svc") || !strings.Contains(out, "0 of 6 statements verified") ||
 		!strings.Contains(out, "it is not said whose signature counts") {
 		t.Errorf("without a signer:\n%s", out)
 	}
@@ -131,7 +131,7 @@ func TestEvidenceOfAnImage(t *testing.T) {
 		}
 		kinds = append(kinds, e.Kind)
 	}
-	if want := []string{"signature", "provenance", "sbom", "sast", "secrets"}; !slices.Equal(kinds, want) || chain.Digest != digest ||
+	if want := []string{"signature", "provenance", "sbom", "sbom", "sast", "secrets"}; !slices.Equal(kinds, want) || chain.Digest != digest ||
 		chain.Image != s.repo || chain.Schema != "idp.evidence/v1" || !strings.HasPrefix(chain.Signer, "sha256:") {
 		t.Errorf("%v, %+v", kinds, chain)
 	}

@@ -61,7 +61,7 @@ func describe(s attest.Statement) said {
 
 const (
 	// https://github.com/in-toto/attestation/blob/main/spec/predicates/spdx.md
-	spdxType = "https://spdx.dev/Document"
+	spdxType = attest.PredicateSPDX
 	// https://slsa.dev/spec/v1.0/verification_summary
 	verdictType = "https://slsa.dev/verification_summary/v1"
 )
