@@ -60,6 +60,7 @@ bench-deploy: build ## a deploy beside kubectl apply and rollout status on a rea
 
 demo: build ## walk the golden path on the sample service; what it made is in .idp
 	@bin/idp path --service testdata/services/hello --target local
+	@bin/idp portal --catalog .idp/catalog --out .idp/portal
 
 test: ## unit, golden, script and contract tests
 	@$(GO) test ./...

@@ -17,6 +17,7 @@ import (
 	"github.com/org/idp/internal/localtarget"
 	"github.com/org/idp/internal/manifest"
 	"github.com/org/idp/internal/policy"
+	"github.com/org/idp/internal/portal"
 	"github.com/org/idp/internal/schema"
 	"github.com/org/idp/internal/service"
 )
@@ -44,6 +45,7 @@ var commands = []command{
 	{"evidence", "IMAGE [--policy FILE [--environment NAME]] [--key FILE] [--json]", "Prints what is attached to an image: who said what of it, when, and whether it is verified. It decides nothing.", evidenceCommand, true},
 	{"waive", "FINGERPRINT --reason TEXT [--expires 30d] [--owner NAME]", "Lets a finding of the last scan pass until a day, in idp-waivers.yaml.", waive, false},
 	{"baseline", "[--service FOLDER] [--import PATTERN] [--prune]", "Writes down what is found now, in idp-baseline.json, for gates that count new findings only.", baseline, false},
+	{"portal", "--catalog FOLDER [--out FOLDER]", "Writes what a catalogue says as a site of static pages.", writePortal, false},
 	{"stop", "[--out FOLDER]", "Stops every service that runs on the local target below the output folder.", stopLocal, false},
 	{"version", "", "Prints the version of idp and of the tools inside it.", printVersion, true},
 	{"post", "ACTION", "", post, false},
@@ -172,6 +174,22 @@ func Version() string {
 		return version
 	}
 	return "devel"
+}
+
+// writePortal makes the portal of a catalogue, and says which file to open.
+func writePortal(ctx context.Context, w World, args []string) error {
+	var in portal.Inputs
+	var set action.Set
+	in.Declare(&set)
+	if err := fill(w, "portal", &set, args); err != nil {
+		return err
+	}
+	done, err := portal.Run(ctx, in, portal.Deps{Now: w.Now})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w.Stdout, "portal: %s (services: %d, pages: %d)\n", done.Index, done.Services, done.Pages)
+	return err
 }
 
 // stopLocal ends what runs on the local target.

@@ -1,0 +1,183 @@
+package portal
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+)
+
+// firstRows is how many services the first view has; the script knows the same number from the page.
+const firstRows = 50
+
+// descriptionInList is how many characters of a description a list shows.
+const descriptionInList = 120
+
+// listPage is the page that is opened first. It has the first services; the script loads all of them when somebody looks for
+// one, so that this page stays small however many there are.
+func (s *site) listPage() page {
+	rows := s.services[:min(firstRows, len(s.services))]
+	return page{made: s.made, title: "Services", here: indexPage, main: parts{
+		el("h1", text("Services")),
+		s.tiles(),
+		s.filters(),
+		el("p", at("id", "count"), at("role", "status"), class("muted"), text(rangeText(1, len(rows), len(s.services)))),
+		s.table("", rows, true),
+		only(len(s.services) > len(rows), el("noscript", el("p", text("Searching and paging need JavaScript. Without it, "), el("a", to(teamsPage), text("the pages of the teams")),
+			text(" list every service.")))),
+		el("nav", at("id", "pages"), at("aria-label", "Pages"), class("pages"), at("hidden", ""),
+			el("button", at("type", "button"), at("id", "previous"), text("Previous")),
+			el("button", at("type", "button"), at("id", "next"), text("Next"))),
+	}}
+}
+
+func rangeText(from, to, of int) string {
+	if of == 0 {
+		return "No service"
+	}
+	if from == 1 && to == of {
+		return counted(of, "service", "services")
+	}
+	return fmt.Sprintf("%s–%s of %s", thousands(strconv.Itoa(from)), thousands(strconv.Itoa(to)), counted(of, "service", "services"))
+}
+
+// tiles count the services by what is known of them, and are filters.
+func (s *site) tiles() part {
+	count := map[state]int{}
+	for _, x := range s.services {
+		count[x.state()]++
+	}
+	tiles := parts{tile("", "all", len(s.services), counted(len(s.teams), "team", "teams"), "Services")}
+	for _, one := range []struct {
+		state state
+		name  string
+		below string
+	}{
+		{stateLive, "Delivered", "last delivery passed everywhere"},
+		{stateKept, "Held back", "last delivery failed, older one stays"},
+		{stateUnsure, "Not determined", "nobody knows what runs: look first"},
+		{stateNone, "Not live yet", "no delivery has passed"},
+	} {
+		if one.state == stateLive || count[one.state] > 0 {
+			tiles = append(tiles, tile(looks[one.state].class, string(one.state), count[one.state], one.below, one.name))
+		}
+	}
+	return el("ul", class("tiles"), at("aria-label", "Services by what is known of them"), tiles)
+}
+
+func tile(look, key string, n int, below, name string) part {
+	return el("li", el("a", class("tile "+look), to("#state="+key), at("data-state", key), el("span", class("tile-name"), text(name)),
+		el("span", class("tile-number"), text(thousands(strconv.Itoa(n)))), el("span", class("muted"), text(below))))
+}
+
+// filters are shown by the script, which they need.
+func (s *site) filters() part {
+	tiers, environments := map[int]bool{}, map[string]bool{}
+	for _, x := range s.services {
+		tiers[x.Tier] = true
+		for name := range x.targets {
+			environments[name] = true
+		}
+	}
+	owner := parts{option("", "Every team")}
+	for _, g := range s.teams {
+		owner = append(owner, option(g.name, g.name))
+	}
+	tier := parts{option("", "Every tier")}
+	for _, t := range slices.Sorted(maps.Keys(tiers)) {
+		if t > 0 {
+			tier = append(tier, option(strconv.Itoa(t), tierName(t)))
+		}
+	}
+	states := parts{option("all", "Every state")}
+	for _, one := range worst {
+		states = append(states, option(string(one), looks[one].mark+" "+looks[one].word))
+	}
+	return el("form", at("id", "filters"), at("role", "search"), class("filters"), at("data-total", strconv.Itoa(len(s.services))), at("hidden", ""),
+		field("q", "Search", el("input", at("id", "q"), at("type", "search"), at("autocomplete", "off"), at("placeholder", "Name, description, team or system"))),
+		field("owner", "Team", el("select", at("id", "owner"), owner)),
+		field("tier", "Tier", el("select", at("id", "tier"), tier)),
+		field("state", "State", el("select", at("id", "state"), states)))
+}
+
+func option(value, name string) part { return el("option", at("value", value), text(clip(name, 60))) }
+
+func field(id, label string, control part) part {
+	return el("p", class("field "+id), el("label", at("for", id), text(label)), control)
+}
+
+// table lists services; the script writes the same rows.
+func (s *site) table(up string, services []*entry, withOwner bool) part {
+	var rows parts
+	for _, x := range services {
+		rows = append(rows, s.row(up, x, withOwner))
+	}
+	return el("div", class("scroll"), el("table", class("services"), at("id", "services"), el("caption", class("hidden"), text("Services and what is live")),
+		el("thead", el("tr", columnHead("Service", ""), only(withOwner, columnHead("Team", "owner")), columnHead("Tier", "tier"), columnHead("Environments", ""),
+			columnHead("Last delivery", "last"), columnHead("A month", "cost"))),
+		el("tbody", rows)))
+}
+
+func columnHead(name, class_ string) part {
+	if class_ == "" {
+		return el("th", at("scope", "col"), text(name))
+	}
+	return el("th", at("scope", "col"), class(class_), text(name))
+}
+
+func (s *site) row(up string, x *entry, withOwner bool) part {
+	var chips parts
+	for _, t := range x.ordered {
+		chips = append(chips, chip(t.state(), t.name))
+	}
+	cost := parts{unknown("not known")}
+	if c, _ := x.cost(); c != nil {
+		cost = parts{text(money(*c))}
+	}
+	last := parts{unknown("none yet")}
+	if t := x.last(); !t.IsZero() {
+		last = parts{ago(t)}
+	}
+	return el("tr",
+		el("th", at("scope", "row"), el("a", to(up+x.file()), text(x.Name)), el("span", class("sub"), text(clip(x.about.description, descriptionInList)))),
+		only(withOwner, el("td", class("owner"), el("a", to(up+(&group{name: x.Owner}).teamFile()), text(x.Owner)))),
+		el("td", class("tier"), text(tierName(x.Tier))),
+		el("td", el("span", class("chips"), chips)),
+		el("td", class("last"), last),
+		el("td", class("cost"), cost))
+}
+
+// listData is a script with all services, as short as it can be: fetching a file does not work from a folder.
+func (s *site) listData() ([]byte, error) {
+	owners := make([][2]string, len(s.teams))
+	at := map[string]int{}
+	for i, g := range s.teams {
+		owners[i], at[g.name] = [2]string{g.name, g.teamFile()}, i
+	}
+	rows := make([][]any, len(s.services))
+	for i, x := range s.services {
+		owner, ok := at[x.Owner]
+		if !ok {
+			owner = -1
+		}
+		environments := [][2]string{}
+		for _, t := range x.ordered {
+			environments = append(environments, [2]string{t.name, string(t.state())})
+		}
+		cost := ""
+		if c, _ := x.cost(); c != nil {
+			cost = money(*c)
+		}
+		last := ""
+		if t := x.last(); !t.IsZero() {
+			last = t.UTC().Format("2006-01-02T15:04:05Z")
+		}
+		rows[i] = []any{x.Name, x.file(), clip(x.about.description, descriptionInList), owner, x.Tier, x.System, string(x.state()), environments, last, cost}
+	}
+	data, err := json.Marshal(map[string]any{"owners": owners, "services": rows})
+	if err != nil {
+		return nil, err
+	}
+	return append(append([]byte("portal("), data...), ")\n"...), nil
+}
