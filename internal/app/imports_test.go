@@ -17,7 +17,7 @@ var stages = []string{"sast", "secrets", "gate", "build", "cost", "sign", "verif
 
 // foundation is what everything else stands on, so it may know none of the stages and not app.
 var foundation = []string{"action", "fault", "finding", "gitrepo", "gosource", "policy", "proc", "record", "evidence", "referrers", "report", "runner", "schema", "service", "strictyaml", "ui",
-	"announce", "apply", "attest", "catalogfile", "clustertarget", "codeowners", "github", "guard", "kubernetes", "local", "localtarget", "logtext", "manifest", "oci", "release", "rollout", "sarif", "strategy", "target", "triage", "waiver"}
+	"announce", "apply", "attest", "catalogfile", "clustertarget", "codeowners", "github", "guard", "kubernetes", "local", "localtarget", "logtext", "manifest", "oci", "projection", "release", "rollout", "sarif", "strategy", "target", "triage", "waiver"}
 
 // alone is who may import a heavy library.
 var alone = map[string]string{
@@ -36,8 +36,8 @@ var alone = map[string]string{
 	"github.com/cdevents/":                       "internal/events",
 	"github.com/CycloneDX/":                      "internal/build",
 	"github.com/spdx/":                           "internal/build",
-	"github.com/in-toto/":                        "", // tests only: statements have the forms of internal/attest
-	"github.com/santhosh-tekuri/jsonschema/":     "", // tests only
+	"github.com/in-toto/":                        "",                         // tests only: statements have the forms of internal/attest
+	"github.com/santhosh-tekuri/jsonschema/":     "internal/testkit/portals", // tests only
 	"github.com/getkin/":                         "internal/testkit/github/openapi",
 	"github.com/google/go-cmp":                   "", // tests only
 	"github.com/rogpeppe/go-internal/txtar":      "", // tests only

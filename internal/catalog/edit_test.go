@@ -195,24 +195,3 @@ func TestEmptyFilesBecomeEntities(t *testing.T) {
 		}
 	}
 }
-
-func TestSourceLocation(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct{ origin, folder, location, slug string }{
-		{"https://github.com/acme/checkout.git", "", "url:https://github.com/acme/checkout/", "acme/checkout"},
-		{"https://github.com/acme/mono", "services/checkout", "url:https://github.com/acme/mono/tree/HEAD/services/checkout/", "acme/mono"},
-		{"git@github.com:acme/checkout.git", "", "url:https://github.com/acme/checkout/", "acme/checkout"},
-		{"ssh://git@github.com:22/acme/checkout.git", "", "url:https://github.com/acme/checkout/", "acme/checkout"},
-		{"https://gitlab.example.com/a/b/c.git", "x", "url:https://gitlab.example.com/a/b/c/-/tree/HEAD/x/", ""},
-		{"https://git.example.com:8443/a/b.git", "x", "url:https://git.example.com:8443/a/b/", ""},
-		{"/srv/git/checkout.git", "", "", ""},
-		{"file:///srv/git/checkout.git", "", "", ""},
-		{`C:\git\checkout`, "", "", ""},
-		{"", "", "", ""},
-	} {
-		location, slug := sourceOf(test.origin, test.folder)
-		if location != test.location || slug != test.slug {
-			t.Errorf("%s %s: %s %s", test.origin, test.folder, location, slug)
-		}
-	}
-}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/package-url/packageurl-go"
 
+	"github.com/org/idp/internal/projection"
 	"github.com/org/idp/internal/record"
 )
 
@@ -72,32 +73,35 @@ type custom struct {
 	Run      record.Run     `json:"run"`
 }
 
+// happening is what the delivery did to the service.
+type happening struct{ projection.Happening }
+
 // event is the same, byte for byte, each time it is made from the same record, so that a receiver recognises a resend.
 func (h happening) event() cloudEvent {
-	source := (&url.URL{Path: "/" + h.rec.Source.Repository}).String()
-	typ := "dev.cdevents." + h.kind + "." + eventVersion
-	id := h.rec.ID + "-" + strings.TrimPrefix(h.kind, "service.")
+	source := (&url.URL{Path: "/" + h.Record.Source.Repository}).String()
+	typ := "dev.cdevents.service." + h.Kind + "." + eventVersion
+	id := h.ID()
 	data := cdEvent{
-		Context: cdContext{SpecVersion: specVersion, ID: id, Source: source, Type: typ, Timestamp: h.time},
-		Subject: cdSubject{ID: h.rec.Service.Name, Source: source, Content: cdContent{
-			Environment: cdReference{ID: h.rec.Environment}, ArtifactID: h.purl()}},
-		CustomData: custom{Delivery: h.rec.ID, Outcome: h.rec.Outcome, Service: h.rec.Service, Source: h.rec.Source,
-			Run: h.rec.Run},
+		Context: cdContext{SpecVersion: specVersion, ID: id, Source: source, Type: typ, Timestamp: h.Time},
+		Subject: cdSubject{ID: h.Record.Service.Name, Source: source, Content: cdContent{
+			Environment: cdReference{ID: h.Record.Environment}, ArtifactID: h.purl()}},
+		CustomData: custom{Delivery: h.Record.ID, Outcome: h.Record.Outcome, Service: h.Record.Service, Source: h.Record.Source,
+			Run: h.Record.Run},
 		CustomDataContentType: "application/json",
 	}
-	return cloudEvent{SpecVersion: "1.0", ID: id, Source: source, Type: typ, Subject: h.rec.Service.Name, Time: h.time,
+	return cloudEvent{SpecVersion: "1.0", ID: id, Source: source, Type: typ, Subject: h.Record.Service.Name, Time: h.Time,
 		DataContentType: "application/json", Data: data}
 }
 
 // purl names the image as purl's type oci does: the last part of the repository in lower case, the digest with its colon
 // encoded (which the library leaves out), and the whole repository as a qualifier.
 func (h happening) purl() string {
-	name, qualifiers := h.rec.Service.Name, map[string]string{}
-	if image := h.rec.Artifact.Image; image != "" {
+	name, qualifiers := h.Record.Service.Name, map[string]string{}
+	if image := h.Record.Artifact.Image; image != "" {
 		name = path.Base(image)
 		qualifiers["repository_url"] = image
 	}
-	text := packageurl.NewPackageURL(packageurl.TypeOCI, "", strings.ToLower(name), h.digest,
+	text := packageurl.NewPackageURL(packageurl.TypeOCI, "", strings.ToLower(name), h.Digest,
 		packageurl.QualifiersFromMap(qualifiers), "").ToString()
 	return strings.Replace(text, "@sha256:", "@sha256%3A", 1)
 }

@@ -11,11 +11,11 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/projection"
 	"github.com/org/idp/internal/record"
 )
 
@@ -85,18 +85,18 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	if err != nil {
 		return out, err
 	}
-	what, err := decide(in.Record)
+	what, err := projection.Happened(in.Record)
 	if err != nil {
 		return out, err
 	}
 	out.Tool = record.Tool{Name: "CDEvents", Version: specVersion}
-	if what == (happening{}) {
+	if what == (projection.Happening{}) {
 		out.Summary = "this version was live already · nothing to tell"
 		return out, nil
 	}
-	event := what.event()
+	event := happening{what}.event()
 	out.Evidence.Type = event.Type
-	out.Summary = strings.TrimPrefix(what.kind, "service.") + " event"
+	out.Summary = what.Kind + " event"
 	body, err := encode(event)
 	if err != nil {
 		return out, err
