@@ -8,11 +8,9 @@ import (
 	"strings"
 
 	"github.com/org/idp/internal/action"
-	"github.com/org/idp/internal/attest"
 	"github.com/org/idp/internal/build"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/oci"
-	"github.com/org/idp/internal/policy"
 	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/referrers"
 	"github.com/org/idp/internal/service"
@@ -92,32 +90,13 @@ func (w *verifyWork) stage(ctx context.Context, d *delivery) (result, error) {
 
 // verify holds an image against the policy of the environment.
 func (d *delivery) verify(ctx context.Context, reference, keyFile string, progress action.Progress) (verify.Outputs, error) {
-	signer, err := d.signer(keyFile)
+	signer, err := d.verifier(keyFile)
 	if err != nil {
 		return verify.Outputs{}, err
 	}
 	in := verify.Inputs{Reference: reference, Environment: d.rec.Environment, Policy: d.policy.Name, PolicyDigest: d.policy.Digest,
-		Rules: d.rules, Repository: d.rec.Source.Repository, Commit: d.rec.Source.Commit}
-	if signer != nil {
-		in.Signer = signer
-	}
+		Rules: d.rules, Signer: signer, Repository: d.rec.Source.Repository, Commit: d.rec.Source.Commit}
 	return verify.Run(ctx, in, verify.Deps{Evidence: referrers.Registry{}, Now: d.world.Now, Progress: progress})
-}
-
-// signer is who the policy wants to have signed: the run's key, or the key that the policy names. It is nil where the
-// policy names nobody, which verify refuses.
-func (d *delivery) signer(keyFile string) (*attest.Key, error) {
-	switch d.rules.Signer.Key {
-	case "":
-		return nil, nil
-	case policy.RunKey:
-		return d.key(keyFile)
-	}
-	key, err := attest.LoadKey(d.rules.Signer.Key, nil)
-	if err != nil {
-		return nil, err
-	}
-	return key.Public(), nil
 }
 
 func declareImage(s *action.Set, target *string) {

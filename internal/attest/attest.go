@@ -22,7 +22,7 @@ type Signer interface {
 
 // Verifier knows one signer and tells what is theirs.
 type Verifier interface {
-	// Identity names the signer: for a key, its fingerprint.
+	// Identity names the signer: for a key its fingerprint, else what is asked of a certificate.
 	Identity() string
 	// Verify gives what the bundle says when it is signed by this signer and about exactly this digest. It needs no
 	// network: every error means that the bundle does not count.
@@ -32,10 +32,12 @@ type Verifier interface {
 // Verified is a statement whose signature was checked, and what the signature proves besides.
 type Verified struct {
 	Statement
-	// Signer is the verifier's Identity.
+	// Signer is who signed: a key's fingerprint, or the subject of a certificate.
 	Signer string
 	// SignedAt is the time that a timestamp authority or a transparency log vouches for; zero for a key, which nobody watches.
 	SignedAt time.Time
+	// Certificate is what the certificate says; nil for a key.
+	Certificate *Certificate
 }
 
 const sigstoreModule = "github.com/sigstore/sigstore-go"

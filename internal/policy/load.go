@@ -24,9 +24,6 @@ import (
 // Docs says what each key of a policy means.
 const Docs = "docs/policy.md"
 
-// RunKey as signer.key stands for the key that the run signs with. A file of that name is ./run.
-const RunKey = "run"
-
 // Default is the policy that applies where none is given.
 //
 //go:embed default.yaml
@@ -87,19 +84,13 @@ func Parse(file string, data []byte) (*Policy, error) {
 	return p, nil
 }
 
-func (s Signer) from(dir string) Signer {
-	if s.Key != "" && s.Key != RunKey && !filepath.IsAbs(s.Key) {
-		s.Key = filepath.Join(dir, filepath.FromSlash(s.Key))
-	}
-	return s
-}
-
 // validate adds what the tags cannot say.
 func (r Rules) validate(doc *strictyaml.Document, p strictyaml.Path) {
 	sub := func(steps ...any) strictyaml.Path { return append(p[:len(p):len(p)], steps...) }
 	if doc.Has(sub("require")) && r.Require != nil && len(r.Require) == 0 {
 		doc.Problem(sub("require"), "%s: is empty: name the evidence that a delivery must show", sub("require"))
 	}
+	r.Signer.validate(doc, sub("signer"))
 	r.SAST.validate(doc, sub("sast"))
 	r.Secrets.validate(doc, sub("secrets"))
 	if r.EvidenceMaxAge != "" {

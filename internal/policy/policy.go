@@ -28,11 +28,6 @@ type Rules struct {
 	Sizes          map[string]Size `yaml:"sizes" json:"sizes,omitempty" keys:"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$" keyswant:"a size's name is lower-case letters, digits and hyphens" jsonschema_description:"T-shirts that idp.yaml may name."`
 }
 
-// Signer is who must have signed.
-type Signer struct {
-	Key string `yaml:"key" json:"key,omitempty" jsonschema:"minLength=1" jsonschema_description:"PEM file of a public key, relative to the policy; or run: the key that this run signs with."`
-}
-
 // Gate is what fails one scan.
 type Gate struct {
 	FailOn        string            `yaml:"fail-on" json:"fail-on,omitempty" jsonschema:"enum=none,enum=low,enum=medium,enum=high,enum=critical" jsonschema_description:"Lowest severity that fails the gate; none lets every finding pass. A gap in coverage is an error whatever it is."`

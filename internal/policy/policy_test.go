@@ -99,6 +99,33 @@ func TestFor(t *testing.T) {
 	}
 }
 
+func TestKeyless(t *testing.T) {
+	t.Parallel()
+	p, err := policy.Load(filepath.Join(table, "good", "keyless.yaml"))
+	if err != nil {
+		t.Fatal(strings.Join(fault.Lines(err), "\n"))
+	}
+	dir := filepath.Join(table, "good", "sigstore")
+	base := policy.Keyless{Repository: "acme/*", OwnerID: "77", Workflow: "acme/golden/.github/workflows/path.yml@refs/tags/v1", Runner: "github-hosted",
+		TrustedRoot: filepath.Join(dir, "trusted_root.json"), SigningConfig: filepath.Join(dir, "signing_config.json")}
+	// An exact repository takes the place of a pattern and an owner: a mixture would be neither.
+	exact := base
+	exact.Repository, exact.OwnerID, exact.RepositoryID, exact.Ref = "", "", "1001", "refs/heads/main"
+	// The root of one instance says nothing of the services of another.
+	other := policy.Keyless{Issuer: "https://gitlab.com", Repository: "https://gitlab.com/acme/*", Workflow: ".github/workflows/a.yml",
+		Runner: "github-hosted", TrustedRoot: "/etc/root.json"}
+	for environment, want := range map[string]policy.Signer{"same": {Keyless: &base}, "unlisted": {Keyless: &base}, "exact": {Keyless: &exact},
+		"other": {Keyless: &other}, "key": {Key: "run"}} {
+		have, err := p.For(environment)
+		if diff := cmp.Diff(want, have.Signer); err != nil || diff != "" || !have.Signer.Named() {
+			t.Errorf("%s: %v (-want +have):\n%s", environment, err, diff)
+		}
+	}
+	if (policy.Signer{}).Named() || !(policy.Signer{Keyless: &policy.Keyless{}}).Named() {
+		t.Error("who signs is named by a key or by keyless, also by {}")
+	}
+}
+
 func TestDeployRules(t *testing.T) {
 	t.Parallel()
 	p, err := policy.Load(filepath.Join(table, "good", "full.yaml"))
@@ -143,7 +170,7 @@ func TestDeployRules(t *testing.T) {
 // What sets nothing can decide nothing: each key that a decision needs has to be named.
 func TestNothingIsSet(t *testing.T) {
 	t.Parallel()
-	all := []string{"signer.key", "require", "sast.fail-on", "secrets.fail-on", "evidence-max-age", "smoke.rounds"}
+	all := []string{"signer", "require", "sast.fail-on", "secrets.fail-on", "evidence-max-age", "smoke.rounds"}
 	for _, file := range []string{"nothing.yaml", "empty-rules.yaml"} {
 		p, err := policy.Load(filepath.Join(table, "good", file))
 		if err != nil {

@@ -27,7 +27,7 @@ func (p *Policy) For(environment string) (Rules, error) {
 }
 
 func (r Rules) over(base Rules) Rules {
-	r.Signer.Key = cmp.Or(r.Signer.Key, base.Signer.Key)
+	r.Signer = r.Signer.over(base.Signer)
 	if r.Require == nil {
 		r.Require = base.Require
 	}
@@ -62,7 +62,7 @@ func (r Rules) Missing() []string {
 		key string
 		set bool
 	}{
-		{"signer.key", r.Signer.Key != ""},
+		{"signer", r.Signer.Named()},
 		{"require", len(r.Require) > 0},
 		{"sast.fail-on", r.SAST.FailOn != ""},
 		{"secrets.fail-on", r.Secrets.FailOn != ""},

@@ -41,6 +41,18 @@ func (r *Runner) of(name string) string {
 // Repository is OWNER/NAME of the repository that the run belongs to; empty outside a run.
 func (r *Runner) Repository() string { return r.of("GITHUB_REPOSITORY") }
 
+// Project is the repository that a run belongs to.
+type Project struct {
+	Server       string // such as https://github.com
+	Repository   string // OWNER/NAME
+	RepositoryID string // which another repository never gets
+}
+
+// Project is empty outside a run.
+func (r *Runner) Project() Project {
+	return Project{Server: r.of("GITHUB_SERVER_URL"), Repository: r.Repository(), RepositoryID: r.of("GITHUB_REPOSITORY_ID")}
+}
+
 // TempDir is the runner's temporary folder, which the steps of a job share; empty outside a run.
 func (r *Runner) TempDir() string { return r.of("RUNNER_TEMP") }
 

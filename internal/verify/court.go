@@ -29,7 +29,7 @@ type court struct {
 
 // admit keeps the statements that count.
 func (c *court) admit(ctx context.Context, attached []attest.Attached) error {
-	if c.in.Rules.Signer.Key == "" || c.in.Signer == nil {
+	if !c.in.Rules.Signer.Named() || c.in.Signer == nil {
 		return nil
 	}
 	for _, a := range attached {
@@ -108,7 +108,7 @@ func (c *court) of(predicateType, what string) ([]attest.Statement, error) {
 
 func (c *court) absent(what string) error {
 	switch {
-	case c.in.Rules.Signer.Key == "":
+	case !c.in.Rules.Signer.Named():
 		return fmt.Errorf("the policy names no signer, so nothing counts as evidence")
 	case c.attached == 0:
 		return fmt.Errorf("nothing is attached to this digest")

@@ -63,9 +63,9 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	if m == nil {
 		return out, fault.BadInputf("an image is verified by digest, such as ghcr.io/acme/checkout@sha256:…, not as %q", in.Reference)
 	}
-	if in.Rules.Signer.Key != "" && in.Signer == nil {
-		return out, fault.BadInputf("policy %s asks for signer %s, whose public key is not given", in.name(), in.Rules.Signer.Key).
-			WithNext("Give it: --key cosign.pub")
+	if in.Rules.Signer.Named() && in.Signer == nil {
+		return out, fault.BadInputf("policy %s names a signer, and nothing tells how theirs can be told from others'", in.name()).
+			WithNext("Give the public key: --key cosign.pub")
 	}
 	if deps.Now == nil {
 		return out, fault.Undeterminedf("without a clock the age of evidence cannot be told")
