@@ -1,6 +1,10 @@
 package action
 
-import "github.com/org/idp/internal/finding"
+import (
+	"strings"
+
+	"github.com/org/idp/internal/finding"
+)
 
 // The inputs below mean the same in every action that has them, so they are declared here and nowhere else.
 
@@ -46,8 +50,17 @@ func Import(s *Set, target *[]string) {
 
 // Platform declares what the service is built for.
 func Platform(s *Set, target *string) {
-	s.String(target, Input{Name: "platform", Example: "linux/arm64",
-		Usage: "Platform of the image, as OS/ARCH, and so of the code that is compiled and scanned. Default: linux on the architecture of this machine, or this machine itself for the local target."})
+	s.String(target, Input{Name: "platform", Example: "linux/amd64,linux/arm64",
+		Usage: "Platform of the image, as OS/ARCH, and so of the code that is compiled and scanned; several with commas make an image for each of them and an index. Default: linux on the architecture of this machine, or this machine itself for the local target."})
+}
+
+// Platforms takes the input platform apart.
+func Platforms(input string) []string {
+	list := strings.Split(input, ",")
+	for i := range list {
+		list[i] = strings.TrimSpace(list[i])
+	}
+	return list
 }
 
 // Registry declares where images are.

@@ -35,6 +35,10 @@ func (w *buildWork) stage(ctx context.Context, d *delivery) (result, error) {
 		d.wrote(w.name(), d.out(build.LayoutDir), "the image, as an OCI layout")
 		d.wrote(w.name(), d.out(build.SPDXFile), "its modules, as an SPDX SBOM")
 		d.wrote(w.name(), d.out(build.SBOMFile), "its modules, as a CycloneDX SBOM")
+		for _, i := range out.Evidence.Images {
+			d.wrote(w.name(), d.out(filepath.Base(i.SBOM)), "the modules for "+i.Platform+", as CycloneDX")
+			d.wrote(w.name(), d.out(filepath.Base(i.SPDX)), "the modules for "+i.Platform+", as SPDX")
+		}
 	}
 	return resultOf(out, err)
 }
@@ -43,8 +47,10 @@ func (w *buildWork) stage(ctx context.Context, d *delivery) (result, error) {
 // folder that is no service, of which nothing is built.
 func (d *delivery) platform(input string) string {
 	switch {
-	case input != "" || !record.Exists(filepath.Join(d.dir(), service.File)):
-		return input
+	case input != "":
+		return strings.Join(action.Platforms(input), ",")
+	case !record.Exists(filepath.Join(d.dir(), service.File)):
+		return ""
 	case d.local.allowed:
 		return runtime.GOOS + "/" + runtime.GOARCH
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,8 +28,8 @@ const (
 
 // Inputs of build.
 type Inputs struct {
-	// Platform is OS/ARCH of the image. Empty means linux on this machine's architecture, for a cluster of the same
-	// kind; the local target, which runs the program right here, sets this machine's own.
+	// Platform is OS/ARCH of the image, or several with commas for an index of images. Empty means linux on this machine's
+	// architecture, for a cluster of the same kind; the local target, which runs the program right here, sets this machine's own.
 	Platform string
 
 	// Filled in by the app.
@@ -86,35 +87,62 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	}
 	defer func() { _ = os.RemoveAll(tmp) }()
 
-	program, err := compile(ctx, in, deps, filepath.Join(tmp, "bin"))
-	out.Tool.Version, out.Evidence.Go = program.goVersion, program.goVersion
+	var images []image
+	for _, one := range in.each() {
+		img, err := produce(ctx, one, deps, filepath.Join(tmp, "bin", slug(one.Platform)))
+		out.Tool.Version, out.Evidence.Go = img.program.goVersion, img.program.goVersion
+		if err != nil {
+			return out, err
+		}
+		images = append(images, img)
+	}
+	whole, err := index(in, images)
 	if err != nil {
 		return out, err
 	}
-	if err := program.made.hold(ctx, in, deps); err != nil {
-		return out, err
-	}
-	out.Evidence.Parameters = program.parameters
-	out.Evidence.Materials, out.Evidence.Needs = program.materials()
-
-	deps.Progress("putting the image together")
-	img, err := assemble(in, program.file)
+	files, err := documents(in, whole, images)
 	if err != nil {
 		return out, err
 	}
-	sboms, err := boms(in, program, img.digest)
-	if err != nil {
+	if err := publish(ctx, in.Out, filepath.Join(tmp, "layout"), whole, files); err != nil {
 		return out, err
 	}
-	if err := publish(ctx, in.Out, filepath.Join(tmp, "layout"), img, sboms); err != nil {
-		return out, err
-	}
-	out.Evidence.Digest, out.Evidence.Size = img.digest, img.size
-	out.Evidence.Layout, out.Evidence.SBOM = filepath.Join(given, LayoutDir), filepath.Join(given, SBOMFile)
-	out.Evidence.SPDX = filepath.Join(given, SPDXFile)
-	out.Evidence.Components = len(program.modules)
+	out.Evidence = evidence(in, out.Evidence, given, whole, images)
 	out.Summary = summary(out.Evidence)
 	return out, nil
+}
+
+// produce compiles the program for one platform and puts its image together.
+func produce(ctx context.Context, in Inputs, deps Deps, folder string) (image, error) {
+	compiled, err := compile(ctx, in, deps, folder)
+	if err != nil {
+		return image{program: compiled}, err
+	}
+	if err := compiled.made.hold(ctx, in, deps); err != nil {
+		return image{program: compiled}, err
+	}
+	deps.Progress("putting the image together")
+	img, err := assemble(in, compiled.file)
+	img.program, img.platform = compiled, in.Platform
+	return img, err
+}
+
+// evidence says what was built.
+func evidence(in Inputs, e record.Build, out string, whole image, images []image) record.Build {
+	e.Digest, e.Size, e.Platform = whole.digest, whole.size, in.Platform
+	e.Layout, e.SBOM, e.SPDX = filepath.Join(out, LayoutDir), filepath.Join(out, SBOMFile), filepath.Join(out, SPDXFile)
+	e.Components, e.Parameters = len(whole.program.modules), whole.program.parameters
+	e.Materials, e.Needs = whole.program.materials()
+	if len(images) == 1 {
+		return e
+	}
+	for _, i := range images {
+		one := record.Image{Digest: i.digest, Platform: i.platform, Size: i.size, SBOM: filepath.Join(out, fileOf(SBOMFile, i.platform)),
+			SPDX: filepath.Join(out, fileOf(SPDXFile, i.platform)), Components: len(i.program.modules), Parameters: i.program.parameters}
+		one.Materials, one.Needs = i.program.materials()
+		e.Images = append(e.Images, one)
+	}
+	return e
 }
 
 var platformForm = regexp.MustCompile(`^[a-z0-9]+/[a-z0-9]+$`)
@@ -124,9 +152,16 @@ func (in *Inputs) normalize() error {
 	if in.Platform == "" {
 		in.Platform = "linux/" + runtime.GOARCH
 	}
-	if !platformForm.MatchString(in.Platform) {
-		return fault.BadInputf("platform %q is not OS/ARCH, such as linux/arm64", in.Platform)
+	platforms := action.Platforms(in.Platform)
+	for i, p := range platforms {
+		if !platformForm.MatchString(p) {
+			return fault.BadInputf("platform %q is not OS/ARCH, such as linux/arm64", p)
+		}
+		if slices.Contains(platforms[:i], p) {
+			return fault.BadInputf("platform %s is given twice", p)
+		}
 	}
+	in.Platform = strings.Join(platforms, ",")
 	main := path.Clean(filepath.ToSlash(in.Main)) // of "" it is "."
 	if path.IsAbs(main) || !filepath.IsLocal(filepath.FromSlash(main)) {
 		return fault.BadInputf("main: %q is not a folder below that of idp.yaml", in.Main).
@@ -155,6 +190,17 @@ func (in *Inputs) root() string {
 	return filepath.Join(in.Dir, strings.Repeat("../", strings.Count(in.Path, "/")+1))
 }
 
+// each gives the inputs once for each platform.
+func (in *Inputs) each() []Inputs {
+	var all []Inputs
+	for _, p := range action.Platforms(in.Platform) {
+		one := *in
+		one.Platform = p
+		all = append(all, one)
+	}
+	return all
+}
+
 func (in *Inputs) os() string   { os, _, _ := strings.Cut(in.Platform, "/"); return os }
 func (in *Inputs) arch() string { _, arch, _ := strings.Cut(in.Platform, "/"); return arch }
 
@@ -165,5 +211,9 @@ func notWritable(dir string, err error) error {
 
 func summary(b record.Build) string {
 	hash := strings.TrimPrefix(b.Digest, "sha256:")
-	return fmt.Sprintf("sha256:%s…%s  %.1f MB · %d modules in the SBOM", hash[:4], hash[len(hash)-2:], float64(b.Size)/1e6, b.Components)
+	platforms := ""
+	if n := len(b.Images); n > 0 {
+		platforms = fmt.Sprintf(" for %d platforms", n)
+	}
+	return fmt.Sprintf("sha256:%s…%s  %.1f MB%s · %d modules in the SBOM", hash[:4], hash[len(hash)-2:], float64(b.Size)/1e6, platforms, b.Components)
 }

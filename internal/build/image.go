@@ -24,11 +24,13 @@ import (
 // nonroot is the user that the service runs as, by the number that distroless images made common.
 const nonroot = "65532:65532"
 
-// image is an image and what is known of it.
+// image is an image, or an index of several, and what is known of it.
 type image struct {
-	v1.Image
-	digest string
-	size   int64 // bytes of the compressed layers
+	content  interface{ Digest() (v1.Hash, error) } // v1.Image or v1.ImageIndex
+	digest   string
+	size     int64  // bytes of the compressed layers
+	platform string // empty for an index
+	program  program
 }
 
 // assemble puts the program on top of the few files that a Go service needs. The two are layers of their own, so that a
@@ -83,7 +85,7 @@ func measured(img v1.Image) (image, error) {
 	if err != nil {
 		return image{}, err
 	}
-	i := image{Image: img, digest: digest.String()}
+	i := image{content: img, digest: digest.String()}
 	for _, l := range layers {
 		size, err := l.Size()
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 
@@ -24,7 +25,13 @@ func publish(ctx context.Context, out, tmp string, img image, files map[string][
 	if err != nil {
 		return notWritable(out, err)
 	}
-	if err := l.AppendImage(img.Image); err != nil {
+	switch content := img.content.(type) {
+	case v1.Image:
+		err = l.AppendImage(content)
+	case v1.ImageIndex:
+		err = l.AppendIndex(content)
+	}
+	if err != nil {
 		return notWritable(out, err)
 	}
 	if ctx.Err() != nil {

@@ -6,64 +6,38 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/org/idp/internal/fault"
 )
 
-// Push puts the one image of the OCI layout in layoutDir into HOST/REPOSITORY, by digest and without a tag, and reads its
-// manifest back. Nothing is sent unless the image is the wanted one, sha256:HEX.
+// Push puts the one image or index of the OCI layout in layoutDir into HOST/REPOSITORY, by digest and without a tag, and
+// reads back its manifest and, of an index, those of its images. Nothing is sent unless it is the wanted one, sha256:HEX.
 func (c Client) Push(ctx context.Context, layoutDir, repo, want string) error {
 	target, err := repository(repo)
 	if err != nil {
 		return err
 	}
-	img, digest, err := single(layoutDir)
+	found, err := single(layoutDir)
 	if err != nil {
 		return err
 	}
-	if digest.String() != want {
-		return fault.Undeterminedf("the image in %s is %s, but %s was built; nothing was pushed", layoutDir, digest, want).
+	if found.digest.String() != want {
+		return fault.Undeterminedf("the image in %s is %s, but %s was built; nothing was pushed", layoutDir, found.digest, want).
 			WithNext("Build again: the layout changed after the build.")
 	}
-	ref := target.Digest(want)
 	return c.retry(ctx, "push to", target.RegistryStr(), func(ctx context.Context) error {
-		if err := remote.Write(ref, img, c.options(ctx)...); err != nil {
+		if err := found.write(target.Digest(want), c.options(ctx)); err != nil {
 			return err
 		}
-		// Getting by digest fails unless the bytes that are served have that digest.
-		_, err := remote.Get(ref, c.options(ctx)...)
-		return err
+		for _, digest := range append(found.parts, want) {
+			// Getting by digest fails unless the bytes that are served have that digest.
+			if _, err := remote.Get(target.Digest(digest), c.options(ctx)...); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
-}
-
-// single opens the only image of a layout.
-func single(layoutDir string) (v1.Image, v1.Hash, error) {
-	index, err := layout.ImageIndexFromPath(layoutDir)
-	if err != nil {
-		return nil, v1.Hash{}, fault.BadInputf("%s is not an OCI image layout: %w", layoutDir, err)
-	}
-	manifest, err := index.IndexManifest()
-	if err != nil {
-		return nil, v1.Hash{}, fault.BadInputf("%s is not an OCI image layout: %w", layoutDir, err)
-	}
-	if len(manifest.Manifests) != 1 || !manifest.Manifests[0].MediaType.IsImage() {
-		return nil, v1.Hash{}, fault.BadInputf("%s must hold exactly one image, it lists %d manifests", layoutDir, len(manifest.Manifests))
-	}
-	listed := manifest.Manifests[0].Digest
-	img, err := index.Image(listed)
-	if err != nil {
-		return nil, listed, fault.BadInputf("image %s in %s: %w", listed, layoutDir, err)
-	}
-	actual, err := img.Digest()
-	if err != nil {
-		return nil, listed, fault.BadInputf("image %s in %s: %w", listed, layoutDir, err)
-	}
-	if actual != listed {
-		return nil, listed, fault.BadInputf("image %s in %s has digest %s: the layout was changed", listed, layoutDir, actual)
-	}
-	return img, listed, nil
 }
 
 // pulled is an image that knows where it is from, for errors while its layers are read.

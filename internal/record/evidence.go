@@ -104,7 +104,7 @@ type Coverage struct {
 // Build is the evidence of build.
 type Build struct {
 	Digest     string     `json:"digest"`
-	Platform   string     `json:"platform" jsonschema_description:"OS/ARCH of the image."`
+	Platform   string     `json:"platform" jsonschema_description:"OS/ARCH of the image; of an index those of its images, with commas."`
 	Size       int64      `json:"size" jsonschema_description:"Bytes of the compressed layers."`
 	Layout     string     `json:"layout" jsonschema_description:"Folder of the OCI image layout."`
 	SBOM       string     `json:"sbom" jsonschema_description:"File of the CycloneDX SBOM."`
@@ -114,6 +114,30 @@ type Build struct {
 	Parameters []string   `json:"parameters,omitempty" jsonschema_description:"What the build was called with."`
 	Needs      []string   `json:"needs,omitempty" jsonschema_description:"Package URLs of the materials that the program's own packages import."`
 	Materials  []Material `json:"materials,omitempty" jsonschema_description:"Modules linked into the program."`
+	Images     []Image    `json:"images,omitempty" jsonschema_description:"Where the digest is that of an index: its images."`
+}
+
+// Image is one image of an index.
+type Image struct {
+	Digest     string     `json:"digest"`
+	Platform   string     `json:"platform" jsonschema_description:"OS/ARCH of the image."`
+	Size       int64      `json:"size" jsonschema_description:"Bytes of the compressed layers."`
+	SBOM       string     `json:"sbom" jsonschema_description:"File of the CycloneDX SBOM."`
+	SPDX       string     `json:"spdx,omitempty" jsonschema_description:"File of the same as an SPDX document."`
+	Components int        `json:"components" jsonschema_description:"Modules in the SBOM."`
+	Parameters []string   `json:"parameters,omitempty" jsonschema_description:"What the build was called with."`
+	Materials  []Material `json:"materials,omitempty" jsonschema_description:"Modules linked into the program."`
+	Needs      []string   `json:"needs,omitempty" jsonschema_description:"Package URLs of the materials that the program's own packages import."`
+}
+
+// Each gives what was built one digest at a time: the images of an index and then the index, or the only image.
+func (b Build) Each() []Build {
+	var all []Build
+	for _, i := range b.Images {
+		all = append(all, Build{Digest: i.Digest, Platform: i.Platform, Size: i.Size, Layout: b.Layout, SBOM: i.SBOM,
+			SPDX: i.SPDX, Components: i.Components, Go: b.Go, Parameters: i.Parameters, Materials: i.Materials, Needs: i.Needs})
+	}
+	return append(all, b)
 }
 
 // Material is a module that went into the build.
@@ -126,7 +150,8 @@ type Material struct {
 // Sign is the evidence of sign.
 type Sign struct {
 	Reference  string   `json:"reference" jsonschema_description:"IMAGE@DIGEST that was signed."`
-	Predicates []string `json:"predicates" jsonschema_description:"Predicate types attached to the digest."`
+	Images     []string `json:"images,omitempty" jsonschema_description:"Where that is an index: IMAGE@DIGEST of its images, which were signed like it."`
+	Predicates []string `json:"predicates" jsonschema_description:"Predicate types attached to the digest, and to each image of an index."`
 	Signer     string   `json:"signer" jsonschema_description:"Identity, or sha256 fingerprint of the public key."`
 	Tag        string   `json:"tag,omitempty" jsonschema_description:"Tag moved to the digest once its signature had been read back."`
 }

@@ -41,7 +41,7 @@ type Inputs struct {
 	action.Reports
 	Import []string
 	// Platform is OS/ARCH that the service is built for, without cgo: build constraints then choose the files that are
-	// compiled into its image. Empty means what the environment says, as for code that is no service.
+	// compiled into its image; of several with commas, the code for each is scanned. Empty means what the environment says, as for code that is no service.
 	Platform string
 
 	// Filled in by the app.
@@ -79,7 +79,7 @@ func Findings(ctx context.Context, dir, platform string, progress action.Progres
 	if progress == nil {
 		progress = func(string) {}
 	}
-	s, err := scan(ctx, dir, platform, progress, standardKit())
+	s, err := scanEach(ctx, dir, platform, progress, standardKit())
 	if err != nil && fault.KindOf(err) == fault.Skipped {
 		return nil, nil
 	}
@@ -99,7 +99,7 @@ func run(ctx context.Context, in Inputs, deps Deps, k kit) (Outputs, error) {
 	if deps.Progress == nil {
 		deps.Progress = func(string) {}
 	}
-	s, err := scan(ctx, in.Dir, in.Platform, deps.Progress, k)
+	s, err := scanEach(ctx, in.Dir, in.Platform, deps.Progress, k)
 	coverage := &out.Evidence.Coverage
 	coverage.Expected, coverage.Scanned, coverage.Files, coverage.Left = s.expected, s.scanned, s.files, s.left
 	skipped := err != nil && fault.KindOf(err) == fault.Skipped

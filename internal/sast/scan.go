@@ -27,6 +27,57 @@ type scanned struct {
 	findings          []finding.Finding
 }
 
+// scanEach scans the code for one platform after the other, as each of them has files and constants of its own. What it
+// gives is the sum; a package counts once for each platform. It ends with the first platform that was not scanned whole.
+func scanEach(ctx context.Context, dir, platform string, progress action.Progress, k kit) (scanned, error) {
+	platforms := action.Platforms(platform)
+	if len(platforms) == 1 {
+		return scan(ctx, dir, platforms[0], progress, k)
+	}
+	var all scanned
+	for i, p := range platforms {
+		one, err := scan(ctx, dir, p, func(what string) { progress(p + ": " + what) }, k)
+		if err != nil && fault.KindOf(err) == fault.Skipped {
+			if i == 0 {
+				return one, err // what is skipped for one platform is for all: a file that constraints leave out is no reason to skip
+			}
+			err = fault.Undeterminedf("there is no Go code for platform %s, and there is for another", p)
+		}
+		all.join(one, p)
+		if err != nil {
+			return all, err
+		}
+	}
+	return all, nil
+}
+
+// join adds the scan for another platform.
+func (s *scanned) join(o scanned, platform string) {
+	s.expected, s.scanned, s.files = s.expected+o.expected, s.scanned+o.scanned, s.files+o.files
+	for _, l := range o.left {
+		if strings.HasPrefix(l, leftBuild) {
+			l = platform + ": " + l // what one platform leaves out another may have
+		}
+		if !slices.Contains(s.left, l) {
+			s.left = append(s.left, l)
+		}
+	}
+	type place struct {
+		rule, file, fingerprint string
+		line, column            int
+	}
+	known := map[place]bool{}
+	at := func(f finding.Finding) place { return place{f.Rule, f.File, f.Fingerprint, f.Line, f.Column} }
+	for _, f := range s.findings {
+		known[at(f)] = true
+	}
+	for _, f := range o.findings {
+		if !known[at(f)] {
+			s.findings = append(s.findings, f)
+		}
+	}
+}
+
 // scan lists, loads and checks. What it gives is filled as far as it came, also beside an error.
 func scan(ctx context.Context, dir, platform string, progress action.Progress, k kit) (scanned, error) {
 	var out scanned

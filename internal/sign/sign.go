@@ -4,8 +4,6 @@ package sign
 
 import (
 	"context"
-	"fmt"
-	"strings"
 
 	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/attest"
@@ -69,11 +67,7 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 		return out, err
 	}
 	// Everything that can be wrong with the evidence or the key is found before anything is pushed.
-	statements, err := statementsOf(in, build)
-	if err != nil {
-		return out, err
-	}
-	bundles, err := signAll(ctx, deps, statements)
+	subjects, err := subjectsOf(ctx, in, build, deps)
 	if err != nil {
 		return out, err
 	}
@@ -85,17 +79,19 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	out.Evidence.Reference = in.Registry + "@" + build.Digest
 	out.Evidence.Signer = deps.Signer.Identity()
 
-	say(deps, "attaching evidence")
-	added, err := deps.Evidence.Attach(ctx, out.Evidence.Reference, deps.Signer, bundles...)
-	if err != nil {
-		return out, err
+	added := 0
+	for _, s := range subjects {
+		n, err := s.attach(ctx, in.Registry, deps)
+		if err != nil {
+			return out, err
+		}
+		added += n
 	}
-	say(deps, "reading it back")
-	if err := readBack(ctx, deps, out.Evidence.Reference, statements); err != nil {
-		return out, err
-	}
-	for _, s := range statements {
+	for _, s := range subjects[len(subjects)-1].statements {
 		out.Evidence.Predicates = append(out.Evidence.Predicates, s.PredicateType)
+	}
+	for _, i := range build.Images {
+		out.Evidence.Images = append(out.Evidence.Images, in.Registry+"@"+i.Digest)
 	}
 
 	tag := in.Record.Source.Commit
@@ -124,49 +120,6 @@ func (in Inputs) check(deps Deps) error {
 			WithNext("Commit or stash what differs (git status says what), then scan and build again.")
 	}
 	return nil
-}
-
-func signAll(ctx context.Context, deps Deps, statements []attest.Statement) ([][]byte, error) {
-	bundles := make([][]byte, len(statements))
-	for i, s := range statements {
-		say(deps, fmt.Sprintf("signing %d of %d", i+1, len(statements)))
-		var err error
-		if bundles[i], err = deps.Signer.Sign(ctx, s); err != nil {
-			return nil, err
-		}
-	}
-	return bundles, nil
-}
-
-// readBack is undetermined when a statement is not there: a list of referrers that two writers change at once in the
-// fallback tag loses one of them, and only a look at what is served can tell.
-func readBack(ctx context.Context, deps Deps, ref string, statements []attest.Statement) error {
-	served, err := deps.Evidence.Read(ctx, ref)
-	if err != nil {
-		return err
-	}
-	_, digest, _ := strings.Cut(ref, "@")
-	found := make([]bool, len(statements))
-	for _, a := range served {
-		got, err := deps.Signer.Verify(ctx, a.Bundle, digest)
-		if err != nil {
-			continue // someone else's evidence; what matters is that ours is there
-		}
-		for i, want := range statements {
-			found[i] = found[i] || equal(got.Statement, want)
-		}
-	}
-	var missing []string
-	for i, s := range statements {
-		if !found[i] {
-			missing = append(missing, s.PredicateType)
-		}
-	}
-	if len(missing) > 0 {
-		return fault.Undeterminedf("the registry does not serve what was attached to %s; no tag was moved", ref).
-			WithDetail(missing...).WithNext("Run this again: what is there stays, the rest is added.")
-	}
-	return ctx.Err()
 }
 
 func summary(in Inputs, added int) string {

@@ -1,0 +1,139 @@
+package sign_test
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+
+	"github.com/org/idp/internal/attest"
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/record"
+)
+
+// indexed makes what the world has built an index of two images.
+func (w *world) indexed() []record.Image {
+	w.t.Helper()
+	dir := w.t.TempDir()
+	index, build := v1.ImageIndex(empty.Index), record.Build{Platform: "linux/amd64,linux/arm64", SBOM: "out/sbom.cdx.json", Go: "1.26.0"}
+	for _, arch := range []string{"amd64", "arm64"} {
+		img, err := random.Image(64, 1)
+		check(w.t, err)
+		h, err := img.Digest()
+		check(w.t, err)
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: arch}}})
+		name := "sbom-linux-" + arch
+		check(w.t, os.WriteFile(filepath.Join(dir, name+".cdx.json"), bomOf(h.String()), 0o600))
+		check(w.t, os.WriteFile(filepath.Join(dir, name+".spdx.json"), spdxOf(h.String()), 0o600))
+		build.Images = append(build.Images, record.Image{Digest: h.String(), Platform: "linux/" + arch, SBOM: "out/" + name + ".cdx.json",
+			SPDX: "out/" + name + ".spdx.json", Parameters: []string{"GOARCH=" + arch}})
+	}
+	path, err := layout.Write(filepath.Join(dir, "image"), empty.Index)
+	check(w.t, err)
+	check(w.t, path.AppendIndex(index))
+	h, err := index.Digest()
+	check(w.t, err)
+	w.digest, build.Digest = h.String(), h.String()
+	w.inputs.Layout, w.inputs.SBOM, w.inputs.SPDX = string(path), filepath.Join(dir, "sbom.cdx.json"), filepath.Join(dir, "sbom.spdx.json")
+	check(w.t, os.WriteFile(w.inputs.SPDX, spdxOf(w.digest), 0o600))
+	check(w.t, os.WriteFile(w.inputs.SBOM, bomOf(w.digest), 0o600))
+	w.stage(record.StageBuild, record.Passed, build)
+	scan := scanned("high")
+	scan.Platform = build.Platform
+	w.stage(record.StageSAST, record.Passed, scan)
+	return build.Images
+}
+
+// TestIndexIsSignedWithItsImages: each image has the evidence of its own, the index comes after them, and the tag is on the index.
+func TestIndexIsSignedWithItsImages(t *testing.T) {
+	t.Parallel()
+	for mode, listed := range map[string]bool{"referrers API": true, "fallback tag": false} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, listed)
+			images := w.indexed()
+			out, err := w.run()
+			check(t, err)
+			if out.Evidence.Reference != w.inputs.Registry+"@"+w.digest || w.tagged(commit) != w.digest || !slices.Equal(out.Evidence.Predicates, predicates) ||
+				!slices.Equal(out.Evidence.Images, []string{w.inputs.Registry + "@" + images[0].Digest, w.inputs.Registry + "@" + images[1].Digest}) {
+				t.Errorf("%+v, the tag is on %s", out.Evidence, w.tagged(commit))
+			}
+			whole := w.digest
+			for _, one := range append([]record.Image{{Digest: whole, Platform: "linux/amd64,linux/arm64"}}, images...) {
+				w.digest = one.Digest
+				var types []string
+				for _, s := range w.served() {
+					types = append(types, s.PredicateType)
+					if s.PredicateType == attest.PredicateProvenance && !strings.Contains(string(s.Predicate), `"platform":"`+one.Platform+`"`) {
+						t.Errorf("the provenance of %s is not for %s:\n%s", one.Digest, one.Platform, s.Predicate)
+					}
+					if s.PredicateType == attest.PredicateSBOM && !strings.Contains(string(s.Predicate), strings.TrimPrefix(one.Digest, "sha256:")) {
+						t.Errorf("the SBOM of %s is of another image", one.Digest)
+					}
+				}
+				slices.Sort(types)
+				if want := slices.Sorted(slices.Values(predicates)); !slices.Equal(types, want) {
+					t.Errorf("%s has %v, want %v", one.Digest, types, want)
+				}
+			}
+			w.digest = whole
+			if w.puts[len(w.puts)-1] != commit {
+				t.Errorf("the tag is not last: %v", w.puts)
+			}
+			again, err := w.run()
+			check(t, err)
+			if !strings.HasPrefix(again.Summary, "nothing new: ") {
+				t.Errorf("a second run says %q", again.Summary)
+			}
+		})
+	}
+}
+
+// TestIndexWhoseImagesCannotBeSigned: no evidence on the index, and no tag, before its images have theirs.
+func TestIndexWhoseImagesCannotBeSigned(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, true)
+	images := w.indexed()
+	w.failOn(func(r *http.Request) bool {
+		return strings.HasSuffix(r.URL.Path, "/referrers/"+images[1].Digest)
+	})
+	if _, err := w.run(); fault.KindOf(err) != fault.Undetermined {
+		t.Fatalf("%v", err)
+	}
+	if len(w.served()) != 0 || w.tagged(commit) != "" {
+		t.Errorf("%d statements on the index, tag on %q", len(w.served()), w.tagged(commit))
+	}
+	w.failOn(nil)
+	if _, err := w.run(); err != nil || w.tagged(commit) != w.digest {
+		t.Errorf("when the registry is back: %v", err)
+	}
+}
+
+// An SBOM that is of another image of the index is found before anything is pushed.
+func TestIndexWithSBOMsMixedUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, true)
+	w.indexed()
+	dir := filepath.Dir(w.inputs.SBOM)
+	for _, form := range []string{".cdx.json", ".spdx.json"} {
+		mine := filepath.Join(dir, "sbom-linux-amd64"+form)
+		kept, err := os.ReadFile(mine)
+		check(t, err)
+		other, err := os.ReadFile(filepath.Join(dir, "sbom-linux-arm64"+form))
+		check(t, err)
+		check(t, os.WriteFile(mine, other, 0o600))
+		_, err = w.run()
+		if fault.KindOf(err) != fault.Undetermined || !strings.Contains(err.Error(), "not of the image") || len(w.puts) != 0 {
+			t.Errorf("%s: %v, %v was pushed", form, err, w.puts)
+		}
+		check(t, os.WriteFile(mine, kept, 0o600))
+	}
+}
