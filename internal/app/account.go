@@ -3,14 +3,17 @@ package app
 import (
 	"context"
 	"net/http"
+	"path"
 	"path/filepath"
 	"time"
 
 	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/catalog"
+	"github.com/org/idp/internal/catalogfile"
 	"github.com/org/idp/internal/events"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/service"
 )
 
 type catalogWork struct{ in catalog.Inputs }
@@ -25,12 +28,38 @@ func (w *catalogWork) stage(ctx context.Context, d *delivery) (result, error) {
 		return result{}, err
 	}
 	in.Record, in.Service, in.Origin, in.Checkout = d.snapshot(), d.svc, d.repo.Origin, d.out("catalog")
+	in.Suite = Version()
+	if err := d.history(ctx, &in); err != nil {
+		return result{}, err
+	}
 	deps := catalog.Deps{Name: "idp", Email: "idp@localhost", Now: d.world.Now, Sleep: sleep, Progress: d.progress(w.name())}
 	out, err := catalog.Run(ctx, in, deps)
 	if err == nil {
 		d.wrote(w.name(), in.Checkout, "the catalogue")
 	}
 	return resultOf(out, err)
+}
+
+// maxBrings is how many commits one line of the catalogue names.
+const maxBrings = 200
+
+// history finds out in git what the metrics need: which commits a delivery brings, or for a first one since when the service is on
+// the path.
+func (d *delivery) history(ctx context.Context, in *catalog.Inputs) (err error) {
+	previous := in.Record.Previous
+	if previous == nil {
+		in.Adopted, err = d.repo.Added(ctx, path.Join(d.repo.Path, service.File))
+		return err
+	}
+	list, more, known, err := d.repo.Between(ctx, previous.Commit, maxBrings)
+	if err != nil || !known {
+		return err
+	}
+	in.Brings = &catalogfile.Brings{Since: previous.Commit, Commits: make([]catalogfile.Commit, len(list)), More: more}
+	for i, c := range list {
+		in.Brings.Commits[i] = catalogfile.Commit{ID: c.ID, Time: c.Time}
+	}
+	return nil
 }
 
 // catalogURL is where the catalogue is: the input, or the embedded one in the output folder.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/catalogfile"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/service"
@@ -32,6 +33,10 @@ type Inputs struct {
 	Origin   string // URL of the code's remote, without credentials; empty without one
 	Checkout string // folder for a readable copy of the catalogue, replaced whole; empty for none
 	Plan     bool   // nothing is pushed or copied
+
+	Suite   string              // version of this program
+	Adopted time.Time           // when idp.yaml came into the repository; zero where it is not known
+	Brings  *catalogfile.Brings // what is in the delivery and was not live before; nil where it is not known
 }
 
 // Declare declares the inputs that users may set.

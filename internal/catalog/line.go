@@ -23,9 +23,20 @@ func newLine(in Inputs, now time.Time) catalogfile.Line {
 	for _, s := range stages {
 		l.Stages = append(l.Stages, catalogfile.Stage{Name: s.Name, Outcome: s.Outcome, DurationMS: s.DurationMS})
 		var deploy record.Deploy
-		if s.Name == record.StageDeploy && json.Unmarshal(s.Evidence, &deploy) == nil {
-			l.RolledBack = deploy.Restored != nil
+		if s.Name == record.StageDeploy && s.Outcome != record.Skipped {
+			if json.Unmarshal(s.Evidence, &deploy) == nil {
+				l.RolledBack = deploy.Restored != nil
+			}
+			l.Changed = &deploy.Changed
 		}
+	}
+	if sign, err := record.EvidenceOf[record.Sign](rec, record.StageSign); err == nil {
+		l.Signer, l.Evidence = sign.Signer, sign.Predicates
+	}
+	l.Suite, l.Brings = in.Suite, in.Brings
+	if l.Previous == nil && !in.Adopted.IsZero() {
+		adopted := in.Adopted.UTC()
+		l.Adopted = &adopted
 	}
 	if s, ok := rec.Stage(record.StageRollback); ok {
 		var back record.Rollback // of one that failed, too
@@ -47,6 +58,7 @@ func newLine(in Inputs, now time.Time) catalogfile.Line {
 // takes back, so it has an identifier of its own.
 func returned(l *catalogfile.Line, back record.Rollback) {
 	l.Image, l.Digest, l.Previous = "", "", back.From
+	l.Brings, l.Signer, l.Evidence, l.Changed, l.Adopted = nil, "", nil, nil, nil // of the delivery that it takes back
 	if back.To != nil {
 		l.Commit, l.Digest = back.To.Commit, back.To.Digest
 	}

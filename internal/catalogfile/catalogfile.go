@@ -74,10 +74,12 @@ type Line struct {
 	Run         *CIRun             `json:"run,omitempty" jsonschema_description:"Absent outside CI."`
 
 	// Since there was a portal: absent in older lines.
-	Suite    string   `json:"suite,omitempty" jsonschema_description:"Version of idp that delivered."`
-	Signer   string   `json:"signer,omitempty" jsonschema_description:"Who signed the digest: an identity, or the fingerprint of a key."`
-	Evidence []string `json:"evidence,omitempty" jsonschema_description:"Predicate types that are attached to the digest."`
-	Brings   *Brings  `json:"brings,omitempty" jsonschema_description:"Commits between what was live and this; absent for a first delivery, and where it could not be found out."`
+	Suite    string     `json:"suite,omitempty" jsonschema_description:"Version of idp that delivered."`
+	Signer   string     `json:"signer,omitempty" jsonschema_description:"Who signed the digest: an identity, or the fingerprint of a key."`
+	Evidence []string   `json:"evidence,omitempty" jsonschema_description:"Predicate types that are attached to the digest."`
+	Changed  *bool      `json:"changed,omitempty" jsonschema_description:"True when the delivery began to change what is live; false when that version was live already, or a gate came first."`
+	Adopted  *time.Time `json:"adopted,omitempty" jsonschema_description:"When the commit that brought idp.yaml was made; of a first delivery, where it is known."`
+	Brings   *Brings    `json:"brings,omitempty" jsonschema_description:"Commits between what was live and this; absent for a first delivery, and where it could not be found out."`
 }
 
 // Stage is one stage of a delivery.

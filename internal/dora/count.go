@@ -1,0 +1,217 @@
+package dora
+
+import (
+	"time"
+
+	"github.com/org/idp/internal/catalogfile"
+	"github.com/org/idp/internal/record"
+)
+
+// count is what is known while the log is read.
+type count struct {
+	Options
+	services map[string]*service
+}
+
+// service is one of them, over all its environments.
+type service struct {
+	newest  time.Time // of any environment, in the window
+	owner   string
+	stages  []catalogfile.Stage
+	suite   string
+	adopted time.Time // when idp.yaml came; zero where it is not known
+	first   time.Time // successful deployment to any environment
+
+	months map[string]*tally
+	open   []change // failures that go on
+	live   change   // the newest deployment that worked; zero when it was taken back
+}
+
+// change is one that was made to the environment.
+type change struct {
+	at time.Time
+	in *tally // where it is counted; nil for one from before the window
+}
+
+// tally is what one month has. Times are seconds, kept one by one for the median.
+type tally struct {
+	changes                       int // deployments, whatever became of them
+	deployed, failed, unrecovered int
+	back, rework, withoutLead     int
+	lead, recovery, first         []float32
+}
+
+func newCount(o Options) *count { return &count{Options: o, services: map[string]*service{}} }
+
+func (c *count) within(t time.Time) bool { return !t.Before(c.From) && t.Before(c.To) }
+
+func (c *count) add(l *catalogfile.Line) {
+	s := c.services[l.Service]
+	if s == nil {
+		s = &service{months: map[string]*tally{}}
+		c.services[l.Service] = s
+	}
+	if l.Adopted != nil && (s.adopted.IsZero() || l.Adopted.Before(s.adopted)) {
+		s.adopted = *l.Adopted
+	}
+	k := kindOf(l)
+	if (k == deployed || k == kept) && (s.first.IsZero() || l.Time.Before(s.first)) {
+		s.first = l.Time
+	}
+	if !c.within(l.Time) {
+		if l.Environment == c.Environment && l.Time.Before(c.From) {
+			s.follow(l, k, nil)
+		}
+		return
+	}
+	if !l.Time.Before(s.newest) {
+		s.newest, s.owner, s.stages, s.suite = l.Time, l.Owner, l.Stages, l.Suite
+	}
+	if l.Environment == c.Environment {
+		s.follow(l, k, s.month(l.Time))
+	}
+}
+
+func (s *service) month(t time.Time) *tally {
+	name := t.UTC().Format("2006-01")
+	m := s.months[name]
+	if m == nil {
+		m = &tally{}
+		s.months[name] = m
+	}
+	return m
+}
+
+// kind is what a line of the log is to the environment.
+type kind int
+
+const (
+	none     kind = iota // nothing was changed: a gate stopped it
+	kept                 // it was live already
+	deployed             // the new version is live
+	failed               // the change failed and, or, was taken back
+	back                 // somebody went back by hand
+)
+
+// kindOf looks at the deployment alone: what failed after it, such as writing to a portal, does not make it a failure of the
+// service.
+func kindOf(l *catalogfile.Line) kind {
+	if s, ok := l.Find(record.StageRollback); ok && s.Outcome == record.Passed {
+		return back
+	}
+	s, ok := l.Find(record.StageDeploy)
+	if !ok || s.Outcome == record.Skipped {
+		return none
+	}
+	smoke, smoked := l.Find(record.StageSmoke)
+	bad := smoked && (smoke.Outcome == record.Failed || smoke.Outcome == record.Error)
+	switch {
+	case l.RolledBack:
+		return failed
+	case s.Outcome != record.Passed && l.Changed != nil && *l.Changed:
+		return failed
+	case s.Outcome != record.Passed:
+		return none // older lines do not say; without a rollback nothing tells that anything was changed
+	case l.Changed != nil && !*l.Changed && !bad:
+		return kept
+	case bad:
+		return failed
+	}
+	return deployed
+}
+
+// follow keeps what a line changes, in the order of the log. Nothing is counted in a nil month, which is before the window; what
+// it leaves behind, a failure that goes on, is kept.
+func (s *service) follow(l *catalogfile.Line, k kind, m *tally) {
+	this := change{l.Time, m}
+	switch k {
+	case failed:
+		s.fail(l, this)
+	case deployed:
+		if m != nil {
+			m.deploy(l, len(s.open) > 0)
+		}
+		s.recover(l.Time)
+		s.live = this
+	case back:
+		if m != nil {
+			m.back++
+			m.rework++
+		}
+		if len(s.open) == 0 {
+			s.takeBack(l.Time)
+		}
+		s.recover(l.Time)
+		s.live = change{}
+	}
+}
+
+// deploy counts one that worked; after is true when something had failed before it.
+func (m *tally) deploy(l *catalogfile.Line, after bool) {
+	m.changes++
+	m.deployed++
+	if after {
+		m.rework++
+	}
+	switch {
+	case l.Previous == nil: // a first deployment has nothing that it could be compared with
+	case l.Brings == nil:
+		m.withoutLead++
+	default:
+		for _, c := range l.Brings.Commits {
+			m.lead = append(m.lead, seconds(l.Time.Sub(c.Time)))
+		}
+	}
+}
+
+// fail counts a failure. One that the delivery itself took back is over with it; any other goes on until the next change that
+// works.
+func (s *service) fail(l *catalogfile.Line, this change) {
+	if this.in != nil {
+		this.in.changes++
+		this.in.failed++
+	}
+	if !l.RolledBack {
+		s.open = append(s.open, this)
+		return
+	}
+	if this.in != nil {
+		this.in.recovery = append(this.in.recovery, seconds(exposed(l)))
+	}
+}
+
+// exposed is how long a change that was taken back may have been seen: from the begin of its deploy to the end of what took it
+// back, which both are in these two stages.
+func exposed(l *catalogfile.Line) time.Duration {
+	var ms int64
+	for _, name := range []string{record.StageDeploy, record.StageSmoke} {
+		if s, ok := l.Find(name); ok {
+			ms += s.DurationMS
+		}
+	}
+	return time.Duration(ms) * time.Millisecond
+}
+
+// recover ends the failures that went on.
+func (s *service) recover(at time.Time) {
+	for _, f := range s.open {
+		f.end(at)
+	}
+	s.open = nil
+}
+
+// takeBack makes a failure of the deployment that somebody takes back by hand although it had worked.
+func (s *service) takeBack(at time.Time) {
+	if s.live.in != nil {
+		s.live.in.failed++
+	}
+	s.live.end(at)
+}
+
+func (c change) end(at time.Time) {
+	if c.in != nil {
+		c.in.recovery = append(c.in.recovery, seconds(at.Sub(c.at)))
+	}
+}
+
+func seconds(d time.Duration) float32 { return float32(max(d, 0).Seconds()) }
