@@ -11,6 +11,13 @@ import (
 const exitCodes = `Exit codes: 0 passed, 1 a gate failed, 2 bad input, 3 could not be determined.
 `
 
+// commandInputs are the inputs of commands, for their help.
+var commandInputs = map[string]func() declarer{
+	"metrics": func() declarer { return &metricsInputs{} },
+}
+
+type declarer interface{ Declare(*action.Set) }
+
 func help(w World, args []string) int {
 	if len(args) == 0 {
 		printHelp(w.Stdout)
@@ -25,6 +32,12 @@ func help(w World, args []string) int {
 	for _, c := range commands {
 		if c.name == args[0] {
 			_, _ = fmt.Fprintf(w.Stdout, "idp %s %s\n\n%s\n", c.name, c.usage, c.does)
+			if in, ok := commandInputs[c.name]; ok {
+				var set action.Set
+				in().Declare(&set)
+				_, _ = fmt.Fprintln(w.Stdout)
+				printFlags(w.Stdout, &set)
+			}
 			return codePassed
 		}
 	}
@@ -54,7 +67,15 @@ func printActionHelp(w io.Writer, a Action) {
 	if a.alone != nil {
 		p("       idp %s IMAGE %s\n        %s\n", a.Name, aloneUsage, aloneDoes)
 	}
-	p("\nFlags:\n")
+	p("\n")
+	printFlags(w, set)
+	p("\nEach flag can be given as an environment variable too: --%s as %s.\n%s",
+		"service", action.Variable("service"), exitCodes)
+}
+
+func printFlags(w io.Writer, set *action.Set) {
+	p := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
+	p("Flags:\n")
 	for _, in := range set.Inputs() {
 		if in.Secret {
 			p("  %s, a secret: not a flag\n", action.Variable(in.Name))
@@ -65,8 +86,6 @@ func printActionHelp(w io.Writer, a Action) {
 			p("        %s\n", line)
 		}
 	}
-	p("\nEach flag can be given as an environment variable too: --%s as %s.\n%s",
-		"service", action.Variable("service"), exitCodes)
 }
 
 func valueOf(set *action.Set, in action.Input) string {

@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"sync"
 
+	jsonv2 "github.com/go-json-experiment/json"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -25,10 +26,11 @@ var month = regexp.MustCompile(`^\d{4}-\d\d\.jsonl$`)
 // IsLog tells whether a file in the folder of an environment is one of its logs.
 func IsLog(base string) bool { return month.MatchString(base) }
 
-// ParseLine reads one line of a log.
+// ParseLine reads one line of a log. Of what takes a million of them, reading JSON is most; this library, which is to be the
+// standard one, takes less than half of the time.
 func ParseLine(text []byte) (Line, error) {
 	var l Line
-	if err := json.Unmarshal(text, &l); err != nil {
+	if err := jsonv2.Unmarshal(text, &l); err != nil {
 		return l, err
 	}
 	if l.Schema != LineSchema {

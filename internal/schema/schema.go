@@ -11,6 +11,7 @@ import (
 
 	"github.com/invopop/jsonschema"
 
+	"github.com/org/idp/internal/dora"
 	"github.com/org/idp/internal/policy"
 	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/service"
@@ -56,6 +57,13 @@ func Record() ([]byte, error) {
 		stage.AllOf = append(stage.AllOf, evidenceOf(name, kind))
 	}
 	return encode(s, record.Schema, "The delivery record: what each stage of a delivery came to, and its evidence.")
+}
+
+// Metrics is the JSON Schema of what idp metrics prints. It allows keys that it does not know, as that of the record does.
+func Metrics() ([]byte, error) {
+	r := reflector()
+	r.AllowAdditionalProperties = true
+	return encode(r.Reflect(dora.Report{}), dora.Schema, "DORA's delivery metrics and the adoption of the path, from a catalogue's delivery log.")
 }
 
 // evidenceOf ties the form of the evidence to the stage. Evidence of a stage that came to no answer, or did not run, is as
