@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 		took = append(took, time.Since(begun))
 		busy = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 		memory = max(memory, cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss/1024)
-		if err := check(out, *services * (*deliveries / *services)); err != nil {
+		if err := check(out, *services*(*deliveries / *services)); err != nil {
 			return err
 		}
 	}
@@ -79,7 +79,9 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 
 // check holds the answer against what was generated: every tenth delivery fails.
 func check(out []byte, all int) error {
-	var answer struct{ Organization struct{ Deployments, Failed int } }
+	var answer struct {
+		Organization struct{ Deployments, Failed int }
+	}
 	if err := json.Unmarshal(out, &answer); err != nil {
 		return err
 	}
