@@ -48,6 +48,12 @@ func Import(s *Set, target *[]string) {
 		Usage: "SARIF 2.1.0 files of other scanners, whose findings go through the same gate. A pattern that matches no file is an error."})
 }
 
+// Tests declares the results of the tests of the service.
+func Tests(s *Set, target *[]string) {
+	s.List(target, Input{Name: "tests", Example: "test.json",
+		Usage: "Results of the tests on this commit, as JUnit XML or as go test -json. A test that failed keeps the image from being pushed and signed; what passed is signed. A pattern that matches no file is an error."})
+}
+
 // Platform declares what the service is built for.
 func Platform(s *Set, target *string) {
 	s.String(target, Input{Name: "platform", Example: "linux/amd64,linux/arm64",

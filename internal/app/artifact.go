@@ -74,6 +74,7 @@ func (w *signWork) stage(ctx context.Context, d *delivery) (result, error) {
 	}
 	in.Record, in.Layout, in.SBOM, in.SPDX = d.snapshot(), d.out(build.LayoutDir), d.out(build.SBOMFile), d.out(build.SPDXFile)
 	in.RepositoryURL, in.Policy, in.PolicyDigest, in.Version = d.repo.Origin, d.policy.Name, d.policy.Digest, Version()
+	in.CommitTime = d.repo.Time
 	out, err := sign.Run(ctx, in, sign.Deps{Images: oci.Client{}, Evidence: referrers.Registry{}, Signer: key, Progress: d.progress(w.name())})
 	if err == nil {
 		d.setArtifact(record.Artifact{Image: in.Registry, Digest: d.rec.Artifact.Digest})

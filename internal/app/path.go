@@ -114,7 +114,7 @@ func (p *pathWork) check(ctx context.Context, d *delivery) error {
 	if err := p.complete(); err != nil {
 		return err
 	}
-	if err := p.sound(d); err != nil {
+	if err := p.sound(ctx, d); err != nil {
 		return err
 	}
 	if p.target() == targetKubernetes {
@@ -175,12 +175,12 @@ func (p *pathWork) complete() error {
 }
 
 // sound refuses inputs of the later stages while nothing has been changed yet.
-func (p *pathWork) sound(d *delivery) error {
+func (p *pathWork) sound(ctx context.Context, d *delivery) error {
 	var registry error
 	if p.sign.in.Registry != "" {
 		registry = oci.CheckRepository(p.sign.in.Registry)
 	}
-	return joinProblems(gates(p.sast.in.FailOn, d.rules), registry, p.deploy.in.Check(), p.smoke.in.Check(), p.catalog.in.Check(), p.events.in.Check())
+	return joinProblems(gates(p.sast.in.FailOn, d.rules), registry, p.sign.in.Check(ctx), p.deploy.in.Check(), p.smoke.in.Check(), p.catalog.in.Check(), p.events.in.Check())
 }
 
 // gates refuses a threshold under which scans would pass that the policy does not let pass: what they found out would be

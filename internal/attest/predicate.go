@@ -98,10 +98,11 @@ type BuildMetadata struct {
 // Results of a test run.
 const (
 	ResultPassed = "PASSED"
+	ResultWarned = "WARNED"
 	ResultFailed = "FAILED"
 )
 
-// TestResult is the predicate of in-toto's test-result v0.1, with what a scan adds to it.
+// TestResult is the predicate of in-toto's test-result v0.1, with what a scan or a run of tests adds to it.
 type TestResult struct {
 	Result        string     `json:"result"`
 	Configuration []Resource `json:"configuration"`
@@ -111,6 +112,18 @@ type TestResult struct {
 	FailedTests   []string   `json:"failedTests,omitempty"`
 	// Scan is an extension field; it has no dot or colon in its name because the attestation framework asks for that.
 	Scan *Scan `json:"idpScan,omitempty"`
+	// Tests is another, of the service's own tests.
+	Tests *Tests `json:"idpTests,omitempty"`
+}
+
+// Tests is how many tests ran, and on what.
+type Tests struct {
+	Commit     string    `json:"commit"`
+	Passed     int       `json:"passed"`
+	Flaky      int       `json:"flaky"`
+	Skipped    int       `json:"skipped"`
+	Failed     int       `json:"failed"`
+	FinishedOn time.Time `json:"finishedOn"`
 }
 
 // Scan is what a scanner covered and found, and under which threshold.

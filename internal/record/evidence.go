@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Names of the stages whose evidence other stages read.
@@ -153,7 +154,29 @@ type Sign struct {
 	Images     []string `json:"images,omitempty" jsonschema_description:"Where that is an index: IMAGE@DIGEST of its images, which were signed like it."`
 	Predicates []string `json:"predicates" jsonschema_description:"Predicate types attached to the digest, and to each image of an index."`
 	Signer     string   `json:"signer" jsonschema_description:"Identity, or sha256 fingerprint of the public key."`
+	Tests      *Tests   `json:"tests,omitempty" jsonschema_description:"Absent when none were given."`
 	Tag        string   `json:"tag,omitempty" jsonschema_description:"Tag moved to the digest once its signature had been read back."`
+}
+
+// Tests are the results of tests that ran on the commit before it was signed, as their runner left them.
+type Tests struct {
+	Files        []TestFile `json:"files"`
+	Passed       int        `json:"passed" jsonschema_description:"Tests that passed, the flaky ones among them."`
+	Flaky        int        `json:"flaky,omitempty" jsonschema_description:"Tests that failed first and passed when they were run again."`
+	Skipped      int        `json:"skipped"`
+	Failed       int        `json:"failed"`
+	FinishedAt   time.Time  `json:"finishedAt" jsonschema_description:"Of the last of them; of JUnit XML, when the file was written."`
+	PassedSuites []string   `json:"-"`
+	WarnedSuites []string   `json:"-"` // with a flaky test
+	Failures     []string   `json:"-"` // names of the tests
+}
+
+// TestFile is one file of results.
+type TestFile struct {
+	Name   string `json:"name"`
+	Form   string `json:"form" jsonschema_description:"junit or go test -json."`
+	Digest string `json:"digest" jsonschema_description:"sha256:HEX of the file."`
+	Tests  int    `json:"tests"`
 }
 
 // Verify is the evidence of verify.

@@ -4,6 +4,7 @@ package sign
 
 import (
 	"context"
+	"time"
 
 	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/attest"
@@ -14,6 +15,7 @@ import (
 // Inputs are what signing needs to know.
 type Inputs struct {
 	Registry, Key string
+	Tests         []string // files of test results; none where the service has none
 
 	// Filled in by the app.
 	Record        *record.Record // the delivery so far; it is only read
@@ -24,6 +26,7 @@ type Inputs struct {
 	Policy        string         // name of the policy that the scans were held to
 	PolicyDigest  string         // sha256:HEX of its file
 	Version       string         // of this program
+	CommitTime    time.Time      // when the commit was made; zero where it is not known
 	Builder       string         // URI of who vouches for the provenance; empty for this program
 }
 
@@ -31,6 +34,7 @@ type Inputs struct {
 func (in *Inputs) Declare(s *action.Set) {
 	action.Registry(s, &in.Registry)
 	action.Key(s, &in.Key)
+	action.Tests(s, &in.Tests)
 }
 
 // images moves images; Push refuses a layout whose image is not the digest.
@@ -59,6 +63,7 @@ type Outputs = action.Result[record.Sign]
 // Run signs. When any of it cannot be done the tag stays where it was, and running it again completes the rest.
 func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	out := Outputs{Tool: attest.Tool()}
+	out.Evidence.Predicates = []string{}
 	if err := in.check(deps); err != nil {
 		return out, err
 	}
@@ -67,7 +72,10 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 		return out, err
 	}
 	// Everything that can be wrong with the evidence or the key is found before anything is pushed.
-	subjects, err := subjectsOf(ctx, in, build, deps)
+	if out.Evidence.Tests, err = tested(ctx, in); err != nil {
+		return out, err
+	}
+	subjects, err := subjectsOf(ctx, in, build, out.Evidence.Tests, deps)
 	if err != nil {
 		return out, err
 	}
@@ -126,6 +134,9 @@ func summary(in Inputs, added int) string {
 	scans := "scans"
 	if s, ok := in.Record.Stage(record.StageSAST); ok && s.Outcome == record.Skipped {
 		scans = "secrets scan"
+	}
+	if len(in.Tests) > 0 {
+		scans += ", tests"
 	}
 	if added == 0 {
 		return "nothing new: provenance, SBOM, " + scans + " are on " + in.Registry

@@ -11,9 +11,9 @@ import (
 	"github.com/org/idp/internal/record"
 )
 
-// statementsOf gives the signature, the provenance, the SBOMs and the scans, in that order. All they say comes from the record,
+// statementsOf gives the signature, the provenance, the SBOMs, the scans and the tests, in that order. All they say comes from the record,
 // so a second run on the same record says the same.
-func statementsOf(in Inputs, build record.Build) ([]attest.Statement, error) {
+func statementsOf(in Inputs, build record.Build, tests *record.Tests) ([]attest.Statement, error) {
 	sbom, err := readSBOM(in.SBOM, build.Digest, cycloneDX)
 	if err != nil {
 		return nil, err
@@ -49,6 +49,9 @@ func statementsOf(in Inputs, build record.Build) ([]attest.Statement, error) {
 			return nil, scanErr
 		}
 		add(attest.PredicateTestResult, result)
+	}
+	if tests != nil {
+		add(attest.PredicateTestResult, testsOf(in, *tests))
 	}
 	return list, err
 }

@@ -19,7 +19,7 @@ type subject struct {
 
 // subjectsOf signs for the image, or for each image of an index and last for the index, which is what is deployed. So
 // an index never has evidence that its images lack: cosign sign --recursive signs the same.
-func subjectsOf(ctx context.Context, in Inputs, build record.Build, deps Deps) ([]subject, error) {
+func subjectsOf(ctx context.Context, in Inputs, build record.Build, tests *record.Tests, deps Deps) ([]subject, error) {
 	var all []subject
 	total := 0
 	for _, b := range build.Each() {
@@ -28,7 +28,7 @@ func subjectsOf(ctx context.Context, in Inputs, build record.Build, deps Deps) (
 			of.SBOM = filepath.Join(filepath.Dir(in.SBOM), filepath.Base(b.SBOM))
 			of.SPDX = filepath.Join(filepath.Dir(in.SPDX), filepath.Base(b.SPDX))
 		}
-		statements, err := statementsOf(of, b)
+		statements, err := statementsOf(of, b, tests)
 		if err != nil {
 			return nil, err
 		}
