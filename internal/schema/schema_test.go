@@ -134,6 +134,9 @@ func TestBuiltInPolicyIsValid(t *testing.T) {
 // full gives a value of a type with something in every list and map, as the evidence of a stage that did its work.
 func full(t reflect.Type) reflect.Value {
 	v := reflect.New(t).Elem()
+	if t == reflect.TypeFor[time.Time]() {
+		return v
+	}
 	switch t.Kind() {
 	case reflect.Struct:
 		for i := range t.NumField() {
