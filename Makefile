@@ -22,7 +22,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/idp
 
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help build release-tree check-release-tree cross bench-start bench-scan bench-deploy bench-metrics demo test lint lint-actions e2e e2e-catalog e2e-helm e2e-runner e2e-comment e2e-registry e2e-sigstore e2e-cluster generate vuln clean cluster cluster-down
+.PHONY: help build release-tree check-release-tree cross bench-start bench-scan bench-deploy bench-metrics bench-catalog demo test lint lint-actions e2e e2e-catalog e2e-helm e2e-runner e2e-comment e2e-registry e2e-sigstore e2e-cluster generate vuln clean cluster cluster-down
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -60,6 +60,9 @@ bench-deploy: build ## a deploy beside kubectl apply and rollout status on a rea
 
 bench-metrics: build ## idp metrics on a catalogue with a million deliveries: time and memory; DELIVERIES=1000000
 	@$(GO) run ./internal/tools/benchmetrics -idp bin/idp -deliveries $(or $(DELIVERIES),1000000)
+
+bench-catalog: build ## idp catalog check on a catalogue of SERVICES=10000; RUNS=5
+	@$(GO) run ./internal/tools/benchcatalog -idp bin/idp -services $(or $(SERVICES),10000) -runs $(or $(RUNS),5)
 
 demo: build ## walk the golden path on the sample service; what it made is in .idp
 	@bin/idp path --service testdata/services/hello --target local

@@ -54,8 +54,10 @@ func actionYAML(a Action, dist string) string {
 			p("    default: %s\n", quoteYAML(byDefault))
 		}
 	}
-	p("outputs:\n")
-	for _, o := range slices.Concat(commonOutputs, a.Outputs) {
+	if len(a.outputs()) > 0 {
+		p("outputs:\n")
+	}
+	for _, o := range a.outputs() {
 		p("  %s:\n    description: %s\n", o.Name, quoteYAML(o.Usage))
 	}
 	p("runs:\n  using: node24\n  main: %s/%s.js\n", dist, a.Name)
@@ -121,8 +123,10 @@ func tables(a Action) string {
 		}
 		p("| `%s` | %s | %s | %s |\n", in.Name, cell(usage), codeCell(cmp.Or(in.Workflow, in.Default)), codeCell(in.Example))
 	}
-	p("\n| output | what it is |\n|---|---|\n")
-	for _, o := range slices.Concat(commonOutputs, a.Outputs) {
+	if len(a.outputs()) > 0 {
+		p("\n| output | what it is |\n|---|---|\n")
+	}
+	for _, o := range a.outputs() {
 		p("| `%s` | %s |\n", o.Name, cell(o.Usage))
 	}
 	return b.String()

@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/catalogcheck"
 	"github.com/org/idp/internal/record"
 )
 
@@ -142,5 +143,21 @@ func TestHelpNamesEveryInput(t *testing.T) {
 				t.Errorf("idp %s --help does not name %s", a.Name, want)
 			}
 		}
+	}
+}
+
+// TestRulesOfTheCatalogueAreExplained holds the page for people against the rules.
+func TestRulesOfTheCatalogueAreExplained(t *testing.T) {
+	var rows strings.Builder
+	rows.WriteString("| rule | asks |\n|---|---|\n")
+	for _, r := range catalogcheck.Rules {
+		rows.WriteString("| `" + string(r.Name) + "` | " + r.Asks + " |\n")
+	}
+	page, err := os.ReadFile(inRepo("docs/catalog.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want, ok := section(string(page), "rules", rows.String()); !ok || want != string(page) {
+		t.Errorf("docs/catalog.md has other rules than:\n%s", rows.String())
 	}
 }

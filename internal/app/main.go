@@ -10,6 +10,7 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -161,6 +162,7 @@ func Run(ctx context.Context, args []string, w World) int {
 		w.runner = runner.New(w.Getenv, w.Stdout)
 	}
 	defer w.runner.Close()
+	args = joined(args)
 	name, args := args[0], args[1:]
 	if c, ok := commandOf(name); !ok || !c.data {
 		w.Stdout = w.runner.Log() // in a run, nothing that is printed for people may be a command
@@ -176,11 +178,32 @@ func Run(ctx context.Context, args []string, w World) int {
 		return finish(w, err)
 	}
 	for _, a := range registry {
-		if a.Name == name {
+		if a.Name != name {
+			continue
+		}
+		if a.reads == nil {
 			return runAction(ctx, w, a, args)
 		}
+		err := a.read(ctx, w, args)
+		if isHelp(err) {
+			return help(w, []string{name})
+		}
+		return finish(w, err)
 	}
 	return finish(w, unknownCommand(name))
+}
+
+// joined takes the two words of an action for its name: idp catalog check is the action catalog-check. No action takes
+// anything before its flags, so nothing else can be meant.
+func joined(args []string) []string {
+	if len(args) < 2 {
+		return args
+	}
+	two := args[0] + "-" + args[1]
+	if !slices.ContainsFunc(registry, func(a Action) bool { return a.Name == two }) {
+		return args
+	}
+	return append([]string{two}, args[2:]...)
 }
 
 const (

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"slices"
 
 	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/announce"
@@ -14,6 +15,8 @@ type Action struct {
 	Does    string // one sentence for help and action.yml
 	Outputs []action.Output
 	new     func() work
+	// reads is in the place of new in an action that makes no delivery and keeps no record: it reads, and says what it found.
+	reads func() reading
 	// bare actions work in any folder: without idp.yaml and, where they need no history, without git.
 	bare bool
 	// shows is what of it can be seen on GitHub.
@@ -54,6 +57,14 @@ var registry = []Action{
 	{Name: "smoke", Does: "Checks that the new version answers and keeps answering well.", new: only[smokeWork]},
 	{Name: "catalog", Does: "Registers the service and the delivery in the catalogue.", new: only[catalogWork]},
 	{Name: "events", Does: "Writes the delivery as a CDEvents event, and posts it where a URL is given.", new: only[eventsWork]},
+	// what needs the catalogue
+	{Name: "catalog-check", Does: "Checks a catalogue: that what its entities name is there, that nothing is there twice or out of date, and that every service has a runbook.", reads: func() reading { return &catalogCheck{} }},
+}
+
+// reading is one call of an action that only reads.
+type reading interface {
+	Declare(*action.Set)
+	read(context.Context, World) error
 }
 
 // stageOrder is the order of the stages in a record, whichever of them ended first.
@@ -105,8 +116,31 @@ func only[T any, P named[T]]() work {
 
 // inputs declares everything that the action takes.
 func (a Action) inputs() *action.Set {
+	if a.reads != nil {
+		set := &action.Set{}
+		a.reads().Declare(set)
+		return set
+	}
 	set, _, _ := a.prepare()
 	return set
+}
+
+// outputs declares everything that the action gives.
+func (a Action) outputs() []action.Output {
+	if a.reads != nil {
+		return nil
+	}
+	return slices.Concat(commonOutputs, a.Outputs)
+}
+
+// read runs an action that only reads.
+func (a Action) read(ctx context.Context, w World, args []string) error {
+	set, r := &action.Set{}, a.reads()
+	r.Declare(set)
+	if err := fill(w, a.Name, set, args); err != nil {
+		return err
+	}
+	return r.read(ctx, w)
 }
 
 // prepare makes one call of the action: its declared inputs and where they go.

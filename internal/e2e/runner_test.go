@@ -50,6 +50,8 @@ func TestRunner(t *testing.T) {
 		{"monorepo", "no service is not a pass", monorepoEmpty},
 		{"reusable", "delivers", reusablePasses},
 		{"reusable", "a path that fails is not a pass", reusableFails},
+		{"catalog-check", "passes a catalogue that is whole", catalogueIsWhole},
+		{"catalog-check", "says what is wrong beside its line", catalogueIsNot},
 	}
 	tested := map[string]bool{}
 	t.Run("our own/plans", func(t *testing.T) { t.Parallel(); ownPlans(t) })

@@ -1,0 +1,162 @@
+package catalogcheck
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// entity is one Backstage entity in a file of the catalogue.
+type entity struct {
+	ref          string // KIND:NAMESPACE/NAME in lower case, which tells entities apart
+	kind         string // in lower case
+	name         string
+	file         string
+	line         int
+	owner        string // as written
+	runbook, slo bool
+	names        []named
+}
+
+// named is another entity that this one names.
+type named struct {
+	rule  Rule
+	field string
+	ref   string // as entity.ref; empty where the text is no reference
+	text  string // as written
+	line  int
+}
+
+// relation is a field of an entity's spec that names others.
+type relation struct {
+	field string
+	rule  Rule
+	kind  string // of a reference without one; empty: it has to say
+}
+
+// relations are the fields by kind, as Backstage's BuiltinKindsEntityProcessor reads them (plugin-catalog-backend 4.0.5).
+var relations = map[string][]relation{
+	"component": {owner, {"system", System, "system"}, {"subcomponentOf", Reference, "component"}, {"providesApis", Reference, "api"},
+		{"consumesApis", Reference, "api"}, {"dependsOn", Reference, ""}, {"dependencyOf", Reference, ""}},
+	"api":      {owner, {"system", System, "system"}},
+	"resource": {owner, {"system", System, "system"}, {"dependsOn", Reference, ""}, {"dependencyOf", Reference, ""}},
+	"system":   {owner, {"domain", Reference, "domain"}},
+	"domain":   {owner, {"subdomainOf", Reference, "domain"}},
+	"group":    {{"parent", Reference, "group"}, {"children", Reference, "group"}, {"members", Reference, "user"}},
+	"user":     {{"memberOf", Reference, "group"}},
+}
+
+var owner = relation{"owner", Owner, "group"}
+
+// parse reads the entities of one file.
+func parse(file string, data []byte) ([]entity, error) {
+	var list []entity
+	for dec := yaml.NewDecoder(bytes.NewReader(data)); ; {
+		var doc yaml.Node
+		err := dec.Decode(&doc)
+		if errors.Is(err, io.EOF) {
+			return list, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		root := doc.Content[0]
+		if root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
+			continue // nothing between two lines of hyphens
+		}
+		e, err := newEntity(file, root)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, e)
+	}
+}
+
+func newEntity(file string, root *yaml.Node) (entity, error) {
+	meta, spec := value(root, "metadata"), value(root, "spec")
+	e := entity{file: file, line: root.Line, kind: strings.ToLower(text(value(root, "kind"))), name: text(value(meta, "name"))}
+	if e.kind == "" || e.name == "" {
+		return e, fmt.Errorf("line %d: it is no entity: kind and metadata.name are not there", root.Line)
+	}
+	namespace := text(value(meta, "namespace"))
+	if namespace == "" {
+		namespace = "default"
+	}
+	e.ref = strings.ToLower(e.kind + ":" + namespace + "/" + e.name)
+	e.owner = text(value(spec, "owner"))
+	e.slo = text(value(value(meta, "annotations"), "idp/slo-availability")) != ""
+	for _, l := range items(value(meta, "links")) {
+		e.runbook = e.runbook || text(value(l, "type")) == "runbook" && text(value(l, "url")) != ""
+	}
+	for _, r := range relations[e.kind] {
+		for _, n := range items(value(spec, r.field)) {
+			one := named{rule: r.rule, field: r.field, text: text(n), line: n.Line}
+			one.ref, _ = resolve(one.text, r.kind, namespace)
+			e.names = append(e.names, one)
+		}
+	}
+	return e, nil
+}
+
+// resolve reads [KIND:][NAMESPACE/]NAME as Backstage's parseEntityRef does, and tells whether it is of that form.
+func resolve(text, kind, namespace string) (ref string, ok bool) {
+	colon, slash := strings.IndexByte(text, ':'), strings.IndexByte(text, '/')
+	if slash >= 0 && slash < colon {
+		colon = -1
+	}
+	name := text[max(colon, slash)+1:]
+	if colon >= 0 {
+		kind = text[:colon]
+	}
+	if slash >= 0 {
+		namespace = text[colon+1 : slash]
+	}
+	if kind == "" || namespace == "" || name == "" {
+		return "", false
+	}
+	return strings.ToLower(kind + ":" + namespace + "/" + name), true
+}
+
+// value is the value of a key; nil where there is none, also where n is no mapping.
+func value(n *yaml.Node, key string) *yaml.Node {
+	n = target(n)
+	if n == nil || n.Kind != yaml.MappingNode {
+		return nil
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return target(n.Content[i+1])
+		}
+	}
+	return nil
+}
+
+// items are the members of a list, or the one value that stands in its place.
+func items(n *yaml.Node) []*yaml.Node {
+	switch n = target(n); {
+	case n == nil || n.Tag == "!!null":
+		return nil
+	case n.Kind == yaml.SequenceNode:
+		return n.Content
+	}
+	return []*yaml.Node{n}
+}
+
+func text(n *yaml.Node) string {
+	if n = target(n); n == nil || n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
+		return ""
+	}
+	return n.Value
+}
+
+// target is what an alias stands for. An alias of an alias is not YAML.
+func target(n *yaml.Node) *yaml.Node {
+	if n != nil && n.Kind == yaml.AliasNode {
+		return n.Alias
+	}
+	return n
+}

@@ -1,0 +1,80 @@
+// Command benchcatalog measures what a large catalogue costs: how long `idp catalog check` takes on it.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// checkTarget is for the check of 10,000 services, on 2 cores.
+const checkTarget = 2 * time.Second
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, "bench-catalog:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
+	flags := flag.NewFlagSet("benchcatalog", flag.ContinueOnError)
+	idp := flags.String("idp", "bin/idp", "the program")
+	services := flags.Int("services", 10_000, "services in the large catalogue")
+	runs := flags.Int("runs", 5, "rounds")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "idp-benchcatalog-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	if err := generate(dir, *services, time.Now()); err != nil {
+		return err
+	}
+	_ = exec.CommandContext(ctx, "sync").Run() // or the first rounds measure how the catalogue is written
+	took, err := repeat(*runs, func() error { return check(ctx, *idp, dir) })
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(stdout, "idp catalog check, %d services: median %s of %d, slowest %s (target %s for 10000)\n",
+		*services, median(took), len(took), slices.Max(took).Round(time.Millisecond), checkTarget)
+	return err
+}
+
+// repeat times the work after one round that does not count, which fills the file system's cache.
+func repeat(n int, work func() error) ([]time.Duration, error) {
+	var took []time.Duration
+	for i := range n + 1 {
+		begun := time.Now()
+		if err := work(); err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			took = append(took, time.Since(begun))
+		}
+	}
+	return took, nil
+}
+
+func median(took []time.Duration) time.Duration {
+	return slices.Sorted(slices.Values(took))[len(took)/2].Round(time.Millisecond)
+}
+
+func check(ctx context.Context, idp, dir string) error {
+	cmd := exec.CommandContext(ctx, idp, "catalog", "check", "--catalog", dir) // #nosec G204 -- the program that is measured
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("idp catalog check: %w\n%s", err, out)
+	}
+	return nil
+}
