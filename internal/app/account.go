@@ -10,6 +10,7 @@ import (
 	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/catalog"
 	"github.com/org/idp/internal/catalogfile"
+	"github.com/org/idp/internal/cost"
 	"github.com/org/idp/internal/events"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/record"
@@ -29,6 +30,7 @@ func (w *catalogWork) stage(ctx context.Context, d *delivery) (result, error) {
 	}
 	in.Record, in.Service, in.Origin, in.Checkout = d.snapshot(), d.svc, d.repo.Origin, d.out("catalog")
 	in.Suite = Version()
+	in.CI = cost.Runner(d.world.Getenv("RUNNER_OS"), d.world.Getenv("RUNNER_ARCH"), d.world.Getenv("RUNNER_ENVIRONMENT"), d.world.Now().Sub(d.begun))
 	if err := d.history(ctx, &in); err != nil {
 		return result{}, err
 	}

@@ -41,11 +41,12 @@ func commandOf(name string) (command, bool) {
 
 var commands = []command{
 	{"validate", "[--service FOLDER] [--policy FILE]", "Checks idp.yaml and the policy, and says all that is wrong at once.", validate, false},
-	{"schema", "service|policy|record|metrics", "Prints the JSON Schema of idp.yaml, of a policy, of the delivery record or of the metrics.", printSchema, true},
+	{"schema", "service|policy|record|metrics|spend", "Prints the JSON Schema of idp.yaml, of a policy, of the delivery record, of the metrics or of the costs.", printSchema, true},
 	{"evidence", "IMAGE [--policy FILE [--environment NAME]] [--key FILE] [--json]", "Prints what is attached to an image: who said what of it, when, and whether it is verified. It decides nothing.", evidenceCommand, true},
 	{"waive", "FINGERPRINT --reason TEXT [--expires 30d] [--owner NAME]", "Lets a finding of the last scan pass until a day, in idp-waivers.yaml.", waive, false},
 	{"baseline", "[--service FOLDER] [--import PATTERN] [--prune]", "Writes down what is found now, in idp-baseline.json, for gates that count new findings only.", baseline, false},
 	{"portal", "--catalog FOLDER [--out FOLDER]", "Writes what a catalogue says as a site of static pages.", writePortal, false},
+	{"spend", "[--catalog FOLDER] [--from MONTH] [--to MONTH] [--actual FILE] [--json]", "Prints what services cost by month: the estimate, CI, and what an export says they really cost.", spending, true},
 	{"metrics", "[--catalog FOLDER] [--environment production] [--from DAY] [--to DAY] [--json]", "Prints how often, how fast and how well services are delivered (DORA), and who uses what of the path.", metrics, true},
 	{"stop", "[--out FOLDER]", "Stops every service that runs on the local target below the output folder.", stopLocal, false},
 	{"version", "", "Prints the version of idp and of the tools inside it.", printVersion, true},
@@ -132,9 +133,9 @@ func (w World) validIn(ctx context.Context, dir string, svc *service.Service, po
 }
 
 func printSchema(_ context.Context, w World, args []string) error {
-	schemas := map[string]func() ([]byte, error){"service": schema.Service, "policy": schema.Policy, "record": schema.Record, "metrics": schema.Metrics}
+	schemas := map[string]func() ([]byte, error){"service": schema.Service, "policy": schema.Policy, "record": schema.Record, "metrics": schema.Metrics, "spend": schema.Spend}
 	if len(args) != 1 || schemas[args[0]] == nil {
-		return fault.BadInputf("idp schema takes one of service, policy, record, metrics")
+		return fault.BadInputf("idp schema takes one of service, policy, record, metrics, spend")
 	}
 	data, err := schemas[args[0]]()
 	if err != nil {

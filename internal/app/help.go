@@ -14,6 +14,7 @@ const exitCodes = `Exit codes: 0 passed, 1 a gate failed, 2 bad input, 3 could n
 // commandInputs are the inputs of commands, for their help.
 var commandInputs = map[string]func() declarer{
 	"metrics": func() declarer { return &metricsInputs{} },
+	"spend":   func() declarer { return &spendInputs{} },
 }
 
 type declarer interface{ Declare(*action.Set) }

@@ -34,6 +34,7 @@ type Inputs struct {
 	Checkout string // folder for a readable copy of the catalogue, replaced whole; empty for none
 	Plan     bool   // nothing is pushed or copied
 
+	CI      *catalogfile.CI     // what this delivery took of a runner; nil where that has no price
 	Suite   string              // version of this program
 	Adopted time.Time           // when idp.yaml came into the repository; zero where it is not known
 	Brings  *catalogfile.Brings // what is in the delivery and was not live before; nil where it is not known

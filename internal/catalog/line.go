@@ -33,7 +33,7 @@ func newLine(in Inputs, now time.Time) catalogfile.Line {
 	if sign, err := record.EvidenceOf[record.Sign](rec, record.StageSign); err == nil {
 		l.Signer, l.Evidence = sign.Signer, sign.Predicates
 	}
-	l.Suite, l.Brings = in.Suite, in.Brings
+	l.Suite, l.Brings, l.CI = in.Suite, in.Brings, in.CI
 	if l.Previous == nil && !in.Adopted.IsZero() {
 		adopted := in.Adopted.UTC()
 		l.Adopted = &adopted
@@ -46,7 +46,7 @@ func newLine(in Inputs, now time.Time) catalogfile.Line {
 		}
 	}
 	if cost, err := record.EvidenceOf[record.Cost](rec, record.StageCost); err == nil {
-		l.Cost = &catalogfile.Cost{Currency: cost.Currency, Min: cost.Min, Max: cost.Max}
+		l.Cost = &catalogfile.Cost{Currency: cost.Currency, Min: cost.Min, Max: cost.Max, Prices: cost.Prices}
 	}
 	if rec.Run.ID != "" {
 		l.Run = &catalogfile.CIRun{ID: rec.Run.ID, Attempt: rec.Run.Attempt, URL: rec.Run.URL}

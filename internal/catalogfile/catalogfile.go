@@ -79,6 +79,7 @@ type Line struct {
 	Evidence []string   `json:"evidence,omitempty" jsonschema_description:"Predicate types that are attached to the digest."`
 	Changed  *bool      `json:"changed,omitempty" jsonschema_description:"True when the delivery began to change what is live; false when that version was live already, or a gate came first."`
 	Adopted  *time.Time `json:"adopted,omitempty" jsonschema_description:"When the commit that brought idp.yaml was made; of a first delivery, where it is known."`
+	CI       *CI        `json:"ci,omitempty" jsonschema_description:"Absent outside CI, and for runners without a list price."`
 	Brings   *Brings    `json:"brings,omitempty" jsonschema_description:"Commits between what was live and this; absent for a first delivery, and where it could not be found out."`
 }
 
@@ -94,6 +95,16 @@ type Cost struct {
 	Currency string  `json:"currency"`
 	Min      float64 `json:"min"`
 	Max      float64 `json:"max"`
+	Prices   string  `json:"prices,omitempty" jsonschema_description:"Name and date of the price file."`
+}
+
+// CI is what idp itself took of a runner until the delivery was logged; what else the job did is not in it.
+type CI struct {
+	Minutes  int     `json:"minutes" jsonschema_description:"Begun minutes."`
+	Runner   string  `json:"runner" jsonschema_description:"Kind of runner whose list price it is."`
+	Currency string  `json:"currency"`
+	Amount   float64 `json:"amount"`
+	Prices   string  `json:"prices" jsonschema_description:"Name and date of the price list."`
 }
 
 // CIRun is the run of the workflow.

@@ -15,6 +15,7 @@ import (
 	"github.com/org/idp/internal/policy"
 	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/service"
+	"github.com/org/idp/internal/spend"
 )
 
 // Service is the JSON Schema (draft 2020-12) of idp.yaml. It holds for files that say everything themselves: name and
@@ -64,6 +65,13 @@ func Metrics() ([]byte, error) {
 	r := reflector()
 	r.AllowAdditionalProperties = true
 	return encode(r.Reflect(dora.Report{}), dora.Schema, "DORA's delivery metrics and the adoption of the path, from a catalogue's delivery log.")
+}
+
+// Spend is the JSON Schema of what idp spend prints, open in the same way.
+func Spend() ([]byte, error) {
+	r := reflector()
+	r.AllowAdditionalProperties = true
+	return encode(r.Reflect(spend.Report{}), spend.Schema, "What services cost by month, from a catalogue's delivery log.")
 }
 
 // evidenceOf ties the form of the evidence to the stage. Evidence of a stage that came to no answer, or did not run, is as

@@ -1,0 +1,203 @@
+package spend
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Charge is an amount that an export says somebody was charged with.
+type Charge struct {
+	Start                time.Time
+	Service, Environment string // empty where the export does not say it
+	Currency             string
+	Amount               float64
+}
+
+// The labels that idp gives to everything that it deploys, in the ways that exports name them: Kubernetes's own, and
+// Prometheus's, which has no slash.
+var (
+	serviceLabels     = []string{"idp/service", "idp_service", "service"}
+	environmentLabels = []string{"idp/environment", "idp_environment", "environment"}
+)
+
+// ReadActual reads an export: the answer of OpenCost's allocation API, or FOCUS rows as CSV or as a JSON array. OpenCost does not
+// say its currency, so it is given. Rows that FOCUS marks as an estimate of idp's own are left out.
+func ReadActual(data []byte, currency string) ([]Charge, error) {
+	switch trimmed := bytes.TrimSpace(data); {
+	case len(trimmed) == 0:
+		return nil, errors.New("it is empty")
+	case trimmed[0] == '{':
+		return readOpenCost(trimmed, currency)
+	case trimmed[0] == '[':
+		return readFOCUSJSON(trimmed)
+	default:
+		return readFOCUSCSV(data)
+	}
+}
+
+// allocation is one of OpenCost's, https://opencost.io/docs/integrations/api.
+type allocation struct {
+	Name       string `json:"name"`
+	Properties struct {
+		Labels map[string]string `json:"labels"`
+	} `json:"properties"`
+	Window struct {
+		Start time.Time `json:"start"`
+		End   time.Time `json:"end"`
+	} `json:"window"`
+	TotalCost *float64 `json:"totalCost"`
+}
+
+func readOpenCost(data []byte, currency string) ([]Charge, error) {
+	var answer struct {
+		Code int                      `json:"code"`
+		Data []map[string]*allocation `json:"data"`
+	}
+	if err := json.Unmarshal(data, &answer); err != nil {
+		return nil, fmt.Errorf("not an answer of OpenCost's allocation API: %w", err)
+	}
+	if answer.Code != 200 || len(answer.Data) == 0 {
+		return nil, fmt.Errorf("not an answer of OpenCost's allocation API with data: its code is %d", answer.Code)
+	}
+	var list []Charge
+	for _, set := range answer.Data {
+		for name, a := range set {
+			if a == nil || a.TotalCost == nil || a.Window.Start.IsZero() {
+				return nil, fmt.Errorf("allocation %q has no total cost or no window", name)
+			}
+			if crosses(a.Window.Start, a.Window.End) {
+				return nil, fmt.Errorf("allocation %q is of more than one month: export with step=1d", name)
+			}
+			list = append(list, Charge{Start: a.Window.Start, Currency: currency, Amount: *a.TotalCost,
+				Service: first(a.Properties.Labels, serviceLabels), Environment: first(a.Properties.Labels, environmentLabels)})
+		}
+	}
+	slices.SortFunc(list, func(a, b Charge) int {
+		return cmp.Or(a.Start.Compare(b.Start), cmp.Compare(a.Service, b.Service), cmp.Compare(a.Environment, b.Environment), cmp.Compare(a.Amount, b.Amount))
+	})
+	return list, nil
+}
+
+// crosses tells whether a charge is of two months, so that no month could be told its share.
+func crosses(start, end time.Time) bool {
+	if end.IsZero() {
+		return false
+	}
+	last := end.Add(-time.Nanosecond).UTC()
+	return last.Format("2006-01") != start.UTC().Format("2006-01")
+}
+
+func first(labels map[string]string, names []string) string {
+	for _, n := range names {
+		if v := labels[n]; v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// focusRow has the columns of FOCUS 1.2 that are read, as text. https://focus.finops.org/focus-specification/v1-2/
+type focusRow struct {
+	BilledCost, EffectiveCost, BillingCurrency, ChargePeriodStart, ChargePeriodEnd, Tags, Estimate string
+}
+
+func (r focusRow) charge() (c Charge, ok bool, err error) {
+	if r.Estimate == "true" {
+		return c, false, nil
+	}
+	start, err := time.Parse(time.RFC3339, r.ChargePeriodStart)
+	if err != nil {
+		return c, false, fmt.Errorf("ChargePeriodStart %.40q is no time", r.ChargePeriodStart)
+	}
+	if end, err := time.Parse(time.RFC3339, r.ChargePeriodEnd); err == nil && crosses(start, end) {
+		return c, false, errors.New("its charge period is of more than one month")
+	}
+	amount, err := strconv.ParseFloat(cmp.Or(r.EffectiveCost, r.BilledCost), 64)
+	if err != nil || math.IsNaN(amount) || math.IsInf(amount, 0) {
+		return c, false, fmt.Errorf("EffectiveCost %.40q is no amount", cmp.Or(r.EffectiveCost, r.BilledCost))
+	}
+	if len(r.BillingCurrency) != 3 {
+		return c, false, fmt.Errorf("BillingCurrency %.40q is none", r.BillingCurrency)
+	}
+	tags := map[string]string{}
+	if r.Tags != "" && r.Tags != "null" {
+		if err := json.Unmarshal([]byte(r.Tags), &tags); err != nil {
+			return c, false, fmt.Errorf("its Tags are no JSON object of texts: %w", err)
+		}
+	}
+	return Charge{Start: start, Service: first(tags, serviceLabels), Environment: first(tags, environmentLabels),
+		Currency: r.BillingCurrency, Amount: amount}, true, nil
+}
+
+func charges(rows []focusRow) ([]Charge, error) {
+	list := []Charge{}
+	for n, r := range rows {
+		c, ok, err := r.charge()
+		if err != nil {
+			return nil, fmt.Errorf("row %d: %w", n+1, err)
+		}
+		if ok {
+			list = append(list, c)
+		}
+	}
+	return list, nil
+}
+
+func readFOCUSJSON(data []byte) ([]Charge, error) {
+	var raw []map[string]json.RawMessage
+	if err := json.Unmarshal(data, &raw); err != nil {
+		return nil, fmt.Errorf("not FOCUS rows: %w", err)
+	}
+	rows := make([]focusRow, len(raw))
+	for i, r := range raw {
+		text := func(name string) string { return strings.Trim(string(r[name]), `"`) }
+		rows[i] = focusRow{text("BilledCost"), text("EffectiveCost"), text("BillingCurrency"), text("ChargePeriodStart"), text("ChargePeriodEnd"),
+			string(r["Tags"]), text("x_Estimate")}
+	}
+	return charges(rows)
+}
+
+func readFOCUSCSV(data []byte) ([]Charge, error) {
+	in := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))))
+	head, err := in.Read()
+	if err != nil {
+		return nil, fmt.Errorf("not FOCUS rows: %w", err)
+	}
+	column := map[string]int{}
+	for i, name := range head {
+		column[name] = i
+	}
+	for _, name := range []string{"BilledCost", "BillingCurrency", "ChargePeriodStart", "Tags"} {
+		if _, ok := column[name]; !ok {
+			return nil, fmt.Errorf("not FOCUS rows: there is no column %s", name)
+		}
+	}
+	var rows []focusRow
+	for {
+		record, err := in.Read()
+		if errors.Is(err, io.EOF) {
+			return charges(rows)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("not FOCUS rows: %w", err)
+		}
+		text := func(name string) string {
+			if i, ok := column[name]; ok {
+				return record[i]
+			}
+			return ""
+		}
+		rows = append(rows, focusRow{text("BilledCost"), text("EffectiveCost"), text("BillingCurrency"), text("ChargePeriodStart"), text("ChargePeriodEnd"),
+			text("Tags"), text("x_Estimate")})
+	}
+}

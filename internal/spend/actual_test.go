@@ -1,0 +1,93 @@
+package spend_test
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/org/idp/internal/spend"
+)
+
+// The form is that of OpenCost's documentation of /allocation; label names are those that Prometheus makes of ours.
+const openCost = `{"code":200,"status":"success","data":[
+ {"__idle__":{"name":"__idle__","properties":{"cluster":"one"},"window":{"start":"2026-11-01T00:00:00Z","end":"2026-11-02T00:00:00Z"},"totalCost":4.5},
+  "checkout/production":{"name":"checkout/production","properties":{"cluster":"one","labels":{"idp_service":"checkout","idp_environment":"production"}},
+   "window":{"start":"2026-11-01T00:00:00Z","end":"2026-11-02T00:00:00Z"},"minutes":1440,"cpuCost":0.5,"ramCost":0.25,"totalCost":0.75}},
+ {"checkout/production":{"name":"checkout/production","properties":{"labels":{"idp_service":"checkout","idp_environment":"production"}},
+   "window":{"start":"2026-11-02T00:00:00Z","end":"2026-11-03T00:00:00Z"},"totalCost":1}}]}`
+
+const focus = "BilledCost,EffectiveCost,BillingCurrency,ChargePeriodStart,ChargePeriodEnd,Tags,x_Estimate\n" +
+	`9,0.75,USD,2026-11-01T00:00:00Z,2026-11-02T00:00:00Z,"{""idp/service"":""checkout"",""idp/environment"":""production""}",` + "\n" +
+	`4.5,,USD,2026-11-01T00:00:00Z,2026-11-02T00:00:00Z,,` + "\n" +
+	`0,,USD,2026-11-01T00:00:00Z,2026-12-01T00:00:00Z,"{""service"":""checkout""}",true` + "\n"
+
+const focusJSON = `[{"BilledCost":9,"EffectiveCost":0.75,"BillingCurrency":"USD","ChargePeriodStart":"2026-11-01T00:00:00Z","ChargePeriodEnd":"2026-11-02T00:00:00Z",
+ "Tags":{"idp/service":"checkout","idp/environment":"production"}},{"BilledCost":4.5,"BillingCurrency":"USD","ChargePeriodStart":"2026-11-01T00:00:00Z"},
+ {"BilledCost":0,"BillingCurrency":"USD","ChargePeriodStart":"2026-11-01T00:00:00Z","x_Estimate":true}]`
+
+func TestReadActual(t *testing.T) {
+	t.Parallel()
+	ours := spend.Charge{Start: day("2026-11-01"), Service: "checkout", Environment: "production", Currency: "USD", Amount: 0.75}
+	idle := spend.Charge{Start: day("2026-11-01"), Currency: "USD", Amount: 4.5}
+	next := ours
+	next.Start, next.Amount = day("2026-11-02"), 1
+	for name, c := range map[string]struct {
+		text string
+		want []spend.Charge
+	}{
+		"OpenCost": {openCost, []spend.Charge{idle, ours, next}}, "FOCUS as CSV": {"\xef\xbb\xbf" + focus, []spend.Charge{ours, idle}}, "FOCUS as JSON": {focusJSON, []spend.Charge{ours, idle}},
+	} {
+		got, err := spend.ReadActual([]byte(c.text), "USD")
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+// TestReadActualRefuses what it cannot read whole: a charge that is left out would read as cheap.
+func TestReadActualRefuses(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"":                                 "it is empty",
+		"{}":                               "its code is 0",
+		"[1]":                              "not FOCUS rows",
+		`{"code":500,"message":"no data"}`: "its code is 500",
+		`{"code":200,"data":[{"a":null}]}`: `allocation "a" has no total cost`,
+		strings.Replace(openCost, `"totalCost":1}`, `"x":1}`, 1):   "has no total cost or no window",
+		strings.Replace(openCost, "2026-11-03T", "2026-12-03T", 1): "is of more than one month: export with step=1d",
+		"a,b\n1,2\n": "there is no column BilledCost",
+		strings.Replace(focus, "2026-11-02T", "2026-12-02T", 1): "row 1: its charge period is of more than one month",
+		strings.Replace(focus, "0.75", "much", 1):               `row 1: EffectiveCost "much" is no amount`,
+		strings.Replace(focus, "USD", "", 1):                    `row 1: BillingCurrency "" is none`,
+		strings.Replace(focus, `"{`, `"[`, 1):                   "row 1: its Tags are no JSON object",
+		focus + `"cut`:                                          "not FOCUS rows",
+		focus + "1,2\n":                                         "not FOCUS rows",
+		strings.Replace(focus, "0.75", "NaN", 1):                `row 1: EffectiveCost "NaN" is no amount`,
+	} {
+		if got, err := spend.ReadActual([]byte(text), "USD"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.60q: %v %v, want %q", text, got, err, want)
+		}
+	}
+}
+
+func FuzzReadActual(f *testing.F) {
+	for _, text := range []string{openCost, focus, focusJSON} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		list, err := spend.ReadActual(data, "USD")
+		if err != nil {
+			return
+		}
+		for _, c := range list {
+			if len(c.Currency) != 3 || math.IsNaN(c.Amount) || math.IsInf(c.Amount, 0) {
+				t.Errorf("%+v", c)
+			}
+		}
+	})
+}

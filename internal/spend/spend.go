@@ -1,0 +1,303 @@
+// Package spend computes what services cost a month from a catalogue's delivery log: the estimate that was in force, what their
+// deliveries took of CI, and beside them what an export of OpenCost or a FOCUS file says they really cost.
+//
+// An amount that cannot be known is absent, never zero, and what no service can be charged with is listed.
+package spend
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/org/idp/internal/catalogfile"
+	"github.com/org/idp/internal/record"
+)
+
+// Schema names the form of a Report.
+const Schema = "idp.spend/v1"
+
+// Options say what is counted.
+type Options struct {
+	From, To time.Time // first day of the first month, and the end: nothing after it is counted. Both in UTC
+	Actual   []Charge  // what was really charged; nil where there is no export
+}
+
+// Report is what services cost, by month.
+type Report struct {
+	Schema string    `json:"schema"`
+	From   time.Time `json:"from"`
+	To     time.Time `json:"to"`
+	// Rows are sorted by month, owner, service and environment.
+	Rows         []Row  `json:"rows"`
+	Now          []Now  `json:"now" jsonschema_description:"What each service costs a month as it is deployed now."`
+	Teams        []Sum  `json:"teams" jsonschema_description:"By month and owner."`
+	Environments []Sum  `json:"environments" jsonschema_description:"By month and environment."`
+	Organization []Sum  `json:"organization" jsonschema_description:"By month."`
+	Unattributed []Sum  `json:"unattributed" jsonschema_description:"Charges of the export that are of no service in the catalogue, by month."`
+	Prices       string `json:"prices,omitempty" jsonschema_description:"Name and date of the newest price file that an estimate was made with."`
+}
+
+// Row is one service in one environment and month.
+type Row struct {
+	Month       string `json:"month" jsonschema_description:"YYYY-MM, in UTC."`
+	Service     string `json:"service"`
+	Owner       string `json:"owner"`
+	Environment string `json:"environment"`
+	Money
+	Deliveries      int `json:"deliveries"`
+	WithoutEstimate int `json:"withoutEstimate,omitempty" jsonschema_description:"Deliveries that came live without an estimate: for as long as they ran, the estimate above has nothing."`
+}
+
+// Money is amounts of one currency.
+type Money struct {
+	Currency    string   `json:"currency"`
+	Estimate    *float64 `json:"estimate,omitempty" jsonschema_description:"At the most replicas, for the part of the month in which it was deployed."`
+	EstimateMin *float64 `json:"estimateMin,omitempty" jsonschema_description:"At the fewest."`
+	CI          *float64 `json:"ci,omitempty" jsonschema_description:"List price of the runner's minutes that idp itself took."`
+	Actual      *float64 `json:"actual,omitempty" jsonschema_description:"From the export."`
+}
+
+// Sum adds rows up. Currencies are never added to each other.
+type Sum struct {
+	Month string `json:"month"`
+	Name  string `json:"name,omitempty"`
+	Money
+}
+
+// Now is what one service costs a month as it is deployed at the end of the window.
+type Now struct {
+	Service     string   `json:"service"`
+	Owner       string   `json:"owner"`
+	Environment string   `json:"environment"`
+	Currency    string   `json:"currency"`
+	Max         float64  `json:"max"`
+	Min         float64  `json:"min"`
+	Change      *float64 `json:"change,omitempty" jsonschema_description:"Against the deployment before; absent for a first one, and where that had no estimate of this currency."`
+	Delivery    int      `json:"delivery" jsonschema_description:"Number of the delivery that it is from."`
+}
+
+// Compute reads the whole log once. A log that cannot be read whole is an error.
+func Compute(ctx context.Context, catalogue fs.FS, o Options) (*Report, error) {
+	if !o.From.Before(o.To) {
+		return nil, fmt.Errorf("costs from %s to %s: there is no such window", o.From.Format(time.DateOnly), o.To.Format(time.DateOnly))
+	}
+	l := ledger{Options: o, places: map[place]*state{}, rows: map[cell]*Row{}}
+	if err := catalogfile.Deliveries(ctx, catalogue, func(d *catalogfile.Line) error { l.add(d); return nil }); err != nil {
+		return nil, err
+	}
+	for p, s := range l.places {
+		l.accrue(p, s, o.To)
+	}
+	return l.report(), nil
+}
+
+// place is where something runs.
+type place struct{ service, environment string }
+
+// cell is a row's key.
+type cell struct {
+	month string
+	place
+	currency string
+}
+
+// state is what runs at a place.
+type state struct {
+	owner        string
+	since        time.Time // that live is in force
+	live, before *catalogfile.Cost
+	running      bool // something is live; with a nil cost it has no estimate
+	delivery     int
+	known        map[string]*catalogfile.Cost // by commit and digest, for going back
+}
+
+type ledger struct {
+	Options
+	places map[place]*state
+	rows   map[cell]*Row
+	spare  []Sum
+}
+
+// add takes the next line of a place.
+func (l *ledger) add(d *catalogfile.Line) {
+	if !d.Time.Before(l.To) {
+		return
+	}
+	p := place{d.Service, d.Environment}
+	s := l.places[p]
+	if s == nil {
+		s = &state{known: map[string]*catalogfile.Cost{}}
+		l.places[p] = s
+	}
+	s.owner = d.Owner
+	if !d.Time.Before(l.From) {
+		l.delivered(p, d)
+	}
+	if !live(d) {
+		return
+	}
+	l.accrue(p, s, d.Time)
+	cost := d.Cost
+	if _, back := d.Find(record.StageRollback); back {
+		cost = s.known[d.Commit+d.Digest]
+	}
+	if cost == nil && !d.Time.Before(l.From) {
+		l.row(p, d.Time, "").WithoutEstimate++
+	}
+	s.before, s.live, s.since, s.running, s.delivery = s.live, cost, d.Time, true, d.Delivery
+	s.known[d.Commit+d.Digest] = cost
+}
+
+// live tells whether the delivery decides what runs from then on.
+func live(d *catalogfile.Line) bool {
+	if s, ok := d.Find(record.StageRollback); ok {
+		return s.Outcome == record.Passed
+	}
+	deploy, ok := d.Find(record.StageDeploy)
+	smoke, smoked := d.Find(record.StageSmoke)
+	return ok && deploy.Outcome == record.Passed && !d.RolledBack && (!smoked || smoke.Outcome == record.Passed || smoke.Outcome == record.Skipped)
+}
+
+func (l *ledger) delivered(p place, d *catalogfile.Line) {
+	currency := ""
+	if d.Cost != nil {
+		currency = d.Cost.Currency
+	}
+	r := l.row(p, d.Time, currency)
+	r.Deliveries++
+	if d.CI != nil {
+		r = l.row(p, d.Time, d.CI.Currency)
+		r.CI = plus(r.CI, d.CI.Amount)
+	}
+}
+
+// row gives that of a month. A currency that is not known yet is that of any row of the place, so that a delivery without an
+// estimate does not make a row of its own.
+func (l *ledger) row(p place, t time.Time, currency string) *Row {
+	key := cell{t.UTC().Format("2006-01"), p, currency}
+	if currency == "" {
+		if s := l.places[p]; s.live != nil {
+			key.currency = s.live.Currency
+		}
+	}
+	r := l.rows[key]
+	if r == nil {
+		r = &Row{Month: key.month, Service: p.service, Environment: p.environment, Money: Money{Currency: key.currency}}
+		l.rows[key] = r
+	}
+	r.Owner = l.places[p].owner
+	return r
+}
+
+// accrue charges each month with its share of what has been live until now: an estimate is of a month whatever its days.
+func (l *ledger) accrue(p place, s *state, until time.Time) {
+	if !s.running || s.live == nil {
+		return
+	}
+	from := s.since
+	if from.Before(l.From) {
+		from = l.From
+	}
+	for from.Before(until) {
+		start := time.Date(from.UTC().Year(), from.UTC().Month(), 1, 0, 0, 0, 0, time.UTC)
+		end := start.AddDate(0, 1, 0)
+		to := end
+		if until.Before(to) {
+			to = until
+		}
+		share := float64(to.Sub(from)) / float64(end.Sub(start))
+		r := l.row(p, from, s.live.Currency)
+		r.Estimate, r.EstimateMin = plus(r.Estimate, share*s.live.Max), plus(r.EstimateMin, share*s.live.Min)
+		from = to
+	}
+}
+
+func plus(sum *float64, n float64) *float64 {
+	if sum != nil {
+		n += *sum
+	}
+	return &n
+}
+
+func (l *ledger) report() *Report {
+	for _, c := range l.Actual {
+		l.charge(c)
+	}
+	r := &Report{Schema: Schema, From: l.From, To: l.To, Rows: []Row{}, Now: []Now{}, Unattributed: sums{}.list(l.spare)}
+	teams, environments, all := sums{}, sums{}, sums{}
+	for _, key := range slices.SortedFunc(maps.Keys(l.rows), l.order) {
+		row := *l.rows[key]
+		r.Rows = append(r.Rows, row)
+		teams.add(row.Month, row.Owner, row.Money)
+		environments.add(row.Month, row.Environment, row.Money)
+		all.add(row.Month, "", row.Money)
+	}
+	r.Teams, r.Environments, r.Organization = teams.list(nil), environments.list(nil), all.list(nil)
+	for p, s := range l.places {
+		if s.live == nil {
+			continue
+		}
+		n := Now{Service: p.service, Owner: s.owner, Environment: p.environment, Currency: s.live.Currency, Max: s.live.Max, Min: s.live.Min, Delivery: s.delivery}
+		if s.before != nil && s.before.Currency == s.live.Currency {
+			n.Change = plus(nil, s.live.Max-s.before.Max)
+		}
+		r.Now = append(r.Now, n)
+		r.Prices = max(r.Prices, s.live.Prices)
+	}
+	slices.SortFunc(r.Now, func(a, b Now) int {
+		return cmp.Or(cmp.Compare(a.Owner, b.Owner), cmp.Compare(a.Service, b.Service), cmp.Compare(a.Environment, b.Environment))
+	})
+	return r
+}
+
+func (l *ledger) order(a, b cell) int {
+	x, y := l.rows[a], l.rows[b]
+	return cmp.Or(cmp.Compare(a.month, b.month), cmp.Compare(x.Owner, y.Owner), cmp.Compare(a.service, b.service),
+		cmp.Compare(a.environment, b.environment), cmp.Compare(a.currency, b.currency))
+}
+
+// charge puts a charge to its row, or beside them all.
+func (l *ledger) charge(c Charge) {
+	if c.Start.Before(l.From) || !c.Start.Before(l.To) {
+		return
+	}
+	p := place{c.Service, c.Environment}
+	if l.places[p] == nil {
+		l.spare = append(l.spare, Sum{Month: c.Start.UTC().Format("2006-01"), Money: Money{Currency: c.Currency, Actual: &c.Amount}})
+		return
+	}
+	r := l.row(p, c.Start, c.Currency)
+	r.Actual = plus(r.Actual, c.Amount)
+}
+
+// sums adds up by month, name and currency.
+type sums map[[3]string]*Sum
+
+func (s sums) add(month, name string, m Money) {
+	key := [3]string{month, name, m.Currency}
+	if s[key] == nil {
+		s[key] = &Sum{Month: month, Name: name, Money: Money{Currency: m.Currency}}
+	}
+	t := s[key]
+	for _, f := range []struct{ sum, n **float64 }{{&t.Estimate, &m.Estimate}, {&t.EstimateMin, &m.EstimateMin}, {&t.CI, &m.CI}, {&t.Actual, &m.Actual}} {
+		if *f.n != nil {
+			*f.sum = plus(*f.sum, **f.n)
+		}
+	}
+}
+
+// list adds more, and sorts by month, name and currency.
+func (s sums) list(more []Sum) []Sum {
+	for _, m := range more {
+		s.add(m.Month, m.Name, m.Money)
+	}
+	list := []Sum{}
+	for _, key := range slices.SortedFunc(maps.Keys(s), func(a, b [3]string) int { return slices.Compare(a[:], b[:]) }) {
+		list = append(list, *s[key])
+	}
+	return list
+}

@@ -1,0 +1,181 @@
+package spend_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/org/idp/internal/catalogfile"
+	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/spend"
+)
+
+func day(text string) time.Time {
+	t, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
+// delivery is one that came live.
+func delivery(date, environment, commit string, cost *catalogfile.Cost, edits ...func(*catalogfile.Line)) catalogfile.Line {
+	l := catalogfile.Line{Schema: catalogfile.LineSchema, Time: day(date), Service: "checkout", Owner: "team-payments", Environment: environment,
+		Commit: commit, Outcome: record.Passed, Cost: cost, Stages: []catalogfile.Stage{{Name: "deploy", Outcome: record.Passed}}}
+	for _, edit := range edits {
+		edit(&l)
+	}
+	return l
+}
+
+func usd(low, high float64) *catalogfile.Cost {
+	return &catalogfile.Cost{Currency: "USD", Min: low, Max: high, Prices: "list 2026-11-01"}
+}
+
+func catalogue(t *testing.T, lines ...catalogfile.Line) fstest.MapFS {
+	t.Helper()
+	f := fstest.MapFS{}
+	for n, l := range lines {
+		l.Delivery = n + 1
+		data, err := json.Marshal(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := "deliveries/" + l.Service + "/" + l.Environment + "/" + l.Time.Format("2006-01") + ".jsonl"
+		if f[path] == nil {
+			f[path] = &fstest.MapFile{}
+		}
+		f[path].Data = append(append(f[path].Data, data...), '\n')
+	}
+	return f
+}
+
+func compute(t *testing.T, f fstest.MapFS, from, to string, actual ...spend.Charge) *spend.Report {
+	t.Helper()
+	r, err := spend.Compute(t.Context(), f, spend.Options{From: day(from), To: day(to), Actual: actual})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func ptr(n float64) *float64 { return &n }
+
+func failed(l *catalogfile.Line) {
+	l.Stages = append(l.Stages, catalogfile.Stage{Name: "smoke", Outcome: record.Failed})
+	l.RolledBack, l.Outcome = true, record.Failed
+}
+
+func back(l *catalogfile.Line) {
+	l.Stages = []catalogfile.Stage{{Name: "rollback", Outcome: record.Passed}}
+}
+
+var near = cmp.Comparer(func(a, b float64) bool { return a-b < 1e-6 && b-a < 1e-6 })
+
+// TestByHand was computed by hand: November has 30 days, October 31.
+func TestByHand(t *testing.T) {
+	t.Parallel()
+	row := func(month string, low, high float64, deliveries int) spend.Row {
+		return spend.Row{Month: month, Service: "checkout", Owner: "team-payments", Environment: "production", Deliveries: deliveries,
+			Money: spend.Money{Currency: "USD", EstimateMin: ptr(low), Estimate: ptr(high)}}
+	}
+	for name, c := range map[string]struct {
+		lines []catalogfile.Line
+		want  []spend.Row
+		now   []spend.Now
+	}{
+		"two versions in a month": {
+			// 30 USD for the ten days from the 6th to the 15th, 60 USD for the fifteen from the 16th on: 10 + 30 of 60.
+			[]catalogfile.Line{delivery("2026-11-06", "production", "a", usd(15, 30)), delivery("2026-11-16", "production", "b", usd(30, 60))},
+			[]spend.Row{row("2026-11", 5+15, 10+30, 2)},
+			[]spend.Now{{Service: "checkout", Owner: "team-payments", Environment: "production", Currency: "USD", Min: 30, Max: 60, Change: ptr(30), Delivery: 2}},
+		},
+		"from before the window, over two months": {
+			[]catalogfile.Line{delivery("2026-09-10", "production", "a", usd(31, 62))},
+			[]spend.Row{row("2026-10", 31, 62, 0), row("2026-11", 31, 62, 0)},
+			[]spend.Now{{Service: "checkout", Owner: "team-payments", Environment: "production", Currency: "USD", Min: 31, Max: 62, Delivery: 1}},
+		},
+		"one that failed never came live": {
+			[]catalogfile.Line{delivery("2026-11-16", "production", "a", usd(30, 60)), delivery("2026-11-18", "production", "b", usd(300, 600), failed)},
+			[]spend.Row{row("2026-11", 15, 30, 2)},
+			[]spend.Now{{Service: "checkout", Owner: "team-payments", Environment: "production", Currency: "USD", Min: 30, Max: 60, Delivery: 1}},
+		},
+		"back to an older one": {
+			// 3 days of 30, 6 of 300, 3 of 30 again: 3 + 60 + 3.
+			[]catalogfile.Line{delivery("2026-11-19", "production", "a", usd(30, 30)), delivery("2026-11-22", "production", "b", usd(300, 300)), delivery("2026-11-28", "production", "a", nil, back)},
+			[]spend.Row{row("2026-11", 66, 66, 3)},
+			[]spend.Now{{Service: "checkout", Owner: "team-payments", Environment: "production", Currency: "USD", Min: 30, Max: 30, Change: ptr(-270), Delivery: 3}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := compute(t, catalogue(t, c.lines...), "2026-10-01", "2026-12-01")
+			if diff := cmp.Diff(c.want, r.Rows, near); diff != "" {
+				t.Error(diff)
+			}
+			if diff := cmp.Diff(c.now, r.Now, near); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// TestWithoutEstimate does not take what is not known for nothing.
+func TestWithoutEstimate(t *testing.T) {
+	t.Parallel()
+	r := compute(t, catalogue(t, delivery("2026-11-06", "production", "a", nil)), "2026-11-01", "2026-12-01")
+	want := []spend.Row{{Month: "2026-11", Service: "checkout", Owner: "team-payments", Environment: "production", Deliveries: 1, WithoutEstimate: 1}}
+	if diff := cmp.Diff(want, r.Rows); diff != "" || len(r.Now) != 0 {
+		t.Errorf("%+v %s", r.Now, diff)
+	}
+}
+
+// TestBesideTheEstimate has the minutes of CI and what was really charged, currencies apart, and nothing of it lost.
+func TestBesideTheEstimate(t *testing.T) {
+	t.Parallel()
+	ci := func(l *catalogfile.Line) { l.CI = &catalogfile.CI{Minutes: 3, Currency: "USD", Amount: 0.018} }
+	f := catalogue(t, delivery("2026-11-01", "production", "a", usd(30, 30), ci), delivery("2026-11-02", "production", "b", usd(30, 30), ci), delivery("2026-11-01", "staging", "a", usd(10, 10)))
+	charge := func(date, service, environment, currency string, n float64) spend.Charge {
+		return spend.Charge{Start: day(date), Service: service, Environment: environment, Currency: currency, Amount: n}
+	}
+	r := compute(t, f, "2026-11-01", "2026-12-01", charge("2026-11-03", "checkout", "production", "USD", 7), charge("2026-11-04", "checkout", "production", "USD", 5),
+		charge("2026-11-04", "checkout", "production", "EUR", 2), charge("2026-11-05", "", "", "USD", 90), charge("2026-11-05", "other", "production", "USD", 9), charge("2026-10-31", "checkout", "production", "USD", 1000))
+	want := []spend.Sum{
+		{Month: "2026-11", Money: spend.Money{Currency: "EUR", Actual: ptr(2)}},
+		{Month: "2026-11", Money: spend.Money{Currency: "USD", Estimate: ptr(40), EstimateMin: ptr(40), CI: ptr(0.036), Actual: ptr(12)}},
+	}
+	if diff := cmp.Diff(want, r.Organization, near); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]spend.Sum{{Month: "2026-11", Money: spend.Money{Currency: "USD", Actual: ptr(99)}}}, r.Unattributed, near); diff != "" {
+		t.Error(diff)
+	}
+	if len(r.Environments) != 3 || len(r.Teams) != 2 || r.Prices != "list 2026-11-01" {
+		t.Errorf("%+v", r)
+	}
+	var text strings.Builder
+	if err := r.Text(&text); err != nil {
+		t.Fatal(err)
+	}
+	words := strings.Join(strings.Fields(text.String()), " ")
+	for _, line := range []string{"checkout in production 30.00 USD +0.00", "2026-11, of no service – – 99.00 USD", "estimates at the list prices of list 2026-11-01"} {
+		if !strings.Contains(words, line) {
+			t.Errorf("no %q in\n%s", line, &text)
+		}
+	}
+}
+
+func TestDamagedLog(t *testing.T) {
+	t.Parallel()
+	f := fstest.MapFS{"deliveries/a/b/2026-11.jsonl": {Data: []byte("{")}}
+	if _, err := spend.Compute(t.Context(), f, spend.Options{From: day("2026-11-01"), To: day("2026-12-01")}); err == nil {
+		t.Error("a damaged log is counted")
+	}
+	if _, err := spend.Compute(t.Context(), fstest.MapFS{}, spend.Options{From: day("2026-12-01"), To: day("2026-11-01")}); err == nil {
+		t.Error("a window that ends before it begins is taken")
+	}
+}
