@@ -91,6 +91,7 @@ func (r Rules) validate(doc *strictyaml.Document, p strictyaml.Path) {
 		doc.Problem(sub("require"), "%s: is empty: name the evidence that a delivery must show", sub("require"))
 	}
 	r.Signer.validate(doc, sub("signer"))
+	r.SBOM.validate(doc, sub("sbom"))
 	r.SAST.validate(doc, sub("sast"))
 	r.Secrets.validate(doc, sub("secrets"))
 	if r.EvidenceMaxAge != "" {

@@ -15,6 +15,8 @@ type Policy struct {
 type Rules struct {
 	Signer         Signer          `yaml:"signer" json:"signer,omitempty" jsonschema_description:"Who must have signed."`
 	Require        []string        `yaml:"require" json:"require,omitempty" jsonschema:"enum=provenance,enum=sbom,enum=sast,enum=secrets" jsonschema_description:"Evidence that must be attached to the digest."`
+	Provenance     Provenance      `yaml:"provenance" json:"provenance,omitempty" jsonschema_description:"What the provenance has to say. Whatever is asked of it requires it."`
+	SBOM           SBOM            `yaml:"sbom" json:"sbom,omitempty" jsonschema_description:"What may be in an image. Whatever is asked of the SBOM requires it."`
 	SAST           Gate            `yaml:"sast" json:"sast,omitempty" jsonschema_description:"Gate of the static analysis."`
 	Secrets        Gate            `yaml:"secrets" json:"secrets,omitempty" jsonschema_description:"Gate of the search for secrets."`
 	Waivers        Waivers         `yaml:"waivers" json:"waivers,omitempty" jsonschema_description:"What idp-waivers.yaml may let pass. Without it no waiver counts."`

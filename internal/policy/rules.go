@@ -32,6 +32,7 @@ func (r Rules) over(base Rules) Rules {
 		r.Require = base.Require
 	}
 	r.Require = slices.Clone(r.Require)
+	r.Provenance, r.SBOM = r.Provenance.over(base.Provenance), r.SBOM.over(base.SBOM)
 	r.SAST, r.Secrets = r.SAST.over(base.SAST), r.Secrets.over(base.Secrets)
 	r.Waivers.MaxDays = cmp.Or(r.Waivers.MaxDays, base.Waivers.MaxDays)
 	r.Waivers.NeedReason = cmp.Or(r.Waivers.NeedReason, base.Waivers.NeedReason)

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -12,78 +13,10 @@ import (
 )
 
 func (c *court) signature() (string, error) {
-	if _, err := c.of(attest.PredicateSignature, "image signature"); err != nil {
+	if _, err := c.of("image signature", attest.PredicateSignature); err != nil {
 		return "", err
 	}
 	return "signed by " + c.in.Signer.Identity(), nil
-}
-
-func (c *court) sbom() (string, error) {
-	list, err := c.of(attest.PredicateSBOM, "SBOM")
-	if err != nil {
-		return "", err
-	}
-	var bom struct {
-		BomFormat   string            `json:"bomFormat"`
-		SpecVersion string            `json:"specVersion"`
-		Components  []json.RawMessage `json:"components"`
-	}
-	// Of several, the last that the registry lists stands for all: they describe the same digest.
-	if err := decode(list[len(list)-1].Predicate, &bom); err != nil {
-		return "", err
-	}
-	if bom.BomFormat != "CycloneDX" {
-		return "", fmt.Errorf("its SBOM is not CycloneDX")
-	}
-	return fmt.Sprintf("CycloneDX %s, %s", bom.SpecVersion, finding.Plural(len(bom.Components), "component")), nil
-}
-
-// provenance takes the newest that names what is expected: two commits may well build the same image.
-func (c *court) provenance() (string, error) {
-	list, err := c.of(attest.PredicateProvenance, "provenance")
-	if err != nil {
-		return "", err
-	}
-	var newest *attest.Provenance
-	var objection error
-	for _, s := range list {
-		var p attest.Provenance
-		if err := decode(s.Predicate, &p); err != nil {
-			return "", err
-		}
-		if err := c.origin(p); err != nil {
-			objection = err
-			continue
-		}
-		if newest == nil || p.RunDetails.Metadata.FinishedOn.After(newest.RunDetails.Metadata.FinishedOn) {
-			newest = &p
-		}
-	}
-	if newest == nil {
-		return "", objection
-	}
-	if err := c.dated(newest.RunDetails.Metadata.FinishedOn); err != nil {
-		return "", err
-	}
-	source := newest.BuildDefinition.ExternalParameters.Source
-	return fmt.Sprintf("built from %s at %.12s", source.Repository, source.Commit), nil
-}
-
-func (c *court) origin(p attest.Provenance) error {
-	source := p.BuildDefinition.ExternalParameters.Source
-	switch {
-	case p.BuildDefinition.BuildType != attest.BuildType:
-		return fmt.Errorf("its build type is %q, whose parameters this program does not know", p.BuildDefinition.BuildType)
-	case source.Repository == "" || source.Commit == "":
-		return fmt.Errorf("it does not say which commit of which repository was built")
-	case c.in.Repository != "" && source.Repository != c.in.Repository:
-		return fmt.Errorf("it was built from %s, not from %s", source.Repository, c.in.Repository)
-	case c.in.Commit != "" && source.Commit != c.in.Commit:
-		return fmt.Errorf("it was built from commit %.12s, not from %.12s", source.Commit, c.in.Commit)
-	case source.Dirty:
-		return fmt.Errorf("it was built from a working tree that differs from commit %.12s", source.Commit)
-	}
-	return nil
 }
 
 // scan takes the newest result of the stage, so that a later scan of the same image that failed is not outvoted by an
@@ -111,7 +44,7 @@ func (c *court) scan(stage string, gate policy.Gate) (string, error) {
 
 // results gives those of one stage that are about the source of this image.
 func (c *court) results(stage string) ([]attest.TestResult, error) {
-	list, err := c.of(attest.PredicateTestResult, stage+" result")
+	list, err := c.of(stage+" result", attest.PredicateTestResult)
 	if err != nil {
 		return nil, err
 	}
@@ -145,6 +78,16 @@ func (c *court) judge(r attest.TestResult, stage string, gate policy.Gate) error
 	scan := r.Scan
 	if scan.Coverage.Expected != scan.Coverage.Scanned {
 		return fmt.Errorf("the scan covered %d of %d %s", scan.Coverage.Scanned, scan.Coverage.Expected, scan.Coverage.Unit)
+	}
+	if scan.Coverage.Scanned <= 0 && scan.Coverage.Files <= 0 {
+		return errors.New("the scan covered nothing")
+	}
+	for _, counts := range []map[string]int{scan.New, scan.Known, scan.Suppressed} {
+		for severity, n := range counts {
+			if n < 0 { // it would take others from the sum
+				return fmt.Errorf("the scan counts %d findings of severity %s", n, severity)
+			}
+		}
 	}
 	today, err := gate.Rules(stage, "")
 	if err != nil {
@@ -217,7 +160,10 @@ func (c *court) sameCommit(scanned string) error {
 			built[p.BuildDefinition.ExternalParameters.Source.Commit] = true
 		}
 	}
-	if len(built) > 0 && !built[scanned] {
+	if len(built) == 0 {
+		return fmt.Errorf("from which commit the image was built is not known, since no provenance counts")
+	}
+	if !built[scanned] {
 		return fmt.Errorf("it scanned commit %.12s, from which this image was not built", scanned)
 	}
 	return nil

@@ -55,13 +55,22 @@ func (c *court) clauses() []record.Clause {
 		list = append(list, record.Clause{Name: "policy", Reason: "it does not say " + strings.Join(missing, ", ")})
 	}
 	list = append(list, clause("signature", c.signature))
-	var seen []string
-	for _, name := range c.in.Rules.Require {
-		if slices.Contains(seen, name) {
-			continue
-		}
-		seen = append(seen, name)
+	for _, name := range c.in.Rules.Evidence() {
 		list = append(list, clause(name, func() (string, error) { return c.required(name) }))
+	}
+	for _, asked := range []struct {
+		name  string
+		of    []string
+		judge func() (string, error)
+	}{
+		{"builder", c.in.Rules.Provenance.Builders, c.builder},
+		{"base-image", c.in.Rules.Provenance.BaseImages, c.baseImage},
+		{"packages", c.in.Rules.SBOM.DenyPackages, c.packages},
+		{"licenses", c.in.Rules.SBOM.DenyLicenses, c.licenses},
+	} {
+		if len(asked.of) > 0 {
+			list = append(list, clause(asked.name, asked.judge))
+		}
 	}
 	if c.in.Rules.EvidenceMaxAge != "" {
 		list = append(list, clause("age", c.age))
@@ -80,9 +89,9 @@ func clause(name string, judge func() (string, error)) record.Clause {
 
 func (c *court) required(name string) (string, error) {
 	switch name {
-	case "provenance":
+	case policy.EvidenceProvenance:
 		return c.provenance()
-	case "sbom":
+	case policy.EvidenceSBOM:
 		return c.sbom()
 	case record.StageSAST:
 		return c.scan(name, c.in.Rules.SAST)
@@ -92,11 +101,11 @@ func (c *court) required(name string) (string, error) {
 	return "", fmt.Errorf("the policy requires evidence that this program does not know")
 }
 
-// of gives the statements of one type that count, or says why there are none.
-func (c *court) of(predicateType, what string) ([]attest.Statement, error) {
+// of gives the statements of some types that count, or says why there are none.
+func (c *court) of(what string, predicateTypes ...string) ([]attest.Statement, error) {
 	var list []attest.Statement
 	for _, s := range c.heard {
-		if s.PredicateType == predicateType {
+		if slices.Contains(predicateTypes, s.PredicateType) {
 			list = append(list, s)
 		}
 	}

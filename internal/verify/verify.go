@@ -51,6 +51,8 @@ type Deps struct {
 // Outputs are the result.
 type Outputs = action.Result[record.Verify]
 
+var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+
 var reference = regexp.MustCompile(`^[^@\s]+@(sha256:[0-9a-f]{64})$`)
 
 // Run verifies. It fails when a clause is refused, and is undetermined when the registry cannot be asked or lists evidence

@@ -131,8 +131,11 @@ func (w *world) run() (verify.Outputs, error) {
 func signature() piece { return piece{kind: attest.PredicateSignature} }
 
 func sbom() piece {
-	return piece{kind: attest.PredicateSBOM, predicate: map[string]any{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": []any{1, 2}}}
+	return bom(map[string]any{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": []any{
+		map[string]any{"type": "library", "name": "a", "purl": "pkg:golang/example.com/a@v1.0.0"}, map[string]any{"type": "library", "name": "b", "purl": "pkg:golang/example.com/b@v1.0.0"}}})
 }
+
+func bom(doc any) piece { return piece{kind: attest.PredicateSBOM, predicate: doc} }
 
 func provenance(change func(*attest.Provenance)) piece {
 	p := attest.Provenance{
@@ -216,24 +219,33 @@ func TestRefuses(t *testing.T) {
 		"provenance of another image": {pieces: without(1, piece{kind: attest.PredicateProvenance, about: other}), want: map[string]string{"provenance": "is about " + other}},
 		"no provenance":               {pieces: without(1), want: map[string]string{"provenance": "no provenance"}},
 		"no SBOM":                     {pieces: without(2), want: map[string]string{"sbom": "no SBOM"}},
-		"SBOM of another format":      {pieces: without(2, piece{kind: attest.PredicateSBOM, predicate: map[string]any{"spdxVersion": "SPDX-2.3"}}), want: map[string]string{"sbom": "not CycloneDX"}},
-		"SBOM that is none":           {pieces: without(2, piece{kind: attest.PredicateSBOM, predicate: map[string]any{"components": "x"}}), want: map[string]string{"sbom": "cannot be read"}},
-		"no sast":                     {pieces: without(3), want: map[string]string{"sast": "no sast result"}},
-		"sast by another":             {pieces: without(3, byStranger(scan("sast", nil))), want: map[string]string{"sast": "not signed by"}},
-		"sast failed":                 {pieces: without(3, scan("sast", func(r *attest.TestResult) { r.Result = attest.ResultFailed })), want: map[string]string{"sast": `result is "FAILED"`}},
-		"sast among the failed":       {pieces: without(3, scan("sast", func(r *attest.TestResult) { r.FailedTests = []string{"sast"} })), want: map[string]string{"sast": "did not pass"}},
-		"sast did not say it passed":  {pieces: without(3, scan("sast", func(r *attest.TestResult) { r.PassedTests = nil })), want: map[string]string{"sast": "did not pass"}},
-		"result without scan":         {pieces: without(3, scan("sast", func(r *attest.TestResult) { r.Scan = nil })), want: map[string]string{"sast": "no sast result"}},
-		"failed later than passed":    {pieces: append(whole(), scan("sast", func(r *attest.TestResult) { r.Result = attest.ResultFailed; r.Scan.FinishedOn = now.Add(-time.Minute) })), want: map[string]string{"sast": "did not pass"}},
-		"failed at the same second":   {pieces: append(whole(), scan("sast", func(r *attest.TestResult) { r.Result = attest.ResultFailed })), want: map[string]string{"sast": "did not pass"}},
-		"weaker threshold":            {pieces: without(3, scan("sast", func(r *attest.TestResult) { r.Scan.FailOn = "critical" })), want: map[string]string{"sast": "fail-on critical, the policy asks for high"}},
-		"no threshold then":           {pieces: without(3, scan("sast", func(r *attest.TestResult) { r.Scan.FailOn = "none" })), want: map[string]string{"sast": "fail-on none, the policy asks for high"}},
-		"threshold of no name":        {pieces: without(3, scan("sast", func(r *attest.TestResult) { r.Scan.FailOn = "" })), want: map[string]string{"sast": "threshold"}},
-		"no threshold today":          {pieces: whole(), change: func(in *verify.Inputs) { in.Rules.SAST.FailOn = "" }, want: map[string]string{"policy": "it does not say sast.fail-on", "sast": "policy sets no threshold"}},
-		"findings despite a pass":     {pieces: without(3, scan("sast", func(r *attest.TestResult) { r.Scan.New = map[string]int{"critical": 1} })), want: map[string]string{"sast": "1 new critical finding"}},
-		"findings of no name":         {pieces: without(3, scan("sast", func(r *attest.TestResult) { r.Scan.New = map[string]int{"dire": 2} })), want: map[string]string{"sast": "2 new dire findings"}},
-		"part of the source":          {pieces: without(3, scan("sast", func(r *attest.TestResult) { r.Scan.Coverage.Scanned = 2 })), want: map[string]string{"sast": "covered 2 of 3 packages"}},
-		"secrets of another commit":   {pieces: without(4, scan("secrets", func(r *attest.TestResult) { r.Scan.Commit = "beef" })), want: map[string]string{"secrets": "scanned commit beef"}},
+
+		"SBOM of another format":     {pieces: without(2, bom(map[string]any{"spdxVersion": "SPDX-2.3", "packages": []any{map[string]any{"name": "a"}}})), want: map[string]string{"sbom": "SPDX 2.3, which is not what its type says"}},
+		"SBOM of a later SPDX":       {pieces: without(2, piece{kind: attest.PredicateSPDX, predicate: map[string]any{"spdxVersion": "SPDX-3.0"}}), want: map[string]string{"sbom": "SPDX-3.0, which this program cannot read"}},
+		"SBOM that is none":          {pieces: without(2, bom(map[string]any{"components": "x"})), want: map[string]string{"sbom": "neither CycloneDX nor SPDX"}},
+		"SBOM of no form":            {pieces: without(2, bom(map[string]any{"bomFormat": "CycloneDX", "components": "x"})), want: map[string]string{"sbom": "cannot be read"}},
+		"SBOM of nothing":            {pieces: without(2, bom(map[string]any{"bomFormat": "CycloneDX", "components": []any{}})), want: map[string]string{"sbom": "lists nothing"}},
+		"a second SBOM is none":      {pieces: append(whole(), bom(map[string]any{})), want: map[string]string{"sbom": "neither CycloneDX nor SPDX"}},
+		"no sast":                    {pieces: without(3), want: map[string]string{"sast": "no sast result"}},
+		"sast by another":            {pieces: without(3, byStranger(scan("sast", nil))), want: map[string]string{"sast": "not signed by"}},
+		"sast failed":                {pieces: without(3, scan("sast", func(r *attest.TestResult) { r.Result = attest.ResultFailed })), want: map[string]string{"sast": `result is "FAILED"`}},
+		"sast among the failed":      {pieces: without(3, scan("sast", func(r *attest.TestResult) { r.FailedTests = []string{"sast"} })), want: map[string]string{"sast": "did not pass"}},
+		"sast did not say it passed": {pieces: without(3, scan("sast", func(r *attest.TestResult) { r.PassedTests = nil })), want: map[string]string{"sast": "did not pass"}},
+		"result without scan":        {pieces: without(3, scan("sast", func(r *attest.TestResult) { r.Scan = nil })), want: map[string]string{"sast": "no sast result"}},
+		"failed later than passed":   {pieces: append(whole(), scan("sast", func(r *attest.TestResult) { r.Result = attest.ResultFailed; r.Scan.FinishedOn = now.Add(-time.Minute) })), want: map[string]string{"sast": "did not pass"}},
+		"failed at the same second":  {pieces: append(whole(), scan("sast", func(r *attest.TestResult) { r.Result = attest.ResultFailed })), want: map[string]string{"sast": "did not pass"}},
+		"weaker threshold":           {pieces: without(3, scan("sast", func(r *attest.TestResult) { r.Scan.FailOn = "critical" })), want: map[string]string{"sast": "fail-on critical, the policy asks for high"}},
+		"no threshold then":          {pieces: without(3, scan("sast", func(r *attest.TestResult) { r.Scan.FailOn = "none" })), want: map[string]string{"sast": "fail-on none, the policy asks for high"}},
+		"threshold of no name":       {pieces: without(3, scan("sast", func(r *attest.TestResult) { r.Scan.FailOn = "" })), want: map[string]string{"sast": "threshold"}},
+		"no threshold today":         {pieces: whole(), change: func(in *verify.Inputs) { in.Rules.SAST.FailOn = "" }, want: map[string]string{"policy": "it does not say sast.fail-on", "sast": "policy sets no threshold"}},
+		"findings despite a pass":    {pieces: without(3, scan("sast", func(r *attest.TestResult) { r.Scan.New = map[string]int{"critical": 1} })), want: map[string]string{"sast": "1 new critical finding"}},
+		"findings of no name":        {pieces: without(3, scan("sast", func(r *attest.TestResult) { r.Scan.New = map[string]int{"dire": 2} })), want: map[string]string{"sast": "2 new dire findings"}},
+		"nothing of the source":      {pieces: without(3, scan("sast", func(r *attest.TestResult) { r.Scan.Coverage = record.Coverage{Unit: "packages"} })), want: map[string]string{"sast": "covered nothing"}},
+		"less than no findings":      {pieces: without(3, scan("sast", func(r *attest.TestResult) { r.Scan.Known = map[string]int{"high": 3, "low": -3} })), want: map[string]string{"sast": "counts -3 findings"}},
+		"scans of a commit that nobody knows": {pieces: without(1), change: func(in *verify.Inputs) { in.Commit, in.Rules.Require = "", []string{"sast", "secrets"} },
+			want: map[string]string{"sast": "is not known", "secrets": "is not known", "age": "no evidence"}},
+		"part of the source":        {pieces: without(3, scan("sast", func(r *attest.TestResult) { r.Scan.Coverage.Scanned = 2 })), want: map[string]string{"sast": "covered 2 of 3 packages"}},
+		"secrets of another commit": {pieces: without(4, scan("secrets", func(r *attest.TestResult) { r.Scan.Commit = "beef" })), want: map[string]string{"secrets": "scanned commit beef"}},
 		"scan and build differ": {pieces: without(4, scan("secrets", func(r *attest.TestResult) { r.Scan.Commit = "beef" })),
 			change: func(in *verify.Inputs) { in.Commit = "" }, want: map[string]string{"secrets": "from which this image was not built"}},
 		"another repository":  {pieces: without(1, provenance(func(p *attest.Provenance) { p.BuildDefinition.ExternalParameters.Source.Repository = "evil/checkout" })), want: map[string]string{"provenance": "from evil/checkout, not from acme/checkout"}},

@@ -1,0 +1,68 @@
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/org/idp/internal/attest"
+	"github.com/org/idp/internal/finding"
+	"github.com/org/idp/internal/sbom"
+)
+
+// documents are all SBOMs that count, CycloneDX and SPDX. They describe the same digest, so each has to be right.
+func (c *court) documents() ([]*sbom.Document, error) {
+	list, err := c.of("SBOM", attest.PredicateSBOM, attest.PredicateSPDX)
+	if err != nil {
+		return nil, err
+	}
+	var docs []*sbom.Document
+	for _, s := range list {
+		doc, err := sbom.Parse(s.Predicate)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case (s.PredicateType == attest.PredicateSBOM) != strings.HasPrefix(doc.Form, "CycloneDX"):
+			return nil, fmt.Errorf("its SBOM is %s, which is not what its type says", doc.Form)
+		case doc.Components() == 0:
+			return nil, errors.New("its SBOM lists nothing")
+		}
+		docs = append(docs, doc)
+	}
+	return docs, nil
+}
+
+func (c *court) sbom() (string, error) {
+	docs, err := c.documents()
+	if err != nil {
+		return "", err
+	}
+	last := docs[len(docs)-1]
+	return last.Form + ", " + finding.Plural(last.Components(), "component"), nil
+}
+
+func (c *court) packages() (string, error) {
+	return c.eachDocument("none of the denied packages is among ", sbom.Denial.Packages)
+}
+
+func (c *court) licenses() (string, error) {
+	return c.eachDocument("none of the denied licences is among those of ", sbom.Denial.Licenses)
+}
+
+func (c *court) eachDocument(met string, refuse func(sbom.Denial, *sbom.Document) error) (string, error) {
+	docs, err := c.documents()
+	if err != nil {
+		return "", err
+	}
+	rules := c.in.Rules.SBOM
+	denial := sbom.NewDenial(rules.DenyPackages, rules.DenyLicenses, rules.WithoutLicense)
+	n := 0
+	for _, doc := range docs {
+		if err := refuse(denial, doc); err != nil {
+			return "", err
+		}
+		n = max(n, doc.Components())
+	}
+	return met + finding.Plural(n, "component"), nil
+}

@@ -1,0 +1,148 @@
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/package-url/packageurl-go"
+
+	"github.com/org/idp/internal/attest"
+	"github.com/org/idp/internal/policy"
+)
+
+// provenance takes the newest that names what is expected: two commits may well build the same image.
+func (c *court) provenance() (string, error) {
+	p, err := c.accepted()
+	if err != nil {
+		return "", err
+	}
+	if err := c.dated(p.RunDetails.Metadata.FinishedOn); err != nil {
+		return "", err
+	}
+	source := p.BuildDefinition.ExternalParameters.Source
+	return fmt.Sprintf("built from %s at %.12s", source.Repository, source.Commit), nil
+}
+
+// accepted is the newest provenance of what is expected.
+func (c *court) accepted() (*attest.Provenance, error) {
+	list, err := c.of("provenance", attest.PredicateProvenance)
+	if err != nil {
+		return nil, err
+	}
+	var newest *attest.Provenance
+	var objection error
+	for _, s := range list {
+		var p attest.Provenance
+		if err := decode(s.Predicate, &p); err != nil {
+			return nil, err
+		}
+		if err := c.origin(p); err != nil {
+			objection = err
+			continue
+		}
+		if newest == nil || p.RunDetails.Metadata.FinishedOn.After(newest.RunDetails.Metadata.FinishedOn) {
+			newest = &p
+		}
+	}
+	if newest == nil {
+		return nil, objection
+	}
+	return newest, nil
+}
+
+func (c *court) origin(p attest.Provenance) error {
+	source := p.BuildDefinition.ExternalParameters.Source
+	allowed := c.in.Rules.Provenance.Repositories
+	switch {
+	case p.BuildDefinition.BuildType != attest.BuildType:
+		return fmt.Errorf("its build type is %q, whose parameters this program does not know", p.BuildDefinition.BuildType)
+	case source.Repository == "" || source.Commit == "":
+		return fmt.Errorf("it does not say which commit of which repository was built")
+	case c.in.Repository != "" && source.Repository != c.in.Repository:
+		return fmt.Errorf("it was built from %s, not from %s", source.Repository, c.in.Repository)
+	case len(allowed) > 0 && !policy.Allows(allowed, source.Repository):
+		return fmt.Errorf("it was built from %s, which is none of the repositories that the policy allows", source.Repository)
+	case c.in.Commit != "" && source.Commit != c.in.Commit:
+		return fmt.Errorf("it was built from commit %.12s, not from %.12s", source.Commit, c.in.Commit)
+	case source.Dirty:
+		return fmt.Errorf("it was built from a working tree that differs from commit %.12s", source.Commit)
+	}
+	return nil
+}
+
+func (c *court) builder() (string, error) {
+	p, err := c.accepted()
+	if err != nil {
+		return "", err
+	}
+	id := p.RunDetails.Builder.ID
+	switch {
+	case id == "":
+		return "", errors.New("the provenance does not say who built it")
+	case !policy.Allows(c.in.Rules.Provenance.Builders, id):
+		return "", fmt.Errorf("it was built by %s, which is none of the builders that the policy allows", id)
+	}
+	return "built by " + id, nil
+}
+
+// baseImage holds every image among the resolved dependencies against the policy: the one that the last stage begins with, and
+// those of other stages, from which anything may be copied.
+func (c *court) baseImage() (string, error) {
+	p, err := c.accepted()
+	if err != nil {
+		return "", err
+	}
+	var bases []string
+	for _, d := range p.BuildDefinition.ResolvedDependencies {
+		name, ok := imageName(d.URI)
+		if !ok {
+			continue
+		}
+		digest := "sha256:" + d.Digest["sha256"]
+		switch {
+		case !digestForm.MatchString(digest):
+			return "", fmt.Errorf("the provenance names base image %s without its digest", d.URI)
+		case !allowsImage(c.in.Rules.Provenance.BaseImages, name, digest):
+			return "", fmt.Errorf("the policy does not allow base image %s@%s", name, digest)
+		}
+		bases = append(bases, name)
+	}
+	if len(bases) == 0 && p.BuildDefinition.BuildType != attest.BuildType { // which always lists all
+		return "", errors.New("the provenance does not say which image it was built on")
+	}
+	if len(bases) == 0 {
+		return "built on no other image", nil
+	}
+	return "built on " + strings.Join(bases, ", "), nil
+}
+
+// allowsImage takes sha256:HEX, NAME@sha256:HEX or a pattern for names, which allows every digest.
+func allowsImage(patterns []string, name, digest string) bool {
+	return policy.Allows(patterns, digest) || policy.Allows(patterns, name) || policy.Allows(patterns, name+"@"+digest)
+}
+
+// imageName is HOST/REPOSITORY of a package URL that names an image, as docker and BuildKit complete it.
+// https://github.com/package-url/purl-spec/blob/main/PURL-TYPES.rst#docker
+func imageName(uri string) (string, bool) {
+	u, err := packageurl.FromString(uri)
+	if err != nil || u.Type != packageurl.TypeDocker && u.Type != packageurl.TypeOCI {
+		// What says that it is an image and cannot be read is no allowed one.
+		return uri, strings.HasPrefix(uri, "pkg:docker") || strings.HasPrefix(uri, "pkg:oci")
+	}
+	name := strings.TrimPrefix(u.Namespace+"/"+u.Name, "/")
+	if host := u.Qualifiers.Map()["repository_url"]; host != "" {
+		if u.Type == packageurl.TypeOCI { // where it is, with its name
+			return host, true
+		}
+		return host + "/" + name, true
+	}
+	first, _, nested := strings.Cut(name, "/")
+	switch {
+	case !nested:
+		return "docker.io/library/" + name, true
+	case !strings.ContainsAny(first, ".:") && first != "localhost":
+		return "docker.io/" + name, true
+	}
+	return name, true
+}
