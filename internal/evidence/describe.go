@@ -120,6 +120,10 @@ func testResult(data json.RawMessage) (said, bool) {
 		return said{}, false
 	}
 	verdict := strings.ToLower(r.Result)
+	if t := r.Tests; t != nil && r.Scan == nil {
+		text := fmt.Sprintf("%s: %d passed, %d flaky, %d skipped, %d failed, at %s", verdict, t.Passed, t.Flaky, t.Skipped, t.Failed, t.Commit)
+		return said{kind: "tests", at: t.FinishedOn, lines: withRun([]string{text}, r.URL)}, true
+	}
 	if r.Scan == nil {
 		text := fmt.Sprintf("%s: %d passed, %d warned, %d failed", verdict, len(r.PassedTests), len(r.WarnedTests), len(r.FailedTests))
 		return said{kind: "tests", lines: withRun([]string{text}, r.URL)}, true

@@ -13,6 +13,7 @@ import (
 const (
 	EvidenceProvenance = "provenance"
 	EvidenceSBOM       = "sbom"
+	EvidenceTests      = "tests"
 )
 
 // Provenance is what the provenance has to say. Patterns are those of Allows.

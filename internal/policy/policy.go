@@ -14,7 +14,7 @@ type Policy struct {
 // Rules is what one environment asks. An empty one refuses every delivery.
 type Rules struct {
 	Signer         Signer          `yaml:"signer" json:"signer,omitempty" jsonschema_description:"Who must have signed."`
-	Require        []string        `yaml:"require" json:"require,omitempty" jsonschema:"enum=provenance,enum=sbom,enum=sast,enum=secrets" jsonschema_description:"Evidence that must be attached to the digest."`
+	Require        []string        `yaml:"require" json:"require,omitempty" jsonschema:"enum=provenance,enum=sbom,enum=sast,enum=secrets,enum=tests" jsonschema_description:"Evidence that must be attached to the digest. tests are those of the service, see the input tests of sign."`
 	Provenance     Provenance      `yaml:"provenance" json:"provenance,omitempty" jsonschema_description:"What the provenance has to say. Whatever is asked of it requires it."`
 	SBOM           SBOM            `yaml:"sbom" json:"sbom,omitempty" jsonschema_description:"What may be in an image. Whatever is asked of the SBOM requires it."`
 	SAST           Gate            `yaml:"sast" json:"sast,omitempty" jsonschema_description:"Gate of the static analysis."`

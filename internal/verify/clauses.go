@@ -58,7 +58,7 @@ func (c *court) results(stage string) ([]attest.TestResult, error) {
 		if r.Scan == nil || r.Scan.Stage != stage {
 			continue
 		}
-		if err := c.sameCommit(r.Scan.Commit); err != nil {
+		if err := c.sameCommit("scanned", r.Scan.Commit); err != nil {
 			objection = err
 			continue
 		}
@@ -143,13 +143,13 @@ func (c *court) waived(scan *attest.Scan) error {
 	return nil
 }
 
-// sameCommit refuses a scan of other source than the image was built from. Where the delivery does not say which commit
+// sameCommit refuses what was done with other source than the image was built from. Where the delivery does not say which commit
 // that was, an accepted provenance does.
-func (c *court) sameCommit(scanned string) error {
+func (c *court) sameCommit(did, commit string) error {
 	want := c.in.Commit
 	if want != "" {
-		if scanned != want {
-			return fmt.Errorf("it scanned commit %.12s, the image is of %.12s", scanned, want)
+		if commit != want {
+			return fmt.Errorf("it %s commit %.12s, the image is of %.12s", did, commit, want)
 		}
 		return nil
 	}
@@ -163,8 +163,8 @@ func (c *court) sameCommit(scanned string) error {
 	if len(built) == 0 {
 		return fmt.Errorf("from which commit the image was built is not known, since no provenance counts")
 	}
-	if !built[scanned] {
-		return fmt.Errorf("it scanned commit %.12s, from which this image was not built", scanned)
+	if !built[commit] {
+		return fmt.Errorf("it %s commit %.12s, from which this image was not built", did, commit)
 	}
 	return nil
 }

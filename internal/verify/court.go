@@ -93,6 +93,8 @@ func (c *court) required(name string) (string, error) {
 		return c.provenance()
 	case policy.EvidenceSBOM:
 		return c.sbom()
+	case policy.EvidenceTests:
+		return c.tests()
 	case record.StageSAST:
 		return c.scan(name, c.in.Rules.SAST)
 	case record.StageSecrets:

@@ -3,6 +3,7 @@ package verify_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/org/idp/internal/attest"
 	"github.com/org/idp/internal/fault"
@@ -133,6 +134,66 @@ func TestWhatAPolicyAsks(t *testing.T) {
 			}
 			if !seen || (err == nil) != (c.want == "") || err != nil && fault.KindOf(err) != fault.Failed {
 				t.Errorf("%v in %v", err, out.Evidence.Clauses)
+			}
+		})
+	}
+}
+
+func testRun(change func(*attest.TestResult)) piece {
+	r := attest.TestResult{Result: attest.ResultPassed, PassedTests: []string{"pay"},
+		Tests: &attest.Tests{Commit: commit, Passed: 212, Flaky: 0, Skipped: 3, FinishedOn: now.Add(-hour)}}
+	if change != nil {
+		change(&r)
+	}
+	return piece{kind: attest.PredicateTestResult, predicate: r}
+}
+
+// The tests of the service: the newest run on this commit counts, and it has to have passed something.
+func TestTestsAreRequired(t *testing.T) {
+	t.Parallel()
+	stranger, err := attest.GenerateKey()
+	check(t, err)
+	byStranger := testRun(nil)
+	byStranger.by = stranger
+	elsewhere := testRun(nil)
+	elsewhere.about = "sha256:" + strings.Repeat("d", 64)
+	for name, c := range map[string]struct {
+		with []piece
+		want string // why it is refused; empty where it is met
+	}{
+		"passed":                              {[]piece{testRun(nil)}, ""},
+		"flaky":                               {[]piece{testRun(func(r *attest.TestResult) { r.Result, r.Tests.Flaky = attest.ResultWarned, 1 })}, ""},
+		"failed before":                       {[]piece{testRun(nil), testRun(func(r *attest.TestResult) { r.Result = attest.ResultFailed; r.Tests.FinishedOn = now.Add(-2 * hour) })}, ""},
+		"failed later":                        {[]piece{testRun(nil), testRun(func(r *attest.TestResult) { r.Result = attest.ResultFailed; r.Tests.FinishedOn = now })}, `result is "FAILED"`},
+		"failed at that second":               {[]piece{testRun(nil), testRun(func(r *attest.TestResult) { r.Tests.Failed = 2 })}, "2 tests failed"},
+		"one is named":                        {[]piece{testRun(func(r *attest.TestResult) { r.FailedTests = []string{"pay"} })}, "1 test failed"},
+		"less than none":                      {[]piece{testRun(func(r *attest.TestResult) { r.Tests.Failed = -1 })}, "0 tests failed"},
+		"no result":                           {[]piece{testRun(func(r *attest.TestResult) { r.Result = "" })}, `result is ""`},
+		"nothing ran":                         {[]piece{testRun(func(r *attest.TestResult) { r.Tests.Passed = 0 })}, "no test passed"},
+		"of another commit":                   {[]piece{testRun(func(r *attest.TestResult) { r.Tests.Commit = "beef" })}, "tested commit beef"},
+		"of the future":                       {[]piece{testRun(func(r *attest.TestResult) { r.Tests.FinishedOn = now.Add(hour) })}, "in the future"},
+		"of no time":                          {[]piece{testRun(func(r *attest.TestResult) { r.Tests.FinishedOn = time.Time{} })}, "does not say when"},
+		"expired":                             {[]piece{testRun(func(r *attest.TestResult) { r.Tests.FinishedOn = now.Add(-25 * hour) })}, "25h0m0s old"},
+		"scans alone":                         {nil, "no result of tests"},
+		"of a tool that does not say of what": {[]piece{testRun(func(r *attest.TestResult) { r.Tests = nil })}, "no result of tests"},
+		"by another":                          {[]piece{byStranger}, "not signed by"},
+		"of another image":                    {[]piece{elsewhere}, "is about sha256:dddd"},
+		"of no form":                          {[]piece{{kind: attest.PredicateTestResult, predicate: map[string]any{"idpTests": 1}}}, "cannot be read"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, true)
+			w.attach(append(whole(), c.with...)...)
+			w.inputs.Rules.Require = []string{"tests", "provenance"}
+			out, err := w.run()
+			var refused []string
+			for _, clause := range out.Evidence.Clauses {
+				if !clause.Met {
+					refused = append(refused, clause.Reason)
+				}
+			}
+			if (err == nil) != (c.want == "") || err != nil && (fault.KindOf(err) != fault.Failed || !strings.Contains(strings.Join(refused, "\n"), c.want)) {
+				t.Errorf("%v, refused for %q", err, refused)
 			}
 		})
 	}
