@@ -4,9 +4,9 @@ import "strconv"
 
 // teamPage is the services of one owner.
 func (s *site) teamPage(g *group) page {
-	return page{made: s.made, title: g.name, up: "../", here: teamsPage, main: parts{
+	return page{made: s.made, title: named(g.name), up: "../", here: teamsPage, main: parts{
 		el("p", class("crumbs"), el("a", to("../"+teamsPage), text("Teams")), text(" / ")),
-		el("h1", text(g.name)),
+		el("h1", text(named(g.name))),
 		el("section", at("aria-labelledby", "owned"), el("h2", at("id", "owned"), text(counted(len(g.services), "service", "services"))), s.table("../", g.services, false)),
 	}}
 }
@@ -30,7 +30,7 @@ func groupTable(groups []*group, file func(*group) string) part {
 					el("span", class("hidden"), text(": "+looks[st].word))))
 			}
 		}
-		rows = append(rows, el("tr", el("th", at("scope", "row"), el("a", to(file(g)), text(g.name))), el("td", class("number"), text(strconv.Itoa(len(g.services)))),
+		rows = append(rows, el("tr", el("th", at("scope", "row"), el("a", to(file(g)), text(named(g.name)))), el("td", class("number"), text(strconv.Itoa(len(g.services)))),
 			el("td", el("span", class("chips"), chips))))
 	}
 	return el("div", class("scroll"), el("table", el("thead", el("tr", columnHead("Name", ""), columnHead("Services", "number"), columnHead("By state", ""))), el("tbody", rows)))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/org/idp/internal/catalogfile"
 	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/ui"
 )
 
 // The pages at the top of the site.
@@ -165,4 +166,12 @@ func tierName(tier int) string {
 		return ""
 	}
 	return fmt.Sprintf("Tier %d", tier)
+}
+
+// named is a name as it is shown. One that nobody could see is said to be so, as a link has to have a text.
+func named(name string) string {
+	if strings.TrimSpace(ui.Clean(name)) == "" {
+		return "(no name)"
+	}
+	return name
 }

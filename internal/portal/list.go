@@ -82,7 +82,7 @@ func (s *site) filters() part {
 	}
 	owner := parts{option("", "Every team")}
 	for _, g := range s.teams {
-		owner = append(owner, option(g.name, g.name))
+		owner = append(owner, option(named(g.name), named(g.name)))
 	}
 	tier := parts{option("", "Every tier")}
 	for _, t := range slices.Sorted(maps.Keys(tiers)) {
@@ -140,8 +140,8 @@ func (s *site) row(up string, x *entry, withOwner bool) part {
 		last = parts{ago(t)}
 	}
 	return el("tr",
-		el("th", at("scope", "row"), el("a", to(up+x.file()), text(x.Name)), el("span", class("sub"), text(clip(x.about.description, descriptionInList)))),
-		only(withOwner, el("td", class("owner"), el("a", to(up+(&group{name: x.Owner}).teamFile()), text(x.Owner)))),
+		el("th", at("scope", "row"), el("a", to(up+x.file()), text(named(x.Name))), el("span", class("sub"), text(clip(x.about.description, descriptionInList)))),
+		only(withOwner, el("td", class("owner"), el("a", to(up+(&group{name: x.Owner}).teamFile()), text(named(x.Owner))))),
 		el("td", class("tier"), text(tierName(x.Tier))),
 		el("td", el("span", class("chips"), chips)),
 		el("td", class("last"), last),
@@ -153,7 +153,7 @@ func (s *site) listData() ([]byte, error) {
 	owners := make([][2]string, len(s.teams))
 	at := map[string]int{}
 	for i, g := range s.teams {
-		owners[i], at[g.name] = [2]string{g.name, g.teamFile()}, i
+		owners[i], at[g.name] = [2]string{named(g.name), g.teamFile()}, i
 	}
 	rows := make([][]any, len(s.services))
 	for i, x := range s.services {
@@ -173,7 +173,7 @@ func (s *site) listData() ([]byte, error) {
 		if t := x.last(); !t.IsZero() {
 			last = t.UTC().Format("2006-01-02T15:04:05Z")
 		}
-		rows[i] = []any{x.Name, x.file(), clip(x.about.description, descriptionInList), owner, x.Tier, x.System, string(x.state()), environments, last, cost}
+		rows[i] = []any{named(x.Name), x.file(), clip(x.about.description, descriptionInList), owner, x.Tier, x.System, string(x.state()), environments, last, cost}
 	}
 	data, err := json.Marshal(map[string]any{"owners": owners, "services": rows})
 	if err != nil {

@@ -14,9 +14,9 @@ import (
 // runbook is. Why comes below.
 func (s *site) servicePage(x *entry) page {
 	look := looks[x.state()]
-	return page{made: s.made, title: x.Name, up: "../", here: indexPage, main: parts{
+	return page{made: s.made, title: named(x.Name), up: "../", here: indexPage, main: parts{
 		el("p", class("crumbs"), el("a", to("../"+indexPage), text("Services")), text(" / ")),
-		el("div", class("title"), el("h1", text(x.Name)), badge(look.class, look.mark, look.word)),
+		el("div", class("title"), el("h1", text(named(x.Name))), badge(look.class, look.mark, look.word)),
 		only(x.about.description != "", el("p", class("lead"), text(clip(x.about.description, 600)))),
 		x.actions(),
 		x.facts(),
@@ -29,13 +29,13 @@ func (s *site) servicePage(x *entry) page {
 func (x *entry) actions() part {
 	var list parts
 	for _, l := range x.about.runbook {
-		list = append(list, el("li", class("first"), out(l.url, text(clip(l.title, 60)))))
+		list = append(list, el("li", class("first"), out(l.url, text(clip(named(l.title), 60)))))
 	}
 	if len(list) == 0 {
 		list = append(list, el("li", class("missing"), text("No runbook")))
 	}
 	for _, l := range x.about.links {
-		list = append(list, el("li", out(l.url, text(clip(l.title, 60)))))
+		list = append(list, el("li", out(l.url, text(clip(named(l.title), 60)))))
 	}
 	if x.about.source != "" {
 		list = append(list, el("li", out(x.about.source, text("Source"))))
@@ -57,7 +57,7 @@ func (x *entry) facts() part {
 	if x.Owner == "" {
 		fact("Owner", unknown("nobody"))
 	} else {
-		fact("Owner", el("a", to("../"+(&group{name: x.Owner}).teamFile()), text(x.Owner)))
+		fact("Owner", el("a", to("../"+(&group{name: x.Owner}).teamFile()), text(named(x.Owner))))
 	}
 	fact("Tier", said(strings.TrimPrefix(tierName(x.Tier), "Tier "), "not given"))
 	slo := x.about.slo

@@ -1,0 +1,117 @@
+//go:build e2e
+
+package portal
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+type plan map[string]any
+
+// browse does the steps in a browser. `make e2e-portal` installs what it needs.
+func browse(t *testing.T, steps ...plan) {
+	t.Helper()
+	dir, browser := os.Getenv("IDP_E2E_PORTAL"), os.Getenv("IDP_E2E_BROWSER")
+	if dir == "" || browser == "" {
+		t.Fatal("IDP_E2E_PORTAL and IDP_E2E_BROWSER are not set: run make e2e-portal")
+	}
+	data, err := json.Marshal(plan{"now": now.Add(time.Hour).UnixMilli(), "steps": steps})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "plan.json")
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "node", filepath.Join(dir, "portal.mjs"), browser, file).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%.20000s", err, out)
+	}
+	t.Logf("%s", out)
+}
+
+// pictures is the folder for them.
+func pictures(t *testing.T) string {
+	t.Helper()
+	folder := os.Getenv("IDP_E2E_SCREENSHOTS")
+	if folder == "" {
+		t.Fatal("IDP_E2E_SCREENSHOTS is not set: run make e2e-portal")
+	}
+	return folder
+}
+
+// TestPortalInABrowser opens every kind of page, light and dark, on a desktop and a phone, holds it against axe-core, and keeps
+// pictures.
+func TestPortalInABrowser(t *testing.T) {
+	site, folder := made(t, shop()), pictures(t)
+	pages := map[string]string{"services": "index.html", "service": "services/checkout.html", "service-unsure": "services/shipping.html", "service-held-back": "services/inventory.html",
+		"teams": "teams.html", "team": "teams/team-payments.html", "found": "index.html#q=team-payments&tier=1"}
+	browse(t, plan{"do": "look", "site": site, "pages": pages, "folder": folder},
+		plan{"do": "plain", "site": site, "pages": map[string]string{"services": "index.html", "service": "services/checkout.html"}, "folder": folder})
+	for name := range pages {
+		for _, look := range []string{"desktop-light", "desktop-dark", "phone-light", "phone-dark"} {
+			if info, err := os.Stat(filepath.Join(folder, name+"-"+look+".png")); err != nil || info.Size() < 5000 {
+				t.Errorf("no picture of %s, %s: %v", name, look, err)
+			}
+		}
+	}
+}
+
+// TestPortalIsSearched holds search, filters and paging, and that the rows which the script writes are those of the page.
+func TestPortalIsSearched(t *testing.T) {
+	browse(t, plan{"do": "find", "site": made(t, shop()), "total": "12 services", "searches": []plan{
+		{"q": "ledger", "count": "1 service", "first": "payments"},
+		{"q": "TEAM-PAYMENTS order", "count": "2 services", "first": "checkout"},
+		{"q": "warehouse", "count": "3 services", "first": "inventory"},
+		{"q": "no such thing", "count": "No service is like that.", "first": nil},
+	}})
+}
+
+// TestPortalOfTenThousand is the first view of a large catalogue, and what is found in it.
+func TestPortalOfTenThousand(t *testing.T) {
+	c := many(10_000)
+	dir := c.write(t)
+	out := filepath.Join(t.TempDir(), "site")
+	begun := time.Now()
+	if _, err := Run(t.Context(), Inputs{Catalog: dir, Out: out}, deps); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("10,000 services written in %s", time.Since(begun).Round(10*time.Millisecond))
+	browse(t, plan{"do": "measure", "site": out, "page": "index.html", "limit": 300_000},
+		plan{"do": "measure", "site": out, "page": "services/service-00042.html", "limit": 300_000},
+		plan{"do": "find", "site": out, "total": "1–50 of 10,000 services", "searches": []plan{
+			{"q": "service-07777", "count": "1 service", "first": "service-07777"},
+			{"q": "team-013", "count": "50 services", "first": "service-00013"},
+		}},
+		plan{"do": "turn", "site": out, "second": "51–100 of 10,000 services", "state": "kept", "count": "1–50 of 100 services"})
+}
+
+// TestHostilePortalInABrowser opens pages that are full of strings which would do something if they were not texts.
+func TestHostilePortalInABrowser(t *testing.T) {
+	site := made(t, hostileCatalogue(func(i int) string { return hostile[i%len(hostile)] }))
+	pages := map[string]string{"services": "index.html", "teams": "teams.html"}
+	files, err := filepath.Glob(filepath.Join(site, "*", "*.html"))
+	if err != nil || len(files) < 10 {
+		t.Fatalf("%d pages: %v", len(files), err)
+	}
+	for i, f := range files {
+		name, err := filepath.Rel(site, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i%9 == 0 { // the structure of every page is held by TestHostileTextsAreOnlyTexts
+			pages[fmt.Sprint(i)] = filepath.ToSlash(name)
+		}
+	}
+	browse(t, plan{"do": "look", "site": site, "pages": pages, "folder": t.TempDir(), "schemes": []string{"light"}},
+		plan{"do": "find", "site": site, "total": fmt.Sprintf("%d services", len(hostile)), "searches": []plan{}})
+}

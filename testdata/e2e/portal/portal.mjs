@@ -1,0 +1,152 @@
+// Opens the pages of a portal in a browser, from a folder: node portal.mjs BROWSER PLAN.json. The plan names sites and what to do with
+// them; every wrong thing is printed, and the program then fails.
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import puppeteer from 'puppeteer-core';
+
+const [browser, file] = process.argv.slice(2);
+const plan = JSON.parse(readFileSync(file, 'utf8'));
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const screens = { desktop: { width: 1280, height: 860 }, phone: { width: 390, height: 844, isMobile: true, hasTouch: true, deviceScaleFactor: 2 } };
+const tallest = 3000; // pixels of a picture
+
+const chrome = await puppeteer.launch({ executablePath: browser, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] });
+let count = 0;
+const wrong = (where, what) => { count++; console.error(`${where}: ${what}`); };
+
+// open gives a tab that takes everything for wrong that a portal must not do: asking for what is not its own, and running what is not.
+async function open(site, page, { screen = 'desktop', scheme = 'light', javascript = true } = {}) {
+  const tab = await chrome.newPage();
+  const where = `${page} (${screen}, ${scheme})`;
+  await tab.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
+  await tab.setViewport(screens[screen]);
+  await tab.setJavaScriptEnabled(javascript);
+  await tab.evaluateOnNewDocument((now) => { // pictures are the same tomorrow
+    const Real = Date;
+    globalThis.Date = class extends Real { constructor(...a) { super(...(a.length ? a : [now])); } static now() { return now; } };
+  }, plan.now);
+  const own = pathToFileURL(site).href + '/';
+  tab.on('request', (r) => r.url().startsWith(own) || r.url().startsWith('data:') || wrong(where, `it asks for ${r.url()}`));
+  tab.on('requestfailed', (r) => wrong(where, `it has no ${r.url()}`));
+  tab.on('dialog', (d) => { wrong(where, `it says ${d.message()}`); d.dismiss(); });
+  tab.on('pageerror', (e) => wrong(where, String(e)));
+  tab.on('console', (m) => ['error', 'warn'].includes(m.type()) && wrong(where, m.text()));
+  await tab.goto(own + page, { waitUntil: 'load' });
+  return { tab, where };
+}
+
+// look takes pictures and holds a page against the rules of axe-core.
+async function look({ site, pages, folder, schemes = ['light', 'dark'] }) {
+  mkdirSync(folder, { recursive: true });
+  for (const [name, page] of Object.entries(pages)) {
+    for (const screen of Object.keys(screens)) {
+      for (const scheme of schemes) {
+        const { tab, where } = await open(site, page, { screen, scheme });
+        await tab.waitForFunction(() => !globalThis.document.querySelector('time.ago:not([title])'));
+        const size = await tab.evaluate(() => ({ width: globalThis.document.documentElement.scrollWidth, height: globalThis.document.documentElement.scrollHeight, text: globalThis.document.body.innerText.length }));
+        if (size.width > screens[screen].width) wrong(where, `it is ${size.width} pixels wide, of ${screens[screen].width}`);
+        if (size.text < 100) wrong(where, 'it is empty');
+        await tab.screenshot({ path: join(folder, `${name}-${screen}-${scheme}.png`), clip: { x: 0, y: 0, width: screens[screen].width, height: Math.min(size.height, tallest) }, captureBeyondViewport: true });
+        await tab.$$eval('details', (all) => all.forEach((d) => { d.open = true; }));
+        await rules(tab, where);
+        await tab.close();
+      }
+    }
+  }
+}
+
+async function rules(tab, where) {
+  await tab.evaluate(axe);
+  const found = await tab.evaluate(() => globalThis.axe.run(globalThis.document, { preload: false }));
+  if (found.passes.length < 10) wrong(where, `axe-core looked at ${found.passes.length} rules only`);
+  for (const v of found.violations) wrong(where, `${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map((n) => n.html).join(' | ')}`);
+}
+
+const text = (tab, selector) => tab.$eval(selector, (e) => e.textContent);
+const rowsOf = (tab) => tab.$$eval('#services tbody tr', (all) => all.map((r) => r.outerHTML));
+
+async function until(tab, where, what, f, ...args) {
+  try { await tab.waitForFunction(f, { timeout: 10000, polling: 20 }, ...args); } catch { wrong(where, `it never came to this: ${what}; it says ${await text(tab, '#count')}`); }
+}
+
+const counted = (tab, where, want) => until(tab, where, want, (want) => globalThis.document.getElementById('count').textContent === want, want);
+
+// find looks for services as somebody does who has a keyboard only.
+async function find({ site, searches, total }) {
+  const { tab, where } = await open(site, 'index.html');
+  const before = await rowsOf(tab);
+  await tab.keyboard.press('Tab');
+  if (await tab.evaluate(() => globalThis.document.activeElement.textContent) !== 'Skip to content') wrong(where, 'the first stop of the keyboard is not the way to the content');
+  for (let i = 0; i < 40 && await tab.evaluate(() => globalThis.document.activeElement.id) !== 'q'; i++) await tab.keyboard.press('Tab');
+  for (const { q, count, first } of searches) {
+    await tab.evaluate(() => { globalThis.document.getElementById('q').value = ''; });
+    await tab.keyboard.type(q);
+    await counted(tab, where, count);
+    const name = first && await text(tab, '#services tbody tr th a');
+    if (name !== first) wrong(where, `for ${q} it finds ${name} first, not ${first}`);
+  }
+  await tab.evaluate(() => { globalThis.document.getElementById('q').value = ''; });
+  await tab.keyboard.type(' ');
+  await counted(tab, where, total);
+  const after = await rowsOf(tab); // the script writes the rows that idp wrote
+  if (JSON.stringify(before) !== JSON.stringify(after)) wrong(where, `the rows of the script are others:\n${before.find((r, i) => r !== after[i])}\n${after.find((r, i) => r !== before[i])}`);
+  await rules(tab, where);
+  await tab.close();
+}
+
+// turn goes to the second page of a long list and back, and follows an address with a search in it.
+async function turn({ site, second, state, count }) {
+  const { tab, where } = await open(site, 'index.html');
+  await tab.focus('#next');
+  await tab.keyboard.press('Enter');
+  await counted(tab, where, second);
+  await tab.goto(`${pathToFileURL(site).href}/index.html#state=${state}`);
+  await counted(tab, where, count);
+  await tab.reload();
+  await counted(tab, where, count);
+  await tab.close();
+}
+
+// measure prints what the first view costs, and holds its size: how long it takes depends on the machine.
+async function measure({ site, page, limit }) {
+  const times = [];
+  for (let i = 0; i < 5; i++) {
+    const tab = await chrome.newPage();
+    await tab.setCacheEnabled(false);
+    const files = new Set();
+    tab.on('request', (r) => r.url().startsWith('file:') && files.add(new URL(r.url()).pathname));
+    await tab.goto(`${pathToFileURL(site).href}/${page}`, { waitUntil: 'load' });
+    await tab.waitForFunction(() => performance.getEntriesByName('first-contentful-paint').length > 0);
+    times.push(await tab.evaluate(() => [performance.getEntriesByName('first-contentful-paint')[0].startTime, performance.getEntriesByType('navigation')[0].loadEventEnd]));
+    const bytes = [...files].reduce((sum, f) => sum + readFileSync(decodeURIComponent(f)).length, 0);
+    if (bytes > limit || bytes === 0) wrong(page, `the first view takes ${bytes} bytes in ${files.size} files, of ${limit}`);
+    if (i === 0) console.log(`${page}: ${bytes} bytes in ${files.size} files before anybody does anything`);
+    await tab.close();
+  }
+  times.sort((a, b) => a[1] - b[1]);
+  console.log(`${page}: first contentful paint ${times[2][0].toFixed(0)} ms, loaded ${times[2][1].toFixed(0)} ms (median of 5)`);
+}
+
+// plain reads pages without a script, and prints one.
+async function plain({ site, pages, folder }) {
+  for (const [name, page] of Object.entries(pages)) {
+    const { tab, where } = await open(site, page, { javascript: false });
+    if (await tab.$$eval('form, #pages', (all) => all.some((e) => e.checkVisibility()))) wrong(where, 'without a script it shows what needs one');
+    if ((await tab.$$('main')).length !== 1) wrong(where, 'without a script it has nothing');
+    const pdf = await tab.pdf({ path: join(folder, `${name}.pdf`), format: 'A4' });
+    if (pdf.length < 5000) wrong(where, 'printed, it is empty');
+    await tab.emulateMediaType('print');
+    if (await tab.$$eval('.top nav, .filters, .pages', (all) => all.some((e) => e.checkVisibility()))) wrong(where, 'it prints what nobody can press on paper');
+    await tab.close();
+  }
+}
+
+const steps = { look, find, turn, measure, plain };
+try {
+  for (const step of plan.steps) await steps[step.do](step);
+} finally {
+  await chrome.close();
+}
+process.exit(count > 0 ? 1 : 0);
