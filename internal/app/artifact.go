@@ -57,10 +57,13 @@ func (d *delivery) platform(input string) string {
 	return "linux/" + runtime.GOARCH
 }
 
-type signWork struct{ in sign.Inputs }
+type signWork struct {
+	in      sign.Inputs
+	keyless keylessInputs
+}
 
 func (w *signWork) name() string          { return record.StageSign }
-func (w *signWork) Declare(s *action.Set) { w.in.Declare(s) }
+func (w *signWork) Declare(s *action.Set) { w.in.Declare(s); w.keyless.Declare(s) }
 
 func (w *signWork) stage(ctx context.Context, d *delivery) (result, error) {
 	in := w.in
@@ -68,36 +71,44 @@ func (w *signWork) stage(ctx context.Context, d *delivery) (result, error) {
 	if in.Registry, err = d.registry(ctx, w.in.Registry); err != nil {
 		return result{}, err
 	}
-	key, err := d.key(w.in.Key)
+	signer, err := d.signer(ctx, w.in.Key, w.keyless)
 	if err != nil {
 		return result{}, err
 	}
+	in.Builder = builderOf(signer)
 	in.Record, in.Layout, in.SBOM, in.SPDX = d.snapshot(), d.out(build.LayoutDir), d.out(build.SBOMFile), d.out(build.SPDXFile)
 	in.RepositoryURL, in.Policy, in.PolicyDigest, in.Version = d.repo.Origin, d.policy.Name, d.policy.Digest, Version()
 	in.CommitTime = d.repo.Time
-	out, err := sign.Run(ctx, in, sign.Deps{Images: oci.Client{}, Evidence: referrers.Registry{}, Signer: key, Progress: d.progress(w.name())})
+	out, err := sign.Run(ctx, in, sign.Deps{Images: oci.Client{}, Evidence: referrers.Registry{}, Signer: signer, Progress: d.progress(w.name())})
 	if err == nil {
 		d.setArtifact(record.Artifact{Image: in.Registry, Digest: d.rec.Artifact.Digest})
 	}
 	return resultOf(out, err)
 }
 
-type verifyWork struct{ in verify.Inputs }
+type verifyWork struct {
+	in          verify.Inputs
+	trustedRoot string
+}
 
-func (w *verifyWork) name() string          { return record.StageVerify }
-func (w *verifyWork) Declare(s *action.Set) { w.in.Declare(s); declareImage(s, &w.in.Reference) }
+func (w *verifyWork) name() string { return record.StageVerify }
+func (w *verifyWork) Declare(s *action.Set) {
+	w.in.Declare(s)
+	declareTrust(s, &w.trustedRoot)
+	declareImage(s, &w.in.Reference)
+}
 
 func (w *verifyWork) stage(ctx context.Context, d *delivery) (result, error) {
 	ref, err := d.reference(w.in.Reference)
 	if err != nil {
 		return result{}, err
 	}
-	return resultOf(d.verify(ctx, ref, w.in.Key, d.progress(w.name())))
+	return resultOf(d.verify(ctx, ref, w.in.Key, w.trustedRoot, d.progress(w.name())))
 }
 
 // verify holds an image against the policy of the environment.
-func (d *delivery) verify(ctx context.Context, reference, keyFile string, progress action.Progress) (verify.Outputs, error) {
-	signer, err := d.verifier(keyFile)
+func (d *delivery) verify(ctx context.Context, reference, keyFile, trustedRoot string, progress action.Progress) (verify.Outputs, error) {
+	signer, err := d.verifier(ctx, keyFile, trustedRoot)
 	if err != nil {
 		return verify.Outputs{}, err
 	}

@@ -72,6 +72,7 @@ type delivery struct {
 	faults   map[string]error             // by stage
 	running  map[string]time.Time         // stages that have begun and not ended, and when they began
 	local    embedded
+	sigstore sigstore
 }
 
 const (

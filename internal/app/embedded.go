@@ -83,7 +83,8 @@ func (d *delivery) loadKey(file string) (*attest.Key, error) {
 	}
 	if !d.local.allowed {
 		return nil, fault.BadInputf("no key is given").
-			WithNext("Make one with: cosign generate-key-pair", "Then give it: --key cosign.key, with its password in COSIGN_PASSWORD")
+			WithNext("Make one with: cosign generate-key-pair", "Then give it: --key cosign.key, with its password in COSIGN_PASSWORD",
+				"Of what was signed keyless, name the trusted root: --trusted-root FILE")
 	}
 	return attest.GenerateKey()
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,21 +15,23 @@ import (
 	"github.com/org/idp/internal/policy"
 	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/referrers"
+	"github.com/org/idp/internal/runner"
 	"github.com/org/idp/internal/ui"
 	"github.com/org/idp/internal/verify"
 )
 
 // What idp verify is as a gate of its own, for the help.
 const (
-	aloneUsage = "--policy FILE [--environment NAME] [--key FILE] [--repository OWNER/NAME] [--commit SHA]"
+	aloneUsage = "--policy FILE [--environment NAME] [--key FILE | --trusted-root FILE] [--repository OWNER/NAME] [--commit SHA]"
 	aloneDoes  = "Holds an image of anyone against a policy: no idp.yaml and no git are needed, and no record is written."
 )
 
 // imageInputs are what the commands take that are about an image of anyone, outside of any service.
 type imageInputs struct {
-	policyFile, environment, key string
-	repository, commit           string
-	json                         bool
+	policyFile, environment string
+	key, trustedRoot        string
+	repository, commit      string
+	json                    bool
 
 	policy *policy.Policy
 	rules  policy.Rules
@@ -39,8 +42,9 @@ func (in *imageInputs) declare(s *action.Set, name string) {
 	s.String(&in.policyFile, action.Input{Name: "policy", Usage: "Policy file. Default: the one built in."})
 	s.String(&in.environment, action.Input{Name: "environment", Usage: "Environment whose rules count. Default: the defaults of the policy."})
 	s.String(&in.key, action.Input{Name: "key", Usage: "File of the cosign key that a policy with signer.key: run asks for."})
+	declareTrust(s, &in.trustedRoot)
+	s.String(&in.repository, action.Input{Name: "repository", Usage: "Repository that it has to be built from, as OWNER/NAME; and signed in, where it is signed keyless and the policy names no other."})
 	if name == record.StageVerify {
-		s.String(&in.repository, action.Input{Name: "repository", Usage: "Repository that it has to be built from, as OWNER/NAME."})
 		s.String(&in.commit, action.Input{Name: "commit", Usage: "Full commit that it has to be built from."})
 	} else {
 		s.Bool(&in.json, action.Input{Name: "json", Usage: "Print JSON."})
@@ -86,12 +90,21 @@ func (in *imageInputs) read(ctx context.Context, w World, name string, args []st
 }
 
 // signer is who the policy asks for; nil where it names nobody, and where nobody is known for signer.key: run.
-func (in *imageInputs) signer() (attest.Verifier, error) {
-	file := in.rules.Signer.Key
-	if file == policy.RunKey {
+func (in *imageInputs) signer(ctx context.Context, w World) (attest.Verifier, error) {
+	rules, file := in.rules.Signer, in.rules.Signer.Key
+	switch {
+	case file == policy.RunKey && in.key == "" && in.repository != "":
+		rules.Keyless = &policy.Keyless{}
+	case file == policy.RunKey:
 		file = in.key
-	} else if in.key != "" {
+	case in.key != "":
 		return nil, fault.BadInputf("policy %s names its signer, so --key does not count", in.policy.Name).WithNext("Leave it out.")
+	}
+	if k := rules.Keyless; k != nil {
+		if k.TrustedRoot != "" && in.trustedRoot != "" {
+			return nil, fault.BadInputf("policy %s names its trusted root, so --trusted-root does not count", in.policy.Name).WithNext("Leave it out.")
+		}
+		return new(sigstore).verifier(ctx, w, *k, cmp.Or(k.TrustedRoot, in.trustedRoot), runner.Project{Repository: in.repository})
 	}
 	if file == "" {
 		return nil, nil
@@ -109,7 +122,7 @@ func verifyImage(ctx context.Context, w World, args []string) error {
 	if err := in.read(ctx, w, record.StageVerify, args); err != nil {
 		return err
 	}
-	signer, err := in.signer()
+	signer, err := in.signer(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -152,7 +165,7 @@ func evidenceCommand(ctx context.Context, w World, args []string) error {
 	if err := in.read(ctx, w, "evidence", args); err != nil {
 		return err
 	}
-	signer, err := in.signer()
+	signer, err := in.signer(ctx, w)
 	if err != nil {
 		return err
 	}

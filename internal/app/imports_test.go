@@ -28,7 +28,7 @@ var alone = map[string]string{
 	"github.com/sigstore/sigstore-go/":           "internal/attest",
 	"github.com/sigstore/sigstore/":              "internal/attest",
 	"github.com/sigstore/protobuf-specs/":        "internal/attest",
-	"github.com/sigstore/rekor":                  "", // not at all
+	"github.com/sigstore/rekor":                  "internal/attest", // and rekor-tiles
 	"github.com/sigstore/fulcio":                 "",
 	"github.com/sigstore/timestamp":              "",
 	"k8s.io/client-go/":                          "internal/kubernetes",

@@ -25,6 +25,7 @@ import (
 type deployWork struct {
 	in      deploy.Inputs
 	key     string
+	trust   string // file of the TrustedRoot
 	image   string
 	smoke   *smokeWork // of the same path; nil alone
 	answers []record.Guard
@@ -37,6 +38,7 @@ func (w *deployWork) target() string { return w.in.Target }
 func (w *deployWork) Declare(s *action.Set) {
 	w.in.Declare(s)
 	action.Key(s, &w.key)
+	declareTrust(s, &w.trust)
 	declareImage(s, &w.image)
 	if w.smoke == nil { // alone
 		s.Bool(&w.rbac, action.Input{Name: "print-rbac",
@@ -72,7 +74,7 @@ func (w *deployWork) stage(ctx context.Context, d *delivery) (result, error) {
 	}
 	out, err := deploy.Run(ctx, in, deploy.Deps{Target: place, Progress: d.progress(w.name()),
 		Verify: func(ctx context.Context, reference string) error {
-			_, err := d.verify(ctx, reference, w.key, nil)
+			_, err := d.verify(ctx, reference, w.key, w.trust, nil)
 			return err
 		},
 		Guard: func(ctx context.Context, live *record.Deployment) error {

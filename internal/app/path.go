@@ -111,7 +111,7 @@ func (p *pathWork) check(ctx context.Context, d *delivery) error {
 	if missing := d.rules.Missing(); len(missing) > 0 {
 		return undeliverable(d.policy, missing, d.rec.Environment)
 	}
-	if err := p.complete(); err != nil {
+	if err := p.complete(d.runner.MayAskForToken()); err != nil {
 		return err
 	}
 	if err := p.sound(ctx, d); err != nil {
@@ -152,7 +152,7 @@ func undeliverable(pol *policy.Policy, missing []string, environment string) err
 }
 
 // complete names every input that only the local target can do without.
-func (p *pathWork) complete() error {
+func (p *pathWork) complete(keyless bool) error {
 	if p.target() == targetLocal {
 		return nil
 	}
@@ -162,7 +162,7 @@ func (p *pathWork) complete() error {
 		{p.sign.in.Key, "key", "cosign.key"},
 		{p.catalog.in.URL, "catalog", "https://github.com/acme/catalog.git"},
 	} {
-		if in.value == "" {
+		if in.value == "" && !(in.name == "key" && keyless) {
 			missing = append(missing, fmt.Sprintf("input %s is missing, such as --%s %s", in.name, in.name, in.example))
 		}
 	}
@@ -171,7 +171,8 @@ func (p *pathWork) complete() error {
 	}
 	return fault.BadInputf("%s not given that target %s needs", countOf(len(missing), "input is", "inputs are"), p.target()).
 		WithDetail(missing...).
-		WithNext("Or try the path on this machine, where all of them have a default: --target local")
+		WithNext("Without a key a job signs keyless that has the permission id-token: write",
+			"Or try the path on this machine, where all of them have a default: --target local")
 }
 
 // sound refuses inputs of the later stages while nothing has been changed yet.
@@ -180,7 +181,7 @@ func (p *pathWork) sound(ctx context.Context, d *delivery) error {
 	if p.sign.in.Registry != "" {
 		registry = oci.CheckRepository(p.sign.in.Registry)
 	}
-	return joinProblems(gates(p.sast.in.FailOn, d.rules), registry, p.sign.in.Check(ctx), p.deploy.in.Check(), p.smoke.in.Check(), p.catalog.in.Check(), p.events.in.Check())
+	return joinProblems(gates(p.sast.in.FailOn, d.rules), registry, d.instanceFiles(ctx, p.sign.in.Key, p.sign.keyless), p.sign.in.Check(ctx), p.deploy.in.Check(), p.smoke.in.Check(), p.catalog.in.Check(), p.events.in.Check())
 }
 
 // gates refuses a threshold under which scans would pass that the policy does not let pass: what they found out would be

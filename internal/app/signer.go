@@ -2,64 +2,207 @@ package app
 
 import (
 	"cmp"
+	"context"
+	"fmt"
+	"sync"
 
+	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/attest"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/policy"
+	"github.com/org/idp/internal/runner"
 )
+
+// keylessInputs are what signing without a key needs to know. Where the policy names files, they count.
+type keylessInputs struct {
+	SigningConfig, TrustedRoot string
+	AllowPublicLog             bool
+}
+
+// Declare declares the inputs.
+func (in *keylessInputs) Declare(s *action.Set) {
+	s.String(&in.SigningConfig, action.Input{Name: "signing-config", Example: "sigstore/signing_config.json",
+		Usage: "For keyless signing: SigningConfig of a sigstore instance of your own, a JSON file. Default: the public instance."})
+	declareTrust(s, &in.TrustedRoot)
+	s.Bool(&in.AllowPublicLog, action.Input{Name: "allow-public-log",
+		Usage: "For keyless signing in a repository that is not public: let its name, workflow, branch and commits be published in the public log, for ever."})
+}
+
+func declareTrust(s *action.Set, target *string) {
+	s.String(target, action.Input{Name: "trusted-root", Example: "sigstore/trusted_root.json",
+		Usage: "For what is signed keyless: TrustedRoot of the sigstore instance whose certificates count, a JSON file. Default: that of the policy, else of the public instance."})
+}
+
+// sigstore has the instance of a run, and who signs with it.
+type sigstore struct {
+	mu       sync.Mutex
+	trust    *attest.Trust // of the public instance; nil until it is asked for
+	services *attest.Services
+	signer   *attest.KeylessSigner
+}
+
+func (s *sigstore) public(ctx context.Context, w World) (*attest.Trust, *attest.Services, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.trust == nil {
+		var err error
+		if s.trust, s.services, err = attest.Public(ctx, attest.Clock{Now: w.Now, Sleep: sleep}); err != nil {
+			return nil, nil, err
+		}
+	}
+	return s.trust, s.services, nil
+}
+
+// trusted is the instance whose certificates count.
+func (s *sigstore) trusted(ctx context.Context, w World, file string) (*attest.Trust, error) {
+	if file != "" {
+		return attest.ReadTrust(file)
+	}
+	trust, _, err := s.public(ctx, w)
+	return trust, err
+}
+
+// signer is who signs: a key that is given, on the local target one of the run, else the job itself.
+func (d *delivery) signer(ctx context.Context, keyFile string, in keylessInputs) (attest.Signer, error) {
+	switch {
+	case keyFile != "" || d.local.allowed:
+		return d.key(keyFile)
+	case !d.runner.MayAskForToken():
+		return nil, fault.BadInputf("nothing is there to sign with: no key is given, and no identity token can be asked for").
+			WithNext("Give a key: --key cosign.key, with its password in COSIGN_PASSWORD; make one with: cosign generate-key-pair",
+				"Or sign keyless: permissions: {id-token: write} for the job, in GitHub Actions; a pull request from a fork never gets that")
+	}
+	if signer := d.sigstore.signed(); signer != nil {
+		return signer, nil
+	}
+	trust, services, err := d.instance(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	signer, err := attest.NewKeylessSigner(ctx, attest.KeylessOptions{Trust: trust, Services: services, AllowPublicLog: in.AllowPublicLog,
+		Clock: attest.Clock{Now: d.world.Now, Sleep: sleep},
+		Token: func(ctx context.Context) (string, error) { return d.runner.IDToken(ctx, "sigstore", sleep) }})
+	if err != nil {
+		return nil, err
+	}
+	d.sigstore.mu.Lock()
+	defer d.sigstore.mu.Unlock()
+	d.sigstore.signer = signer
+	return signer, nil
+}
+
+func (s *sigstore) signed() *attest.KeylessSigner {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.signer
+}
+
+// builderOf is who vouches for the provenance: under a certificate the workflow, which no step of it can choose.
+func builderOf(s attest.Signer) string {
+	if signer, ok := s.(*attest.KeylessSigner); ok {
+		return signer.Identity()
+	}
+	return ""
+}
+
+// instance is the one of the policy, else of the inputs, else the public one.
+func (d *delivery) instance(ctx context.Context, in keylessInputs) (*attest.Trust, *attest.Services, error) {
+	var rules policy.Keyless
+	if k := d.rules.Signer.Keyless; k != nil {
+		rules = *k
+	}
+	root, err := d.oneOf("trusted-root", rules.TrustedRoot, in.TrustedRoot)
+	if err != nil {
+		return nil, nil, err
+	}
+	config, err := d.oneOf("signing-config", rules.SigningConfig, in.SigningConfig)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case root == "" && config == "":
+		return d.sigstore.public(ctx, d.world)
+	case root == "" || config == "":
+		return nil, nil, fault.BadInputf("signing-config and trusted-root belong together: only one of them is given, in the policy or as an input").
+			WithNext("Give both, of the same sigstore instance.")
+	}
+	trust, err := attest.ReadTrust(root)
+	if err != nil {
+		return nil, nil, err
+	}
+	services, err := attest.ReadServices(config)
+	return trust, services, err
+}
+
+// oneOf is what the policy names, which no input overrules.
+func (d *delivery) oneOf(name, rule, input string) (string, error) {
+	if rule != "" && input != "" && rule != input {
+		return "", fault.BadInputf("policy %s names its %s, so the input %s does not count", d.policy.Name, name, name).WithNext("Leave the input out.")
+	}
+	return cmp.Or(rule, input), nil
+}
 
 // verifier knows who the policy wants to have signed: what the run signs with, a key, or an identity. It is nil where the
 // policy names nobody, which verify refuses.
-func (d *delivery) verifier(keyFile string) (attest.Verifier, error) {
-	signer := d.rules.Signer
+func (d *delivery) verifier(ctx context.Context, keyFile, trustedRoot string) (attest.Verifier, error) {
+	rules := d.rules.Signer
+	if rules.Key == policy.RunKey && keyFile == "" && !d.local.allowed && (d.runner.Active() || trustedRoot != "") {
+		rules = policy.Signer{Keyless: &policy.Keyless{}}
+	}
 	switch {
-	case signer.Keyless != nil:
-		return d.keyless(*signer.Keyless)
-	case signer.Key == "":
+	case rules.Keyless != nil:
+		file, err := d.oneOf("trusted-root", rules.Keyless.TrustedRoot, trustedRoot)
+		if err != nil {
+			return nil, err
+		}
+		project := d.runner.Project()
+		if project.Repository != d.rec.Source.Repository {
+			project = runner.Project{Server: project.Server, Repository: d.rec.Source.Repository} // whose number is not known
+		}
+		return d.sigstore.verifier(ctx, d.world, *rules.Keyless, file, project)
+	case rules.Key == "":
 		return nil, nil
-	case signer.Key == policy.RunKey:
+	case rules.Key == policy.RunKey:
 		return d.key(keyFile)
 	}
-	key, err := attest.LoadKey(signer.Key, nil)
+	key, err := attest.LoadKey(rules.Key, nil)
 	if err != nil {
 		return nil, err
 	}
 	return key.Public(), nil
 }
 
-func (d *delivery) keyless(rules policy.Keyless) (attest.Verifier, error) {
-	identity, err := d.identity(rules)
-	if err != nil {
-		return nil, err
-	}
-	if rules.TrustedRoot == "" {
-		return nil, fault.BadInputf("policy %s names no trusted root", d.policy.Name).WithNext("Set signer.keyless.trusted-root in the policy.")
-	}
-	trust, err := attest.ReadTrust(rules.TrustedRoot)
-	if err != nil {
-		return nil, err
-	}
-	return attest.NewKeyless(trust, identity)
-}
-
-// identity is that of the rules; where they do not say whose repository it is, the one that is delivered.
-func (d *delivery) identity(rules policy.Keyless) (attest.Identity, error) {
+// verifier knows an identity. Where the rules do not say whose repository it is, it is the project's.
+func (s *sigstore) verifier(ctx context.Context, w World, rules policy.Keyless, trustedRoot string, project runner.Project) (attest.Verifier, error) {
 	id := attest.Identity{Issuer: cmp.Or(rules.Issuer, attest.GitHubIssuer), Repository: rules.Repository, RepositoryID: rules.RepositoryID,
 		OwnerID: rules.OwnerID, Workflow: rules.Workflow, Ref: rules.Ref, Runner: rules.Runner}
-	if !rules.Anywhere() {
-		return id, nil
+	if rules.Anywhere() {
+		if project.Repository == "" {
+			return nil, fault.BadInputf("it has to be signed by a workflow of the repository that it is from, and which one that is is not known").
+				WithNext("Name it in the policy, signer: {keyless: {repository: acme/checkout}}, or to idp verify IMAGE: --repository acme/checkout")
+		}
+		id.Repository, id.RepositoryID = project.Repository, project.RepositoryID
+		if project.Server != "" {
+			id.Repository = project.Server + "/" + project.Repository
+		}
 	}
-	id.Repository = d.rec.Source.Repository
-	if id.Repository == "" {
-		return id, fault.BadInputf("policy %s wants it signed by a workflow of the repository that is delivered, and which one that is is not known", d.policy.Name).
-			WithNext("Name the repository in the policy: signer: {keyless: {repository: acme/checkout}}")
+	trust, err := s.trusted(ctx, w, trustedRoot)
+	if err != nil {
+		return nil, err
 	}
-	here := d.runner.Project()
-	if here.Server != "" && here.Server != "https://github.com" {
-		id.Repository = here.Server + "/" + id.Repository
+	v, err := attest.NewKeyless(trust, id)
+	if err != nil {
+		return nil, fmt.Errorf("signer of the policy: %w", err)
 	}
-	if here.Repository == d.rec.Source.Repository {
-		id.RepositoryID = here.RepositoryID
+	return v, nil
+}
+
+// instanceFiles refuses files of an instance that cannot be read, before any work is done with which they would be needed.
+func (d *delivery) instanceFiles(ctx context.Context, keyFile string, in keylessInputs) error {
+	rules := d.rules.Signer.Keyless
+	named := in.SigningConfig != "" || in.TrustedRoot != "" || rules != nil && (rules.TrustedRoot != "" || rules.SigningConfig != "")
+	if keyFile != "" || d.local.allowed || !named {
+		return nil
 	}
-	return id, nil
+	_, _, err := d.instance(ctx, in)
+	return err
 }

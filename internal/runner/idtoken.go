@@ -19,10 +19,15 @@ var tokenPauses = []time.Duration{time.Second, 2 * time.Second, 4 * time.Second}
 // tokenPatience is how long one attempt may take.
 const tokenPatience = 10 * time.Second
 
+// MayAskForToken tells whether the job has the permission id-token: write.
+func (r *Runner) MayAskForToken() bool {
+	return r.of("ACTIONS_ID_TOKEN_REQUEST_URL") != "" && r.of("ACTIONS_ID_TOKEN_REQUEST_TOKEN") != ""
+}
+
 // IDToken asks the runner for an OpenID Connect token of this job for an audience, and masks it. What may pass by itself (no
 // connection, 429, 5xx) is tried again, with sleep between; an answer that says no is not. No error holds a token.
 func (r *Runner) IDToken(ctx context.Context, audience string, sleep func(context.Context, time.Duration) error) (string, error) {
-	if r.of("ACTIONS_ID_TOKEN_REQUEST_URL") == "" || r.of("ACTIONS_ID_TOKEN_REQUEST_TOKEN") == "" {
+	if !r.MayAskForToken() {
 		return "", fault.BadInputf("this job may not ask for an identity token").
 			WithNext("Allow it in the workflow: permissions: {id-token: write}. A pull request from a fork never gets one.")
 	}

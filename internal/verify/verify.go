@@ -67,7 +67,7 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	}
 	if in.Rules.Signer.Named() && in.Signer == nil {
 		return out, fault.BadInputf("policy %s names a signer, and nothing tells how theirs can be told from others'", in.name()).
-			WithNext("Give the public key: --key cosign.pub")
+			WithNext("Give the public key: --key cosign.pub", "Or, where it was signed keyless, its repository: --repository acme/checkout")
 	}
 	if deps.Now == nil {
 		return out, fault.Undeterminedf("without a clock the age of evidence cannot be told")

@@ -1,0 +1,168 @@
+package attest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"github.com/org/idp/internal/fault"
+)
+
+// Clock is how time passes.
+type Clock struct {
+	Now   func() time.Time
+	Sleep func(context.Context, time.Duration) error
+}
+
+const (
+	// patience is for how long in all one run of this program bears with services that do not answer. Outages of seconds
+	// happen every week, those of the public log have lasted 45 minutes: no job should wait for the end of such a one.
+	patience = 4 * time.Minute
+	// attempt is how long a service has for one answer. A log of the form of Rekor v2 answers when the entry is in a tree
+	// that it has signed, which takes seconds.
+	attempt = 30 * time.Second
+	// maxAnswer bounds an answer, in bytes.
+	maxAnswer = 4 << 20
+	maxPause  = 30 * time.Second
+)
+
+// line leads to the services of an instance. What may pass by itself is tried again, until patience has run out.
+type line struct {
+	clock   Clock
+	next    http.RoundTripper
+	attempt time.Duration
+
+	mu    sync.Mutex
+	spent time.Duration // on what failed
+}
+
+func newLine(clock Clock) *line {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = 8 // statements are signed side by side
+	return &line{clock: clock, next: transport, attempt: attempt}
+}
+
+// client speaks to one service, which name says in errors. The clients of sigstore-go drop the context of a call, so it is
+// here. An answer whose status is not among the accepted is an error, and is not read any further than its first line.
+func (l *line) client(ctx context.Context, name string, accept ...int) *http.Client {
+	return &http.Client{Transport: &call{line: l, ctx: ctx, name: name, accept: accept},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+type call struct {
+	*line
+	ctx    context.Context
+	name   string
+	accept []int
+}
+
+// RoundTrip gives an answer that was read whole.
+func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := secure(req.URL); err != nil {
+		return nil, err
+	}
+	pause := time.Second
+	for {
+		begun := c.clock.Now()
+		res, wait, err := c.once(req)
+		switch {
+		case err == nil:
+			return res, nil
+		case c.ctx.Err() != nil:
+			return nil, context.Cause(c.ctx)
+		case wait < 0 || !c.bear(c.clock.Now().Sub(begun)+max(wait, pause)):
+			return nil, fault.Undeterminedf("%s, %s, %w", c.name, req.URL.Host, err)
+		}
+		if err := c.clock.Sleep(c.ctx, max(wait, pause)); err != nil {
+			return nil, err
+		}
+		pause = min(2*pause, maxPause)
+	}
+}
+
+// bear tells whether there is patience for as long.
+func (l *line) bear(lost time.Duration) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.spent += lost
+	return l.spent <= patience
+}
+
+// once asks once. wait is how long the service wants to be left alone, and less than 0 where asking again does not help.
+func (c *call) once(req *http.Request) (res *http.Response, wait time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(c.ctx, c.attempt)
+	defer cancel()
+	again := req.Clone(ctx)
+	if req.GetBody != nil {
+		if again.Body, err = req.GetBody(); err != nil {
+			return nil, -1, err
+		}
+	}
+	res, err = c.next.RoundTrip(again)
+	if err != nil {
+		return nil, 0, c.noAnswer(ctx, err)
+	}
+	defer res.Body.Close() //nolint:errcheck // only read from
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return nil, 0, c.noAnswer(ctx, err)
+	case len(body) > maxAnswer:
+		return nil, -1, fmt.Errorf("gives an answer of more than %d MB", maxAnswer>>20)
+	}
+	for _, status := range c.accept {
+		if res.StatusCode == status {
+			res.Body = io.NopCloser(bytes.NewReader(body))
+			return res, 0, nil
+		}
+	}
+	err = fmt.Errorf("answers %d %s%s", res.StatusCode, http.StatusText(res.StatusCode), excerpt(body, req))
+	if res.StatusCode < 500 && res.StatusCode != http.StatusTooManyRequests {
+		return nil, -1, err
+	}
+	if n, bad := strconv.Atoi(res.Header.Get("Retry-After")); bad == nil && n > 0 {
+		wait = min(time.Duration(n)*time.Second, maxPause)
+	}
+	return nil, wait, err
+}
+
+func (l *line) noAnswer(ctx context.Context, err error) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("does not answer within %s", l.attempt) // without the cause, which reads as if the run had been cut off
+	}
+	return fmt.Errorf("cannot be reached: %w", err)
+}
+
+// excerpt is the beginning of what a service says, on one line, without the token that it was sent.
+func excerpt(body []byte, req *http.Request) string {
+	text := string(body[:min(len(body), 4096)])
+	if _, token, ok := strings.Cut(req.Header.Get("Authorization"), " "); ok {
+		text = strings.ReplaceAll(text, token, "***")
+	}
+	text = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, ""), func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
+	if text == "" {
+		return ""
+	}
+	if runes := []rune(text); len(runes) > 200 {
+		text = string(runes[:200]) + "…"
+	}
+	return ": " + text
+}
+
+// secure refuses to send an identity token, or anything else, where others can read it.
+func secure(u *url.URL) error {
+	host := u.Hostname()
+	if u.Scheme == "https" || u.Scheme == "http" && (host == "localhost" || host == "127.0.0.1" || host == "::1") {
+		return nil
+	}
+	return fault.BadInputf("%s is not an https:// address", u.Redacted())
+}
