@@ -45,8 +45,10 @@ var shared struct {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if shared.dir != "" {
-		_ = os.RemoveAll(shared.dir)
+	for _, dir := range []string{shared.dir, scans.dir} {
+		if dir != "" {
+			_ = os.RemoveAll(dir)
+		}
 	}
 	os.Exit(code)
 }

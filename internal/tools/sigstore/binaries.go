@@ -13,21 +13,21 @@ import (
 	"time"
 )
 
-// programs are what is built, each with the package that it is. They share most of what they are compiled from.
-var programs = []struct{ name, pkg string }{
-	{"fulcio", "github.com/sigstore/fulcio"},
-	{"rekor-server", "github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix"},
-	{"ct-server", "github.com/transparency-dev/tesseract/cmd/tesseract/posix"},
-	{"timestamp-server", "./timestamp-server"},
-	{"cosign-v2", "github.com/sigstore/cosign/v2/cmd/cosign"},
-	{"cosign-v3", "github.com/sigstore/cosign/v3/cmd/cosign"},
+// programs are what is built: its name, the package that it is, and the folder of the module that pins it.
+var programs = []struct{ name, pkg, module string }{
+	{"fulcio", "github.com/sigstore/fulcio", "."},
+	{"rekor-server", "github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix", "."},
+	{"ct-server", "github.com/transparency-dev/tesseract/cmd/tesseract/posix", "."},
+	{"timestamp-server", "./timestamp-server", "."},
+	{"cosign-v3", "github.com/sigstore/cosign/v3/cmd/cosign", "."},
+	{"cosign-v2", "github.com/sigstore/cosign/v2/cmd/cosign", "cosign-v2"},
 }
 
 // binaries gives the folder of the programs, and builds them where that was not done yet, which takes minutes. The folder is
 // named for the files that it is built from, and appears in one step, so it is never half of it.
 func binaries(ctx context.Context, cache, source string) (string, error) {
 	hash := sha256.New()
-	for _, name := range []string{"go.mod", "go.sum", filepath.Join("timestamp-server", "main.go")} {
+	for _, name := range []string{"go.mod", "go.sum", "timestamp-server/main.go", "cosign-v2/go.mod", "cosign-v2/go.sum"} {
 		data, err := os.ReadFile(filepath.Join(source, name)) // #nosec G304 -- files of this repository
 		if err != nil {
 			return "", fmt.Errorf("%w: run this in the root of the repository, or give -source", err)
@@ -65,16 +65,21 @@ func once(dir string, make func(partial string) error) (string, error) {
 }
 
 func build(ctx context.Context, dir, source string) error {
-	say("building Fulcio, Rekor, a CT log, a timestamp authority and two versions of cosign once; on 2 cores that takes about 3 minutes")
+	say("building Fulcio, Rekor, a CT log, a timestamp authority and two versions of cosign once; on 2 cores that takes about 4 minutes")
 	begun := time.Now()
+	full, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
 	for _, p := range programs {
 		// #nosec G204 -- what is in the arguments comes from this file
-		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", filepath.Join(dir, p.name), p.pkg)
-		cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = source, append(os.Environ(), "CGO_ENABLED=0", "GOTOOLCHAIN=local"), os.Stderr, os.Stderr
+		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", filepath.Join(full, p.name), p.pkg)
+		cmd.Dir = filepath.Join(source, p.module)
+		cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), "CGO_ENABLED=0", "GOTOOLCHAIN=local"), os.Stderr, os.Stderr
 		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // so that go takes its temporary files away
 		cmd.WaitDelay = 10 * time.Second
 		if err := cmd.Run(); err != nil {
-			return fmt.Errorf("go build %s in %s: %w", p.pkg, source, err)
+			return fmt.Errorf("go build %s in %s: %w", p.pkg, cmd.Dir, err)
 		}
 	}
 	say("built in %s", time.Since(begun).Round(time.Second))

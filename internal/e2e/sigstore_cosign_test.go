@@ -1,0 +1,68 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+
+	"github.com/org/idp/internal/testkit/sigstore"
+)
+
+// byCosign signs an image with cosign and attests every statement that idp makes of it, and gives the image. How cosign is
+// to sign is in the flags, such as a key.
+func byCosign(t *testing.T, k *sigstore.Kit, version string, registry *sigstore.Service, s *scanned, flags ...string) string {
+	t.Helper()
+	model := s.signed(registry, "acme/model-"+version)
+	index, err := layout.ImageIndexFromPath(filepath.Join(s.out, "image"))
+	check(t, err)
+	manifests, err := index.IndexManifest()
+	check(t, err)
+	image, err := index.Image(manifests.Manifests[0].Digest)
+	check(t, err)
+	ref := k.PushImage(t, registry, "acme/theirs-"+version, image)
+	flags = append(flags, newFormat(version)...)
+	env := append(k.Job(t, nil), "COSIGN_PASSWORD=correct horse")
+	run := func(args ...string) {
+		t.Helper()
+		if out, complaints, err := k.Cosign(t, version, env, append(append(args, flags...), ref)...); err != nil {
+			t.Fatalf("cosign %q: %v\n%s%s", args, err, out, complaints)
+		}
+	}
+	run("sign")
+	for name := range types {
+		out, complaints, err := k.Cosign(t, "v3", nil, "verify-attestation", "--key", s.key("key.pub"), "--insecure-ignore-tlog",
+			"--trusted-root", k.TrustedRoot, "--type", name, model)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, complaints)
+		}
+		for i, statement := range claimed(t, out) {
+			file := filepath.Join(t.TempDir(), fmt.Sprintf("predicate-%d.json", i))
+			write(t, file, string(statement.Predicate))
+			run("attest", "--type", name, "--predicate", file)
+		}
+	}
+	return ref
+}
+
+// What cosign signs and attests with a key, idp verifies against a policy; an attestation that is missing, another key, and
+// signatures in the form before bundles are refused.
+func TestSigstoreWeVerifyKeysOfCosign(t *testing.T) {
+	eachPeer(t, func(t *testing.T, k *sigstore.Kit, version string, registry *sigstore.Service) {
+		s := newScanned(t)
+		image := byCosign(t, k, version, registry, s, "--key", s.key("key.pem"), "--signing-config", k.SigningConfig)
+		if code, text := s.idp(nil, "verify", "--image", image); code != 0 {
+			t.Errorf("idp verify: exit %d\n%s", code, text)
+		}
+		_, other := keyPair(t)
+		write(t, filepath.Join(s.out, "other.pub"), other)
+		write(t, filepath.Join(s.out, "policy.yaml"), strings.Replace(rules, "key.pub", "other.pub", 1))
+		if code, text := s.idp(nil, "verify", "--image", image, "--policy", filepath.Join(s.out, "policy.yaml")); code != 1 || !strings.Contains(text, "signature") {
+			t.Errorf("idp verify with another key: exit %d\n%s", code, text)
+		}
+	})
+}
