@@ -11,6 +11,7 @@ import (
 // The types of statements and of what they say. All are published; docs/predicates.md says where.
 const (
 	StatementType       = "https://in-toto.io/Statement/v1"
+	statementTypeV01    = "https://in-toto.io/Statement/v0.1" // what cosign attest writes, up to version 3 too
 	PayloadType         = "application/vnd.in-toto+json"
 	PredicateSignature  = "https://sigstore.dev/cosign/sign/v1"
 	PredicateProvenance = "https://slsa.dev/provenance/v1"
@@ -19,7 +20,8 @@ const (
 	PredicateTestResult = "https://in-toto.io/attestation/test-result/v0.1"
 )
 
-// Statement is an in-toto v1 statement: what is said of which digest.
+// Statement is an in-toto statement: what is said of which digest. Versions 0.1 and 1 have the same fields, and are read alike;
+// version 1 is written.
 type Statement struct {
 	Type          string          `json:"_type"`
 	Subject       []Subject       `json:"subject"`
@@ -59,7 +61,7 @@ func ParseStatement(payload []byte) (*Statement, error) {
 	if err := json.Unmarshal(payload, &s); err != nil {
 		return nil, fmt.Errorf("not an in-toto statement: %w", err)
 	}
-	if s.Type != StatementType {
+	if s.Type != StatementType && s.Type != statementTypeV01 {
 		return nil, fmt.Errorf("statement of type %q, expected %s", s.Type, StatementType)
 	}
 	if s.PredicateType == "" {

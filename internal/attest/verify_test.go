@@ -165,3 +165,20 @@ func FuzzStatement(f *testing.F) {
 		}
 	})
 }
+
+// cosign attest writes version 0.1 of the statement, whose fields are those of version 1. Of any other version nobody here
+// knows what they mean.
+func TestVersionsOfStatements(t *testing.T) {
+	t.Parallel()
+	for version, known := range map[string]bool{"v1": true, "v0.1": true, "v0.2": false, "v2": false, "": false} {
+		payload := `{"_type":"https://in-toto.io/Statement/` + version + `","predicateType":"https://cyclonedx.org/bom","subject":[{"name":"ghcr.io/acme/checkout","digest":{"sha256":"` +
+			strings.Repeat("a", 64) + `"}}],"predicate":{}}`
+		s, err := attest.ParseStatement([]byte(payload))
+		if (err == nil) != known {
+			t.Errorf("version %q: %v", version, err)
+		}
+		if known && (s.PredicateType != attest.PredicateSBOM || s.Subject[0].Digest["sha256"] != strings.Repeat("a", 64)) {
+			t.Errorf("version %q: %+v", version, s)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 
 	"github.com/org/idp/internal/testkit/sigstore"
@@ -18,14 +19,8 @@ import (
 func byCosign(t *testing.T, k *sigstore.Kit, version string, registry *sigstore.Service, s *scanned, flags ...string) string {
 	t.Helper()
 	model := s.signed(registry, "acme/model-"+version)
-	index, err := layout.ImageIndexFromPath(filepath.Join(s.out, "image"))
-	check(t, err)
-	manifests, err := index.IndexManifest()
-	check(t, err)
-	image, err := index.Image(manifests.Manifests[0].Digest)
-	check(t, err)
-	ref := k.PushImage(t, registry, "acme/theirs-"+version, image)
-	flags = append(flags, newFormat(version)...)
+	ref := k.PushImage(t, registry, "acme/theirs-"+version, s.image())
+	flags = append(flags, k.ForCosign(version)...)
 	env := append(k.Job(t, nil), "COSIGN_PASSWORD=correct horse")
 	run := func(args ...string) {
 		t.Helper()
@@ -49,12 +44,23 @@ func byCosign(t *testing.T, k *sigstore.Kit, version string, registry *sigstore.
 	return ref
 }
 
-// What cosign signs and attests with a key, idp verifies against a policy; an attestation that is missing, another key, and
-// signatures in the form before bundles are refused.
+// image is what was built.
+func (s *scanned) image() v1.Image {
+	s.t.Helper()
+	index, err := layout.ImageIndexFromPath(filepath.Join(s.out, "image"))
+	check(s.t, err)
+	manifests, err := index.IndexManifest()
+	check(s.t, err)
+	image, err := index.Image(manifests.Manifests[0].Digest)
+	check(s.t, err)
+	return image
+}
+
+// What cosign signs and attests with a key, idp verifies against a policy. By another key than the policy's it is unsigned.
 func TestSigstoreWeVerifyKeysOfCosign(t *testing.T) {
 	eachPeer(t, func(t *testing.T, k *sigstore.Kit, version string, registry *sigstore.Service) {
 		s := newScanned(t)
-		image := byCosign(t, k, version, registry, s, "--key", s.key("key.pem"), "--signing-config", k.SigningConfig)
+		image := byCosign(t, k, version, registry, s, "--key", s.key("key.pem"))
 		if code, text := s.idp(nil, "verify", "--image", image); code != 0 {
 			t.Errorf("idp verify: exit %d\n%s", code, text)
 		}
@@ -65,4 +71,23 @@ func TestSigstoreWeVerifyKeysOfCosign(t *testing.T) {
 			t.Errorf("idp verify with another key: exit %d\n%s", code, text)
 		}
 	})
+}
+
+// Signatures as cosign made them before there were bundles, in tags beside the image, are not evidence: the image is refused
+// as unsigned, and that is determined.
+func TestSigstoreWeDoNotReadTags(t *testing.T) {
+	t.Parallel()
+	k := sigstore.Open(t)
+	s := newScanned(t)
+	image := k.PushImage(t, k.Registry, "acme/tags", s.image())
+	env := []string{"COSIGN_PASSWORD=correct horse"}
+	if out, complaints, err := k.Cosign(t, "v2", env, "sign", "--key", s.key("key.pem"), "--tlog-upload=false", image); err != nil {
+		t.Fatalf("cosign sign: %v\n%s%s", err, out, complaints)
+	}
+	if out, complaints, err := k.Cosign(t, "v2", nil, "verify", "--key", s.key("key.pub"), "--insecure-ignore-tlog", image); err != nil {
+		t.Fatalf("cosign verify: %v\n%s%s", err, out, complaints)
+	}
+	if code, text := s.idp(nil, "verify", "--image", image); code != 1 || !strings.Contains(text, "signature") {
+		t.Errorf("idp verify: exit %d\n%s", code, text)
+	}
 }

@@ -25,6 +25,7 @@ const Workflow = "https://github.com/acme/checkout/.github/workflows/release.yml
 type Kit struct {
 	TrustedRoot   string // file: whom to believe
 	SigningConfig string // file: whom to ask, which are the proxies below
+	WithoutLog    string // file: the same without Rekor
 	IssuerURL     string // the issuer in tokens and certificates
 
 	Fulcio, Rekor, Timestamp *Service
@@ -55,10 +56,36 @@ func Open(t *testing.T) *Kit {
 	// The configuration of the instance, with the proxies for what is behind them.
 	config := strings.NewReplacer(at.Fulcio, k.Fulcio.URL, at.Rekor, k.Rekor.URL, at.Timestamp, k.Timestamp.URL, at.Issuer, k.Issuer.URL).
 		Replace(string(read(t, filepath.Join(dir, "signing-config.json"))))
-	if err := os.WriteFile(k.SigningConfig, []byte(config), 0o600); err != nil {
+	write(t, k.SigningConfig, []byte(config))
+	var parts map[string]any
+	if err := json.Unmarshal([]byte(config), &parts); err != nil {
 		t.Fatal(err)
 	}
+	delete(parts, "rekorTlogUrls")
+	delete(parts, "rekorTlogConfig")
+	data, err := json.Marshal(parts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.WithoutLog = filepath.Join(filepath.Dir(k.SigningConfig), "without-log.json")
+	write(t, k.WithoutLog, data)
 	return k
+}
+
+func write(t *testing.T, file string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ForCosign are the flags with which a version of cosign signs in bundles by this instance. Version 2 does so without the
+// log: the entries that it writes are of a kind that Rekor takes no longer.
+func (k *Kit) ForCosign(version string) []string {
+	if version == "v2" {
+		return []string{"--new-bundle-format", "--signing-config", k.WithoutLog, "--trusted-root", k.TrustedRoot}
+	}
+	return []string{"--signing-config", k.SigningConfig, "--trusted-root", k.TrustedRoot}
 }
 
 // Services are those that a keyless signature needs, by name.
