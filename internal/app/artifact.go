@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"path/filepath"
 	"regexp"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/build"
+	"github.com/org/idp/internal/container"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/oci"
 	"github.com/org/idp/internal/record"
@@ -18,12 +20,22 @@ import (
 	"github.com/org/idp/internal/verify"
 )
 
-type buildWork struct{ in build.Inputs }
+type buildWork struct {
+	in    build.Inputs
+	other container.Inputs // of an image that is not compiled here
+}
 
-func (w *buildWork) name() string          { return record.StageBuild }
-func (w *buildWork) Declare(s *action.Set) { w.in.Declare(s) }
+func (w *buildWork) name() string { return record.StageBuild }
+func (w *buildWork) Declare(s *action.Set) {
+	w.in.Declare(s)
+	w.other.Declare(s)
+	declareImage(s, &w.other.Image)
+}
 
 func (w *buildWork) stage(ctx context.Context, d *delivery) (result, error) {
+	if w.other.Given() {
+		return w.notCompiled(ctx, d)
+	}
 	in := w.in
 	in.Dir, in.Out, in.Service, in.Main, in.Port = d.dir(), d.opts.Out, d.svc.Name, d.svc.Main, d.svc.Port
 	in.Repository, in.Source, in.Path = d.rec.Source.Repository, d.repo.Origin, d.repo.Path
@@ -68,7 +80,7 @@ func (w *signWork) Declare(s *action.Set) { w.in.Declare(s); w.keyless.Declare(s
 func (w *signWork) stage(ctx context.Context, d *delivery) (result, error) {
 	in := w.in
 	var err error
-	if in.Registry, err = d.registry(ctx, w.in.Registry); err != nil {
+	if in.Registry, err = d.registry(ctx, cmp.Or(w.in.Registry, d.takenFrom())); err != nil {
 		return result{}, err
 	}
 	signer, err := d.signer(ctx, w.in.Key, w.keyless)
@@ -119,7 +131,7 @@ func (d *delivery) verify(ctx context.Context, reference, keyFile, trustedRoot s
 
 func declareImage(s *action.Set, target *string) {
 	s.String(target, action.Input{Name: "image", Example: "ghcr.io/acme/checkout@sha256:…",
-		Usage: "The image by digest. Default: the one in the record."})
+		Usage: "The image by digest. build, and with it the path, takes one that was built elsewhere, also as an OCI layout or a tar archive of one. Default: the one in the record, or what is built."})
 }
 
 // splitReference takes IMAGE@DIGEST apart. What it refuses is not shown: it may hold a password.

@@ -78,6 +78,7 @@ func (p *pathWork) run(ctx context.Context, d *delivery) error {
 		return d.reject(ctx, err)
 	}
 	d.local.allowed = p.target() == targetLocal
+	p.takeImage()
 	if err := p.check(ctx, d); err != nil {
 		return d.reject(ctx, err)
 	}
@@ -181,7 +182,7 @@ func (p *pathWork) sound(ctx context.Context, d *delivery) error {
 	if p.sign.in.Registry != "" {
 		registry = oci.CheckRepository(p.sign.in.Registry)
 	}
-	return joinProblems(gates(p.sast.in.FailOn, d.rules), registry, d.instanceFiles(ctx, p.sign.in.Key, p.sign.keyless), p.sign.in.Check(ctx), p.deploy.in.Check(), p.smoke.in.Check(), p.catalog.in.Check(), p.events.in.Check())
+	return joinProblems(gates(p.sast.in.FailOn, d.rules), registry, d.instanceFiles(ctx, p.sign.in.Key, p.sign.keyless), p.image(d), p.sign.in.Check(ctx), p.deploy.in.Check(), p.smoke.in.Check(), p.catalog.in.Check(), p.events.in.Check())
 }
 
 // gates refuses a threshold under which scans would pass that the policy does not let pass: what they found out would be

@@ -23,8 +23,27 @@ type Provenance struct {
 	RunDetails      RunDetails      `json:"runDetails"`
 }
 
-// BuildType says what the parameters below mean; docs/predicates.md describes it.
-const BuildType = "https://github.com/org/idp/build/go-image/v1"
+// BuildTypes say how the image came to be, and so what the parameters below mean; docs/predicates.md describes them.
+const (
+	BuildType           = "https://github.com/org/idp/build/go-image/v1"
+	BuildTypeDockerfile = "https://github.com/org/idp/build/dockerfile/v1"
+	// BuildTypeElsewhere is of an image that was not built here. It says for which commit it was delivered, and nothing of
+	// what it was built from.
+	BuildTypeElsewhere = "https://github.com/org/idp/build/elsewhere/v1"
+)
+
+// HowBuilt says what a build type means, to be followed by the name of the repository. It is empty for one that is not ours.
+func HowBuilt(buildType string) string {
+	switch buildType {
+	case BuildType:
+		return "built from"
+	case BuildTypeDockerfile:
+		return "built from a Dockerfile of"
+	case BuildTypeElsewhere:
+		return "built elsewhere, and delivered for"
+	}
+	return ""
+}
 
 // BuildDefinition is what was built, how, and from what.
 type BuildDefinition struct {
@@ -37,6 +56,9 @@ type BuildDefinition struct {
 // ExternalParameters are what whoever started the build chose.
 type ExternalParameters struct {
 	Source Source `json:"source"`
+	// Dockerfile is a path in the service's folder; Image is what was taken from elsewhere.
+	Dockerfile string    `json:"dockerfile,omitempty"`
+	Image      *Resource `json:"image,omitempty"`
 	// Workflow is nil outside CI.
 	Workflow *Workflow `json:"workflow,omitempty"`
 }
@@ -62,7 +84,7 @@ type Source struct {
 type InternalParameters struct {
 	Service    string   `json:"service"`
 	Platform   string   `json:"platform"`
-	Go         string   `json:"go"`
+	Go         string   `json:"go,omitempty"`
 	Parameters []string `json:"parameters,omitempty"`
 	// GitHub is nil outside CI.
 	GitHub *GitHub `json:"github,omitempty"`

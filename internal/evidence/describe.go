@@ -82,8 +82,9 @@ func provenance(data json.RawMessage) (said, bool) {
 	deps := p.BuildDefinition.ResolvedDependencies
 	// The parameters mean what the build type says; of a type that is not ours only what every provenance has is read.
 	var params attest.ExternalParameters
-	if source := &params.Source; p.BuildDefinition.BuildType == attest.BuildType && decode(p.BuildDefinition.ExternalParameters, &params) {
-		text := fmt.Sprintf("built from %s at %s", source.Repository, source.Commit)
+	how := attest.HowBuilt(p.BuildDefinition.BuildType)
+	if source := &params.Source; how != "" && decode(p.BuildDefinition.ExternalParameters, &params) {
+		text := fmt.Sprintf("%s %s at %s", how, source.Repository, source.Commit)
 		if source.Ref != "" {
 			text += " (" + short(source.Ref) + ")"
 		}

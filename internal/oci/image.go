@@ -2,11 +2,15 @@ package oci
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"net/http"
 	"runtime"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/org/idp/internal/fault"
 )
@@ -74,3 +78,62 @@ func (c Client) Pull(ctx context.Context, ref string) (v1.Image, error) {
 }
 
 func here() v1.Platform { return v1.Platform{OS: runtime.GOOS, Architecture: runtime.GOARCH} }
+
+// Tag moves a tag of HOST/REPOSITORY to a digest that is there already, and reads it back. A tag that is on the digest
+// already is left alone: registries whose tags are immutable refuse to write even what is there.
+func (c Client) Tag(ctx context.Context, repo, digest, tag string) error {
+	from, err := reference(repo + "@" + digest)
+	if err != nil {
+		return err
+	}
+	to, err := name.NewTag(from.Context().Name()+":"+tag, name.StrictValidation)
+	if err != nil {
+		return fault.BadInputf("tag %q of %s: %w", tag, repo, err)
+	}
+	return c.retry(ctx, "tag in", to.RegistryStr(), func(ctx context.Context) error {
+		manifest, err := remote.Get(from, c.options(ctx)...)
+		if err != nil {
+			return err
+		}
+		before, err := c.tagged(ctx, to)
+		if err != nil || before == manifest.Digest {
+			return err
+		}
+		if err := remote.Tag(to, manifest, c.options(ctx)...); err != nil {
+			return kept(err, to, before, manifest.Digest)
+		}
+		now, err := c.tagged(ctx, to)
+		if err == nil && now != manifest.Digest {
+			err = fmt.Errorf("tag %s is on %s and not on %s: did something else move it?", tag, now, manifest.Digest)
+		}
+		return err
+	})
+}
+
+// tagged is the digest that a tag is on; the zero value where there is no such tag.
+func (c Client) tagged(ctx context.Context, tag name.Tag) (v1.Hash, error) {
+	now, err := remote.Get(tag, c.options(ctx)...)
+	var status *transport.Error
+	if errors.As(err, &status) && status.StatusCode == http.StatusNotFound {
+		return v1.Hash{}, nil
+	}
+	if err != nil {
+		return v1.Hash{}, err
+	}
+	return now.Digest, nil
+}
+
+// kept says so when a registry refuses to move a tag. Registries have no common answer for it: Amazon's is 400, Harbor's 412,
+// Docker Hub's 403. That something else holds the tag, and that the answer is a refusal, is what they share.
+func kept(err error, tag name.Tag, before, wanted v1.Hash) error {
+	var status *transport.Error
+	if before == (v1.Hash{}) || !errors.As(err, &status) || status.StatusCode == http.StatusUnauthorized ||
+		status.StatusCode >= 500 || temporary(err) {
+		return err
+	}
+	e := fault.Failedf("tag %s stays on %s, the registry does not let it be moved to %s: %s", tag, before, wanted, answer(status))
+	e.Err = err
+	return e.WithNext(
+		fmt.Sprintf("Where tags are immutable: deploy the image that is tagged, %s@%s, or deliver a new commit.", tag.Context(), before),
+		"Or let tags be moved: that is a setting of the repository in the registry.")
+}

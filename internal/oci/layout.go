@@ -1,6 +1,9 @@
 package oci
 
 import (
+	"bytes"
+	"io"
+
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
@@ -88,4 +91,142 @@ func as(listed v1.Hash, content interface{ Digest() (v1.Hash, error) }, what, di
 		return fault.BadInputf("%s %s in %s has digest %s: the layout was changed", what, listed, dir, actual)
 	}
 	return nil
+}
+
+// Contents is what a layout holds.
+type Contents struct {
+	Digest       string
+	Index        bool
+	Images       []Listed
+	Attestations []Attestation
+}
+
+// Listed is an image that can be run.
+type Listed struct {
+	Digest, Platform string
+	Size             int64 // bytes of the compressed layers
+}
+
+// Attestation is an in-toto statement that BuildKit put into an index, beside the image that it is about.
+// https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md
+type Attestation struct {
+	Image         string // digest
+	PredicateType string
+	Statement     []byte
+}
+
+// Inspect says what the one image or index of a layout is.
+func Inspect(dir string) (Contents, error) {
+	found, err := single(dir)
+	if err != nil {
+		return Contents{}, err
+	}
+	c := Contents{Digest: found.digest.String(), Index: found.index != nil}
+	if !c.Index {
+		one, err := listed(found.image, nil)
+		c.Images = []Listed{one}
+		return c, err
+	}
+	manifest, err := found.index.IndexManifest()
+	if err != nil {
+		return c, err
+	}
+	for _, d := range manifest.Manifests {
+		img, err := found.index.Image(d.Digest)
+		if err != nil {
+			return c, err
+		}
+		switch kind := d.Annotations["vnd.docker.reference.type"]; {
+		case kind == "attestation-manifest":
+			err = c.attested(img, d.Annotations["vnd.docker.reference.digest"])
+		case kind == "":
+			var one Listed
+			one, err = listed(img, d.Platform)
+			c.Images = append(c.Images, one)
+		}
+		if err != nil {
+			return c, fault.BadInputf("%s in %s: %w", d.Digest, dir, err)
+		}
+	}
+	if len(c.Images) == 0 {
+		return c, fault.BadInputf("index %s in %s has no image that can be run", c.Digest, dir)
+	}
+	return c, nil
+}
+
+func listed(img v1.Image, platform *v1.Platform) (Listed, error) {
+	digest, err := img.Digest()
+	if err != nil {
+		return Listed{}, err
+	}
+	config, err := img.ConfigFile()
+	if err != nil {
+		return Listed{}, err
+	}
+	own := config.Platform()
+	if own == nil || own.OS == "" || own.Architecture == "" {
+		return Listed{}, fault.BadInputf("image %s does not say for which platform it is", digest)
+	}
+	if platform != nil && (platform.OS != own.OS || platform.Architecture != own.Architecture) {
+		return Listed{}, fault.BadInputf("image %s is for %s and listed for %s", digest, own, platform)
+	}
+	one := Listed{Digest: digest.String(), Platform: own.String()}
+	manifest, err := img.Manifest()
+	if err != nil {
+		return one, err
+	}
+	for _, l := range manifest.Layers {
+		one.Size += l.Size
+	}
+	return one, nil
+}
+
+// maxStatement bounds one statement; SBOMs are the largest.
+const maxStatement = 64 << 20
+
+func (c *Contents) attested(img v1.Image, about string) error {
+	manifest, err := img.Manifest()
+	if err != nil {
+		return err
+	}
+	for _, l := range manifest.Layers {
+		kind := l.Annotations["in-toto.io/predicate-type"]
+		if l.MediaType != "application/vnd.in-toto+json" || kind == "" {
+			continue
+		}
+		if l.Size > maxStatement {
+			return fault.BadInputf("its %s is larger than %d MiB", kind, maxStatement>>20)
+		}
+		layer, err := img.LayerByDigest(l.Digest)
+		if err != nil {
+			return err
+		}
+		data, err := whole(layer)
+		if err != nil {
+			return err
+		}
+		c.Attestations = append(c.Attestations, Attestation{Image: about, PredicateType: kind, Statement: data})
+	}
+	return nil
+}
+
+// whole reads a blob and holds it against its digest.
+func whole(l v1.Layer) ([]byte, error) {
+	want, err := l.Digest()
+	if err != nil {
+		return nil, err
+	}
+	in, err := l.Compressed()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = in.Close() }()
+	data, err := io.ReadAll(io.LimitReader(in, maxStatement+1))
+	if err != nil {
+		return nil, err
+	}
+	if got, _, err := v1.SHA256(bytes.NewReader(data)); err != nil || got != want {
+		return nil, fault.BadInputf("blob %s has digest %s: the layout was changed", want, got)
+	}
+	return data, nil
 }

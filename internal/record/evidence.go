@@ -116,7 +116,16 @@ type Build struct {
 	Needs      []string   `json:"needs,omitempty" jsonschema_description:"Package URLs of the materials that the program's own packages import."`
 	Materials  []Material `json:"materials,omitempty" jsonschema_description:"Modules linked into the program."`
 	Images     []Image    `json:"images,omitempty" jsonschema_description:"Where the digest is that of an index: its images."`
+	SPDXDigest string     `json:"spdxDigest,omitempty" jsonschema_description:"sha256:HEX of the SPDX document, where that came with the image."`
+	Type       string     `json:"type,omitempty" jsonschema:"enum=dockerfile,enum=elsewhere" jsonschema_description:"How the image came to be: dockerfile, or elsewhere for one that is not built here; left out for a Go program compiled here."`
+	Origin     string     `json:"origin,omitempty" jsonschema_description:"The Dockerfile; or IMAGE@DIGEST or the name of the file that an image from elsewhere was taken from."`
 }
+
+// How an image came to be, where it is not a Go program that was compiled here.
+const (
+	BuiltByDockerfile = "dockerfile"
+	BuiltElsewhere    = "elsewhere"
+)
 
 // Image is one image of an index.
 type Image struct {
@@ -125,6 +134,7 @@ type Image struct {
 	Size       int64      `json:"size" jsonschema_description:"Bytes of the compressed layers."`
 	SBOM       string     `json:"sbom" jsonschema_description:"File of the CycloneDX SBOM."`
 	SPDX       string     `json:"spdx,omitempty" jsonschema_description:"File of the same as an SPDX document."`
+	SPDXDigest string     `json:"spdxDigest,omitempty" jsonschema_description:"sha256:HEX of the SPDX document, where that came with the image."`
 	Components int        `json:"components" jsonschema_description:"Modules in the SBOM."`
 	Parameters []string   `json:"parameters,omitempty" jsonschema_description:"What the build was called with."`
 	Materials  []Material `json:"materials,omitempty" jsonschema_description:"Modules linked into the program."`
@@ -136,7 +146,8 @@ func (b Build) Each() []Build {
 	var all []Build
 	for _, i := range b.Images {
 		all = append(all, Build{Digest: i.Digest, Platform: i.Platform, Size: i.Size, Layout: b.Layout, SBOM: i.SBOM,
-			SPDX: i.SPDX, Components: i.Components, Go: b.Go, Parameters: i.Parameters, Materials: i.Materials, Needs: i.Needs})
+			SPDX: i.SPDX, SPDXDigest: i.SPDXDigest, Components: i.Components, Go: b.Go, Parameters: i.Parameters, Materials: i.Materials, Needs: i.Needs,
+			Type: b.Type, Origin: b.Origin})
 	}
 	return append(all, b)
 }
@@ -144,7 +155,7 @@ func (b Build) Each() []Build {
 // Material is a module that went into the build.
 type Material struct {
 	URI   string   `json:"uri" jsonschema_description:"Package URL."`
-	Sum   string   `json:"sum,omitempty" jsonschema_description:"h1: hash of the module, as in go.sum."`
+	Sum   string   `json:"sum,omitempty" jsonschema_description:"h1: hash of a module, as in go.sum; sha256: digest of a base image."`
 	Needs []string `json:"needs,omitempty" jsonschema_description:"Package URLs of the materials that its packages import, as far as they are in the program."`
 }
 

@@ -21,11 +21,19 @@ func provenanceOf(in Inputs, build record.Build) (attest.Provenance, error) {
 		return attest.Provenance{}, err
 	}
 	dependencies := append([]attest.Resource{source(in, build)}, workflowSource(in)...)
+	external := attest.ExternalParameters{Source: attest.Source{Repository: r.Source.Repository,
+		Commit: r.Source.Commit, Ref: r.Source.Ref, Path: r.Source.Path}, Workflow: workflow(r.Run)}
+	buildType := attest.BuildType
+	switch build.Type {
+	case record.BuiltByDockerfile:
+		buildType, external.Dockerfile = attest.BuildTypeDockerfile, build.Origin
+	case record.BuiltElsewhere:
+		buildType, external.Image = attest.BuildTypeElsewhere, taken(build)
+	}
 	return attest.Provenance{
 		BuildDefinition: attest.BuildDefinition{
-			BuildType: attest.BuildType,
-			ExternalParameters: attest.ExternalParameters{Source: attest.Source{Repository: r.Source.Repository,
-				Commit: r.Source.Commit, Ref: r.Source.Ref, Path: r.Source.Path}, Workflow: workflow(r.Run)},
+			BuildType:          buildType,
+			ExternalParameters: external,
 			InternalParameters: attest.InternalParameters{Service: r.Service.Name, Platform: build.Platform, Go: build.Go,
 				Parameters: build.Parameters, GitHub: github(r.Run)},
 			ResolvedDependencies: append(dependencies, modules(build.Materials)...),
@@ -35,6 +43,15 @@ func provenanceOf(in Inputs, build record.Build) (attest.Provenance, error) {
 			Metadata: attest.BuildMetadata{InvocationID: invocation(r), StartedOn: started, FinishedOn: finished},
 		},
 	}, nil
+}
+
+// taken is the image from elsewhere: where from, and which.
+func taken(build record.Build) *attest.Resource {
+	res := &attest.Resource{Name: build.Origin, Digest: map[string]string{"sha256": strings.TrimPrefix(build.Digest, "sha256:")}}
+	if strings.Contains(build.Origin, "@") {
+		res.Name, res.URI = "", build.Origin
+	}
+	return res
 }
 
 func source(in Inputs, build record.Build) attest.Resource {
@@ -85,6 +102,9 @@ func modules(materials []record.Material) []attest.Resource {
 	list := make([]attest.Resource, len(materials))
 	for i, m := range materials {
 		list[i] = attest.Resource{URI: m.URI, Digest: attest.DirHash(m.Sum), Annotations: dependsOn(m.Needs)}
+		if hex, ok := strings.CutPrefix(m.Sum, "sha256:"); ok {
+			list[i].Digest = map[string]string{"sha256": hex}
+		}
 	}
 	return list
 }

@@ -1,12 +1,38 @@
 package sign
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
 
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/record"
 )
+
+// sbomsOf gives the documents that there are: both of what was compiled here, and of another image what came with it, which
+// is nothing as often as not. That is then not attested, and the policy decides whether the image may do without.
+func sbomsOf(in Inputs, build record.Build) (cdx, spdx json.RawMessage, err error) {
+	if build.Type == "" {
+		if cdx, err = readSBOM(in.SBOM, build.Digest, cycloneDX); err == nil {
+			spdx, err = readSBOM(in.SPDX, build.Digest, spdxDocument)
+		}
+		return cdx, spdx, err
+	}
+	if build.SPDX == "" {
+		return nil, nil, nil
+	}
+	data, err := os.ReadFile(in.SPDX) // #nosec G304 -- the path is that of the build's own output
+	if err != nil {
+		return nil, nil, fmt.Errorf("SBOM: %w", err)
+	}
+	if sum := sha256.Sum256(data); "sha256:"+hex.EncodeToString(sum[:]) != build.SPDXDigest {
+		return nil, nil, fault.Undeterminedf("SBOM %s is not the one that came with the image; nothing was pushed", in.SPDX).
+			WithNext("Build again: the SBOM changed after the build.")
+	}
+	return nil, data, nil
+}
 
 // readSBOM gives the document as it is, if it is that of the image: another build may have written it since.
 func readSBOM(path, digest string, of func([]byte) (objection string, sha256 []string, err error)) (json.RawMessage, error) {

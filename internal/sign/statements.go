@@ -14,11 +14,7 @@ import (
 // statementsOf gives the signature, the provenance, the SBOMs, the scans and the tests, in that order. All they say comes from the record,
 // so a second run on the same record says the same.
 func statementsOf(in Inputs, build record.Build, tests *record.Tests) ([]attest.Statement, error) {
-	sbom, err := readSBOM(in.SBOM, build.Digest, cycloneDX)
-	if err != nil {
-		return nil, err
-	}
-	spdx, err := readSBOM(in.SPDX, build.Digest, spdxDocument)
+	sbom, spdx, err := sbomsOf(in, build)
 	if err != nil {
 		return nil, err
 	}
@@ -37,8 +33,12 @@ func statementsOf(in Inputs, build record.Build, tests *record.Tests) ([]attest.
 	}
 	add(attest.PredicateSignature, nil)
 	add(attest.PredicateProvenance, provenance)
-	add(attest.PredicateSBOM, sbom)
-	add(attest.PredicateSPDX, spdx)
+	if sbom != nil {
+		add(attest.PredicateSBOM, sbom)
+	}
+	if spdx != nil {
+		add(attest.PredicateSPDX, spdx)
+	}
 	for _, stage := range []string{record.StageSAST, record.StageSecrets} {
 		s, _ := in.Record.Stage(stage)
 		if s.Outcome == record.Skipped {

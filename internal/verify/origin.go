@@ -21,8 +21,11 @@ func (c *court) provenance() (string, error) {
 		return "", err
 	}
 	source := p.BuildDefinition.ExternalParameters.Source
-	return fmt.Sprintf("built from %s at %.12s", source.Repository, source.Commit), nil
+	return fmt.Sprintf("%s %s at %.12s", attest.HowBuilt(p.BuildDefinition.BuildType), source.Repository, source.Commit), nil
 }
+
+// buildTypes are the names that a policy has for them.
+var buildTypes = map[string]string{attest.BuildType: "go-image", attest.BuildTypeDockerfile: "dockerfile", attest.BuildTypeElsewhere: "elsewhere"}
 
 // accepted is the newest provenance of what is expected.
 func (c *court) accepted() (*attest.Provenance, error) {
@@ -55,8 +58,11 @@ func (c *court) origin(p attest.Provenance) error {
 	source := p.BuildDefinition.ExternalParameters.Source
 	allowed := c.in.Rules.Provenance.Repositories
 	switch {
-	case p.BuildDefinition.BuildType != attest.BuildType:
+	case buildTypes[p.BuildDefinition.BuildType] == "":
 		return fmt.Errorf("its build type is %q, whose parameters this program does not know", p.BuildDefinition.BuildType)
+	case !c.in.Rules.Provenance.AllowsBuild(buildTypes[p.BuildDefinition.BuildType]):
+		return fmt.Errorf("it was %s %s, and the policy's build-types do not have %s", attest.HowBuilt(p.BuildDefinition.BuildType), source.Repository,
+			buildTypes[p.BuildDefinition.BuildType])
 	case source.Repository == "" || source.Commit == "":
 		return fmt.Errorf("it does not say which commit of which repository was built")
 	case c.in.Repository != "" && source.Repository != c.in.Repository:
@@ -78,6 +84,8 @@ func (c *court) builder() (string, error) {
 	}
 	id := p.RunDetails.Builder.ID
 	switch {
+	case p.BuildDefinition.BuildType == attest.BuildTypeElsewhere: // its builder.id is who took it over
+		return "", errors.New("it was built elsewhere, and the provenance does not say by whom")
 	case id == "":
 		return "", errors.New("the provenance does not say who built it")
 	case !policy.Allows(c.in.Rules.Provenance.Builders, id):

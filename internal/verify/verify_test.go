@@ -248,11 +248,18 @@ func TestRefuses(t *testing.T) {
 		"secrets of another commit": {pieces: without(4, scan("secrets", func(r *attest.TestResult) { r.Scan.Commit = "beef" })), want: map[string]string{"secrets": "scanned commit beef"}},
 		"scan and build differ": {pieces: without(4, scan("secrets", func(r *attest.TestResult) { r.Scan.Commit = "beef" })),
 			change: func(in *verify.Inputs) { in.Commit = "" }, want: map[string]string{"secrets": "from which this image was not built"}},
-		"another repository":  {pieces: without(1, provenance(func(p *attest.Provenance) { p.BuildDefinition.ExternalParameters.Source.Repository = "evil/checkout" })), want: map[string]string{"provenance": "from evil/checkout, not from acme/checkout"}},
-		"another commit":      {pieces: without(1, provenance(func(p *attest.Provenance) { p.BuildDefinition.ExternalParameters.Source.Commit = "beef" })), want: map[string]string{"provenance": "from commit beef"}},
-		"no commit":           {pieces: without(1, provenance(func(p *attest.Provenance) { p.BuildDefinition.ExternalParameters.Source.Commit = "" })), want: map[string]string{"provenance": "does not say which commit"}},
-		"changed tree":        {pieces: without(1, provenance(func(p *attest.Provenance) { p.BuildDefinition.ExternalParameters.Source.Dirty = true })), want: map[string]string{"provenance": "working tree that differs"}},
-		"another build type":  {pieces: without(1, provenance(func(p *attest.Provenance) { p.BuildDefinition.BuildType = "x" })), want: map[string]string{"provenance": `build type is "x"`}},
+		"another repository": {pieces: without(1, provenance(func(p *attest.Provenance) { p.BuildDefinition.ExternalParameters.Source.Repository = "evil/checkout" })), want: map[string]string{"provenance": "from evil/checkout, not from acme/checkout"}},
+		"another commit":     {pieces: without(1, provenance(func(p *attest.Provenance) { p.BuildDefinition.ExternalParameters.Source.Commit = "beef" })), want: map[string]string{"provenance": "from commit beef"}},
+		"no commit":          {pieces: without(1, provenance(func(p *attest.Provenance) { p.BuildDefinition.ExternalParameters.Source.Commit = "" })), want: map[string]string{"provenance": "does not say which commit"}},
+		"changed tree":       {pieces: without(1, provenance(func(p *attest.Provenance) { p.BuildDefinition.ExternalParameters.Source.Dirty = true })), want: map[string]string{"provenance": "working tree that differs"}},
+		"another build type": {pieces: without(1, provenance(func(p *attest.Provenance) { p.BuildDefinition.BuildType = "x" })), want: map[string]string{"provenance": `build type is "x"`}},
+		"built elsewhere":    {pieces: without(1, provenance(elsewhere)), want: map[string]string{"provenance": "was built elsewhere, and delivered for acme/checkout, and the policy's build-types do not have elsewhere"}},
+		"built elsewhere, by a builder": {pieces: without(1, provenance(elsewhere)), change: func(in *verify.Inputs) {
+			in.Rules.Provenance = policy.Provenance{BuildTypes: []string{"elsewhere"}, Builders: []string{"**"}, BaseImages: []string{"**"}}
+		}, want: map[string]string{"builder": "does not say by whom", "base-image": "does not say which image"}},
+		"no build type at all": {pieces: whole(), change: func(in *verify.Inputs) { in.Rules.Provenance.BuildTypes = []string{} }, want: map[string]string{"provenance": "do not have go-image"}},
+		"a Dockerfile where only Go is allowed": {pieces: without(1, provenance(func(p *attest.Provenance) { p.BuildDefinition.BuildType = attest.BuildTypeDockerfile })),
+			change: func(in *verify.Inputs) { in.Rules.Provenance.BuildTypes = []string{"go-image"} }, want: map[string]string{"provenance": "do not have dockerfile"}},
 		"expired":             {pieces: whole(), change: func(in *verify.Inputs) { in.Rules.EvidenceMaxAge = "1h" }, want: map[string]string{"age": "2h0m0s old, allowed are 1h"}},
 		"expired scan only":   {pieces: without(4, scan("secrets", func(r *attest.TestResult) { r.Scan.FinishedOn = now.Add(-30 * hour) })), want: map[string]string{"age": "30h0m0s old"}},
 		"build of the future": {pieces: without(1, provenance(func(p *attest.Provenance) { p.RunDetails.Metadata.FinishedOn = now.Add(6 * time.Minute) })), want: map[string]string{"provenance": "in the future"}},
@@ -426,5 +433,23 @@ func TestBadInput(t *testing.T) {
 	w.inputs.Signer = w.key
 	if _, err := verify.Run(t.Context(), w.inputs, verify.Deps{Evidence: w.client}); err == nil || fault.KindOf(err) != fault.Undetermined {
 		t.Errorf("no clock gives %v", err)
+	}
+}
+
+// elsewhere makes it the provenance of an image that was not built here.
+func elsewhere(p *attest.Provenance) { p.BuildDefinition.BuildType = attest.BuildTypeElsewhere }
+
+// TestBuildTypes: what the policy lets images be built as is met, and said to be no more than it is.
+func TestBuildTypes(t *testing.T) {
+	t.Parallel()
+	for buildType, want := range map[string]string{attest.BuildTypeDockerfile: "built from a Dockerfile of acme/checkout at",
+		attest.BuildTypeElsewhere: "built elsewhere, and delivered for acme/checkout at"} {
+		w := newWorld(t, true)
+		w.attach(without(1, provenance(func(p *attest.Provenance) { p.BuildDefinition.BuildType = buildType }))...)
+		w.inputs.Rules.Provenance.BuildTypes = []string{"dockerfile", "elsewhere"}
+		out, err := w.run()
+		if err != nil || !strings.HasPrefix(out.Evidence.Clauses[1].Reason, want) {
+			t.Errorf("%s: %+v, %v", buildType, out.Evidence.Clauses, err)
+		}
 	}
 }
