@@ -61,7 +61,7 @@ func TestBetween(t *testing.T) {
 // TestAdded takes the first of several commits that brought a file.
 func TestAdded(t *testing.T) {
 	t.Parallel()
-	dir, repo := repository(t, map[string]string{"a.txt": "a\n"})
+	dir, _ := repository(t, map[string]string{"a.txt": "a\n"})
 	for n, date := range []string{"2026-01-02T03:04:05Z", "2026-02-02T03:04:05Z"} {
 		write(t, dir, "idp.yaml", "name: "+date+"\n")
 		git(t, dir, "add", ".")
@@ -76,7 +76,7 @@ func TestAdded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	repo, err = gitrepo.Open(t.Context(), dir)
+	repo, err := gitrepo.Open(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,7 +74,7 @@ func cut(data []byte) ([]byte, error) {
 				name := strings.TrimPrefix(ref, "#/components/schemas/")
 				s, there := all.Components.Schemas[name]
 				if !there {
-					return fmt.Errorf("Datadog's description refers to %s, which is not in it", ref)
+					return fmt.Errorf("the description of Datadog refers to %s, which is not in it", ref)
 				}
 				if _, done := kept[name]; done {
 					return nil

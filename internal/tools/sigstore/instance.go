@@ -113,7 +113,7 @@ func (i *instance) startFulcio(ctx context.Context) error {
 		Chains []struct{ Certificates []string }
 	}
 	if err := json.Unmarshal(answer, &bundle); err != nil || len(bundle.Chains) != 1 {
-		return fmt.Errorf("Fulcio's trust bundle has %d chains: %w", len(bundle.Chains), err)
+		return fmt.Errorf("the trust bundle of Fulcio has %d chains: %w", len(bundle.Chains), err)
 	}
 	chain := strings.Join(bundle.Chains[0].Certificates, "")
 	return os.WriteFile(i.path("fulcio.pem"), []byte(chain), 0o600)
