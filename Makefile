@@ -22,7 +22,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/idp
 
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help build release-tree check-release-tree cross bench-start bench-scan bench-deploy bench-metrics bench-catalog demo test lint lint-actions e2e e2e-catalog e2e-helm e2e-runner e2e-comment e2e-registry e2e-sigstore e2e-cluster generate vuln clean cluster cluster-down
+.PHONY: help build release-tree check-release-tree cross bench-start bench-scan bench-deploy bench-metrics bench-catalog demo test lint lint-actions e2e e2e-catalog e2e-helm e2e-runner e2e-comment e2e-registry e2e-build e2e-sigstore e2e-cluster generate vuln clean cluster cluster-down
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -125,6 +125,13 @@ e2e-portal: ## the portal in a browser, by the rules of axe-core, also of 10,000
 	IDP_E2E_PORTAL="$$dir" IDP_E2E_BROWSER="$$(browser)" IDP_E2E_SCREENSHOTS=$(CURDIR)/dist/screenshots/portal \
 		$(GO) test -tags e2e -count=1 -v -run 'Portal' ./internal/portal
 
+e2e-build: ## Dockerfiles, by a real BuildKit and docker buildx, built once; as root on Linux
+	@set -e; command -v runc >/dev/null || { $(SUDO) apt-get update -q; $(SUDO) apt-get install -q -y --no-install-recommends runc; }; \
+	dir=$(CACHE)/buildkit-$$(cat testdata/buildkit/go.mod testdata/buildkit/go.sum | git hash-object --stdin); \
+	test -d "$$dir" || { rm -rf "$$dir.partial"; mkdir -p "$$dir.partial"; \
+		CGO_ENABLED=0 $(GO) build -C testdata/buildkit -o "$$dir.partial/" tool; mv "$$dir.partial" "$$dir"; }; \
+	IDP_E2E_BUILDKIT="$$dir" $(GO) test -tags e2e -count=1 -v -run '^TestBuildKit' ./internal/container
+
 e2e-cluster: build ## pods on a real Kubernetes, started for this as root on Linux; USE_EXISTING_CLUSTER=1 takes that of KUBECONFIG
 	@IDP_E2E_IDP=$(CURDIR)/bin/idp $(GO) run ./internal/tools/cluster run -cache '$(CACHE)' \
 		$(GO) test -tags e2e -count=1 -v -timeout 30m -p 1 -parallel 10 -run '^TestCluster' \
@@ -141,7 +148,7 @@ cluster: ## the same Kubernetes for use by hand; prints what to set in the shell
 cluster-down: ## stop that Kubernetes
 	@$(GO) run ./internal/tools/cluster down -cache '$(CACHE)'
 
-e2e: e2e-runner e2e-catalog e2e-helm e2e-comment e2e-registry e2e-sigstore e2e-cluster ## everything on real parts
+e2e: e2e-runner e2e-catalog e2e-helm e2e-comment e2e-registry e2e-build e2e-sigstore e2e-cluster ## everything on real parts
 
 generate: ## write the files that come from declarations: action.yml, READMEs, docs, golden files of schemas
 	@$(GO) test ./internal/app ./internal/schema -run Generated -update
