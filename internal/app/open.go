@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/codeowners"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/finding"
 	"github.com/org/idp/internal/gitrepo"
@@ -251,8 +252,12 @@ func (d *delivery) changed(ctx context.Context) ([]string, error) {
 		return dirty, err
 	}
 	var files []string
-	for _, name := range []string{d.inService(service.File), d.inService(service.CatalogFile), d.inService(service.ScoreFile),
-		d.inService(finding.BaselineFile), filepath.Join(d.repo.Root, secrets.ConfigFile)} {
+	names := []string{d.inService(service.File), d.inService(service.CatalogFile), d.inService(service.ScoreFile),
+		d.inService(finding.BaselineFile), filepath.Join(d.repo.Root, secrets.ConfigFile)}
+	for _, name := range codeowners.Locations() {
+		names = append(names, filepath.Join(d.repo.Root, filepath.FromSlash(name)))
+	}
+	for _, name := range names {
 		if full, err := filepath.Abs(name); err == nil && record.Exists(full) {
 			files = append(files, full)
 		}

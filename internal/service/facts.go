@@ -26,6 +26,7 @@ type fact struct {
 	from         string // key in that file
 	file         string
 	line, column int
+	fallback     bool // it counts where nothing else says it, and contradicts nothing
 }
 
 func (f fact) problem(format string, args ...any) strictyaml.Problem {
@@ -125,6 +126,9 @@ func supplied(facts []fact) []string {
 func (l *loader) adopt() {
 	said := map[string]fact{}
 	for _, f := range l.facts {
+		if _, known := said[f.key]; f.fallback && (known || l.doc.Has(path{f.key})) {
+			continue
+		}
 		if problem := strictyaml.Check(Service{}, f.key, f.value); problem != "" {
 			l.doc.Elsewhere(f.problem("%s %.40q: %s", f.from, f.value, problem))
 			continue

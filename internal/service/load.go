@@ -39,6 +39,11 @@ func Load(dir string, opts ...Option) (*Service, error) {
 		return nil, err
 	}
 	facts, problems := readFacts(dir)
+	owner, err := ownerFact(dir)
+	if err != nil {
+		return nil, err
+	}
+	facts = append(facts, owner...)
 	return parse(path, data, facts, problems, opts)
 }
 
