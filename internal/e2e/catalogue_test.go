@@ -37,7 +37,6 @@ func catalogueIsWhole(t *testing.T) {
 	got := r.run(call{workflow: "catalog-check.yml", event: "merge_group"})
 	got.jobs(true, map[string][]string{"check": success})
 	contains(t, "log", got.text(nil), "1 service, 2 entities: 0 problems, 1 warning")
-	contains(t, "annotations", got.annotations(), "catalog/checkout.yaml", "no availability objective")
 	contains(t, "summary", got.onlySummary(), "| sla | every service has an availability objective | 0 | 1 |")
 }
 
