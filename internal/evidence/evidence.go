@@ -50,8 +50,10 @@ type Item struct {
 	Reason        string     `json:"reason,omitempty"` // why it is not verified
 	Signer        string     `json:"signer,omitempty"` // of verified evidence
 	SignedAt      *time.Time `json:"signedAt,omitempty"`
-	MadeAt        *time.Time `json:"madeAt,omitempty"`
-	Summary       []string   `json:"summary,omitempty"` // what it says, for people
+	// Certificate is what it says of the job that signed; nil for a key.
+	Certificate *attest.Certificate `json:"certificate,omitempty"`
+	MadeAt      *time.Time          `json:"madeAt,omitempty"`
+	Summary     []string            `json:"summary,omitempty"` // what it says, for people
 	// Statement is the in-toto statement as it stands.
 	Statement *attest.Statement `json:"statement,omitempty"`
 }
@@ -87,7 +89,7 @@ func itemOf(ctx context.Context, in Inputs, a attest.Attached) Item {
 			item.Reason = err.Error()
 		} else {
 			item.Verified, item.Reason, item.Signer, item.Statement = true, "", verified.Signer, &verified.Statement
-			item.SignedAt = known(verified.SignedAt)
+			item.SignedAt, item.Certificate = known(verified.SignedAt), verified.Certificate
 		}
 	}
 	if item.Statement == nil {

@@ -279,3 +279,42 @@ func FuzzWriteJSON(f *testing.F) {
 		check(t, chain.WriteText(&out, len(a)))
 	})
 }
+
+// claims is a registry with statements that nobody signed.
+type claims []attest.Statement
+
+func (c claims) Read(context.Context, string) ([]attest.Attached, error) {
+	var list []attest.Attached
+	for i := range c {
+		list = append(list, attest.Attached{Manifest: "sha256:x", Statement: &c[i]})
+	}
+	return list, nil
+}
+
+// FuzzStatement: any predicate of any type that is read here can be shown.
+func FuzzStatement(f *testing.F) {
+	types := []string{attest.PredicateProvenance, attest.PredicateSBOM, attest.PredicateSPDX, attest.PredicateTestResult, "https://slsa.dev/verification_summary/v1", "x"}
+	for i, predicate := range []any{provenance(nil), map[string]any{"bomFormat": "CycloneDX"}, map[string]any{"spdxVersion": "SPDX-2.3"}, scan("sast")} {
+		data, err := json.Marshal(predicate)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(i, data)
+	}
+	f.Fuzz(func(t *testing.T, kind int, predicate []byte) {
+		if !json.Valid(predicate) {
+			return // no statement holds such a thing
+		}
+		chain, err := evidence.Read(t.Context(), evidence.Inputs{Image: "x/y", Digest: digest},
+			claims{{PredicateType: types[max(kind, -kind, 0)%len(types)], Predicate: predicate}})
+		check(t, err)
+		var b strings.Builder
+		check(t, chain.WriteText(&b, 80))
+		check(t, chain.WriteJSON(&b))
+		for _, r := range b.String() {
+			if r != '\n' && !unicode.IsGraphic(r) {
+				t.Fatalf("it has %U", r)
+			}
+		}
+	})
+}

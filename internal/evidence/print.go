@@ -82,6 +82,12 @@ func (i Item) lines() []string {
 	if len(when) > 0 {
 		lines = append(lines, strings.Join(when, ", "))
 	}
+	if c := i.Certificate; c != nil {
+		lines = append(lines, "signed by "+c.Subject)
+		if c.Run != "" {
+			lines = append(lines, "in "+c.Run)
+		}
+	}
 	if !i.Verified {
 		lines = append(lines, "not verified: "+i.Reason)
 	}

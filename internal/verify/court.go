@@ -21,7 +21,7 @@ type court struct {
 	digest   string
 	now      time.Time
 	attached int
-	heard    []attest.Statement
+	heard    []*attest.Verified
 	unheard  []string // why the others are not, each reason once
 	oldest   time.Time
 	undated  bool // a clause that needs a time has none
@@ -38,7 +38,7 @@ func (c *court) admit(ctx context.Context, attached []attest.Attached) error {
 			return context.Cause(ctx)
 		}
 		if err == nil {
-			c.heard = append(c.heard, s.Statement)
+			c.heard = append(c.heard, s)
 			continue
 		}
 		if why := err.Error(); !slices.Contains(c.unheard, why) {
@@ -104,8 +104,8 @@ func (c *court) required(name string) (string, error) {
 }
 
 // of gives the statements of some types that count, or says why there are none.
-func (c *court) of(what string, predicateTypes ...string) ([]attest.Statement, error) {
-	var list []attest.Statement
+func (c *court) of(what string, predicateTypes ...string) ([]*attest.Verified, error) {
+	var list []*attest.Verified
 	for _, s := range c.heard {
 		if slices.Contains(predicateTypes, s.PredicateType) {
 			list = append(list, s)
@@ -133,14 +133,18 @@ func (c *court) absent(what string) error {
 	return fmt.Errorf("no %s is attached by the signer; of what is attached, some does not count: %s", what, why)
 }
 
-// dated notes when evidence was made, for the age, and refuses evidence from the future.
-func (c *court) dated(t time.Time) error {
+// dated notes when evidence was made, for the age. It refuses what was made in the future, or after it was signed: else whoever
+// signs could make it look younger than it is.
+func (c *court) dated(t time.Time, by *attest.Verified) error {
 	if t.IsZero() {
 		c.undated = true
 		return fmt.Errorf("it does not say when it was made")
 	}
 	if t.After(c.now.Add(skew)) {
 		return fmt.Errorf("it was made at %s, which is in the future", t.Format(time.RFC3339))
+	}
+	if signed := by.SignedAt; !signed.IsZero() && t.After(signed.Add(skew)) {
+		return fmt.Errorf("it was made at %s, after it was signed, at %s", t.Format(time.RFC3339), signed.Format(time.RFC3339))
 	}
 	if c.oldest.IsZero() || t.Before(c.oldest) {
 		c.oldest = t

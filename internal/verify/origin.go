@@ -3,6 +3,7 @@ package verify
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 
 	"github.com/package-url/packageurl-go"
@@ -17,7 +18,7 @@ func (c *court) provenance() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := c.dated(p.RunDetails.Metadata.FinishedOn); err != nil {
+	if err := c.dated(p.RunDetails.Metadata.FinishedOn, p.by); err != nil {
 		return "", err
 	}
 	source := p.BuildDefinition.ExternalParameters.Source
@@ -27,17 +28,23 @@ func (c *court) provenance() (string, error) {
 // buildTypes are the names that a policy has for them.
 var buildTypes = map[string]string{attest.BuildType: "go-image", attest.BuildTypeDockerfile: "dockerfile", attest.BuildTypeElsewhere: "elsewhere"}
 
+// built is a provenance and who signed it.
+type built struct {
+	attest.Provenance
+	by *attest.Verified
+}
+
 // accepted is the newest provenance of what is expected.
-func (c *court) accepted() (*attest.Provenance, error) {
+func (c *court) accepted() (*built, error) {
 	list, err := c.of("provenance", attest.PredicateProvenance)
 	if err != nil {
 		return nil, err
 	}
-	var newest *attest.Provenance
+	var newest *built
 	var objection error
 	for _, s := range list {
-		var p attest.Provenance
-		if err := decode(s.Predicate, &p); err != nil {
+		p := built{by: s}
+		if err := decode(s.Predicate, &p.Provenance); err != nil {
 			return nil, err
 		}
 		if err := c.origin(p); err != nil {
@@ -54,7 +61,7 @@ func (c *court) accepted() (*attest.Provenance, error) {
 	return newest, nil
 }
 
-func (c *court) origin(p attest.Provenance) error {
+func (c *court) origin(p built) error {
 	source := p.BuildDefinition.ExternalParameters.Source
 	allowed := c.in.Rules.Provenance.Repositories
 	switch {
@@ -73,6 +80,19 @@ func (c *court) origin(p attest.Provenance) error {
 		return fmt.Errorf("it was built from commit %.12s, not from %.12s", source.Commit, c.in.Commit)
 	case source.Dirty:
 		return fmt.Errorf("it was built from a working tree that differs from commit %.12s", source.Commit)
+	}
+	return signedIn(p.by, source.Repository)
+}
+
+// signedIn refuses what a job of another repository says of this one, where the policy allows several to sign. A key has no
+// repository.
+func signedIn(by *attest.Verified, repository string) error {
+	if by.Certificate == nil {
+		return nil
+	}
+	u, err := url.Parse(by.Certificate.Repository)
+	if err != nil || strings.TrimPrefix(u.Path, "/") != repository {
+		return fmt.Errorf("it was signed by a job of %q and not of %s", by.Certificate.Repository, repository)
 	}
 	return nil
 }
