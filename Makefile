@@ -66,7 +66,7 @@ bench-catalog: build ## idp catalog check on a catalogue of SERVICES=10000; RUNS
 
 demo: build ## walk the golden path on the sample service; what it made is in .idp
 	@bin/idp path --service testdata/services/hello --target local
-	@bin/idp portal --catalog .idp/catalog --out .idp/portal
+	@bin/idp portal --catalog .idp/catalog --environment local --out .idp/portal
 
 test: ## unit, golden, script and contract tests
 	@$(GO) test ./...

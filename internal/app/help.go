@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/portal"
 )
 
 const exitCodes = `Exit codes: 0 passed, 1 a gate failed, 2 bad input, 3 could not be determined.
@@ -15,6 +16,7 @@ const exitCodes = `Exit codes: 0 passed, 1 a gate failed, 2 bad input, 3 could n
 var commandInputs = map[string]func() declarer{
 	"metrics": func() declarer { return &metricsInputs{} },
 	"spend":   func() declarer { return &spendInputs{} },
+	"portal":  func() declarer { return &portal.Inputs{} },
 }
 
 type declarer interface{ Declare(*action.Set) }

@@ -54,7 +54,7 @@ func pictures(t *testing.T) string {
 func TestPortalInABrowser(t *testing.T) {
 	site, folder := made(t, shop()), pictures(t)
 	pages := map[string]string{"services": "index.html", "service": "services/checkout.html", "service-unsure": "services/shipping.html", "service-held-back": "services/inventory.html",
-		"teams": "teams.html", "team": "teams/team-payments.html", "found": "index.html#q=team-payments&tier=1"}
+		"organisation": "organisation.html", "adoption": "adoption.html", "team": "teams/team-payments.html", "found": "index.html#q=team-payments&tier=1"}
 	browse(t, plan{"do": "look", "site": site, "pages": pages, "folder": folder},
 		plan{"do": "plain", "site": site, "pages": map[string]string{"services": "index.html", "service": "services/checkout.html"}, "folder": folder})
 	for name := range pages {
@@ -98,7 +98,7 @@ func TestPortalOfTenThousand(t *testing.T) {
 // TestHostilePortalInABrowser opens pages that are full of strings which would do something if they were not texts.
 func TestHostilePortalInABrowser(t *testing.T) {
 	site := made(t, hostileCatalogue(func(i int) string { return hostile[i%len(hostile)] }))
-	pages := map[string]string{"services": "index.html", "teams": "teams.html"}
+	pages := map[string]string{"services": "index.html", "organisation": "organisation.html", "adoption": "adoption.html"}
 	files, err := filepath.Glob(filepath.Join(site, "*", "*.html"))
 	if err != nil || len(files) < 10 {
 		t.Fatalf("%d pages: %v", len(files), err)

@@ -100,14 +100,17 @@ func (c *catalogue) write(t testing.TB) string {
 	return dir
 }
 
+// took is how long stages take, in milliseconds.
+var took = map[string]int64{"sast": 8_100, "secrets": 1_300, "build": 21_000, "cost": 10, "sign": 2_200, "verify": 900, "deploy": 41_000, "smoke": 62_000, "events": 400}
+
 // stages of a delivery that ended at one of them.
 func stages(outcome record.Outcome, at string) []catalogfile.Stage {
 	var list []catalogfile.Stage
-	for _, name := range []string{"sast", "secrets", "build", "cost", "sign", "verify", "deploy", "smoke"} {
+	for _, name := range []string{"sast", "secrets", "build", "cost", "sign", "verify", "deploy", "smoke", "events"} {
 		if name == at {
-			return append(list, catalogfile.Stage{Name: name, Outcome: outcome, DurationMS: 1900})
+			return append(list, catalogfile.Stage{Name: name, Outcome: outcome, DurationMS: 2 * took[name]})
 		}
-		list = append(list, catalogfile.Stage{Name: name, Outcome: record.Passed, DurationMS: 1200})
+		list = append(list, catalogfile.Stage{Name: name, Outcome: record.Passed, DurationMS: took[name]})
 	}
 	return list
 }
@@ -161,7 +164,7 @@ func links(name string) string {
 // history of a service of the shop: regular deliveries, of which some fail, and an end that is its own.
 func (c *catalogue) history(name string, i int) {
 	n := 0
-	for day := 180 - i*4; day > i%4; day -= 2 + (i*3+day)%7 {
+	for day := 175 - i*i; day > i%4; day -= 2 + (i*3+day)%7 {
 		n++
 		when := now.Add(-time.Duration(day)*24*time.Hour + time.Duration(n*37%500)*time.Minute)
 		staging := line(name, "staging", n, when)
@@ -173,12 +176,24 @@ func (c *catalogue) history(name string, i int) {
 			c.deliver(failed(staging, record.Error, "secrets", false))
 			continue
 		}
+		hours := time.Duration(2+(n*n+i*5)%31+day/12) * time.Hour
+		staging.Suite = []string{"v1.4.0", "v1.4.0", "v1.3.2", "v1.4.0", "v1.2.0"}[i%5]
+		staging.Brings.Commits[0].Time = when.Add(-hours)
+		if n == 1 {
+			adopted := when.Add(-time.Duration(5+i*3) * time.Hour)
+			staging.Adopted = &adopted
+		}
 		c.deliver(staging)
 		if n%2 == 1 || i%3 == 0 {
 			production := line(name, "production", n, when.Add(2*time.Hour))
+			production.Suite, production.Brings.Commits[0].Time = staging.Suite, when.Add(-hours)
 			production.Cost.Min, production.Cost.Max = production.Cost.Min*float64(2+i%4), production.Cost.Max*float64(2+i%4)
-			if n%11 == 5 {
+			changed := true
+			switch production.Changed = &changed; {
+			case n%11 == 5:
 				production = failed(production, record.Failed, "smoke", true)
+			case n%17 == 7:
+				production = failed(production, record.Failed, "deploy", false)
 			}
 			c.deliver(production)
 		}
@@ -188,6 +203,7 @@ func (c *catalogue) history(name string, i int) {
 	case "inventory":
 		c.deliver(failed(last, record.Failed, "smoke", true))
 	case "shipping":
+		last.Suite = "v1.4.0"
 		c.deliver(failed(last, record.Error, "deploy", false))
 	case "invoices":
 		c.deliver(failed(last, record.Failed, "sast", false))

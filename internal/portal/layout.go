@@ -14,8 +14,9 @@ import (
 
 // The pages at the top of the site.
 const (
-	indexPage = "index.html"
-	teamsPage = "teams.html"
+	indexPage        = "index.html"
+	organisationPage = "organisation.html"
+	adoptionPage     = "adoption.html"
 )
 
 // page is one page of the site.
@@ -35,7 +36,7 @@ const contentPolicy = "default-src 'none'; style-src 'self' file:; script-src 's
 const icon = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Crect width='16' height='16' rx='4' fill='%230f766e'/%3E" +
 	"%3Cpath d='M4 8.5l2.7 2.7L12 5.5' fill='none' stroke='white' stroke-width='2'/%3E%3C/svg%3E"
 
-var menu = []struct{ file, name string }{{indexPage, "Services"}, {teamsPage, "Teams"}}
+var menu = []struct{ file, name string }{{indexPage, "Services"}, {organisationPage, "Organisation"}, {adoptionPage, "Adoption"}}
 
 func (p page) render() []byte {
 	var nav parts
@@ -117,8 +118,8 @@ func badge(class_, mark, word string) part {
 // unknown is shown for what the catalogue does not say. It is never a number.
 func unknown(word string) part { return el("span", class("muted"), text(word)) }
 
-// money is an estimate of a month.
-func money(c catalogfile.Cost) string {
+// priceRange is an estimate of a month.
+func priceRange(c catalogfile.Cost) string {
 	if low, high := amount(c.Min, c.Currency), amount(c.Max, c.Currency); low != high {
 		return low + "–" + high
 	}
@@ -126,10 +127,21 @@ func money(c catalogfile.Cost) string {
 }
 
 func amount(f float64, currency string) string {
-	s := strconv.FormatFloat(f, 'f', 2, 64)
 	if f >= 1000 {
-		s = thousands(strconv.FormatFloat(f, 'f', 0, 64))
+		return rounded(f, currency)
 	}
+	return priced(strconv.FormatFloat(f, 'f', 2, 64), currency)
+}
+
+// rounded is an amount without what is small against it.
+func rounded(f float64, currency string) string {
+	if f < 100 {
+		return priced(strconv.FormatFloat(f, 'f', 2, 64), currency)
+	}
+	return priced(thousands(strconv.FormatFloat(f, 'f', 0, 64)), currency)
+}
+
+func priced(s, currency string) string {
 	if currency == "USD" {
 		return "$" + s
 	}

@@ -24,7 +24,7 @@ func (s *site) listPage() page {
 		s.filters(),
 		el("p", at("id", "count"), at("role", "status"), class("muted"), text(rangeText(1, len(rows), len(s.services)))),
 		s.table("", rows, true),
-		only(len(s.services) > len(rows), el("noscript", el("p", text("Searching and paging need JavaScript. Without it, "), el("a", to(teamsPage), text("the pages of the teams")),
+		only(len(s.services) > len(rows), el("noscript", el("p", text("Searching and paging need JavaScript. Without it, "), el("a", to(organisationPage), text("the pages of the teams")),
 			text(" list every service.")))),
 		el("nav", at("id", "pages"), at("aria-label", "Pages"), class("pages"), at("hidden", ""),
 			el("button", at("type", "button"), at("id", "previous"), text("Previous")),
@@ -133,7 +133,7 @@ func (s *site) row(up string, x *entry, withOwner bool) part {
 	}
 	cost := parts{unknown("not known")}
 	if c, _ := x.cost(); c != nil {
-		cost = parts{text(money(*c))}
+		cost = parts{text(priceRange(*c))}
 	}
 	last := parts{unknown("none yet")}
 	if t := x.last(); !t.IsZero() {
@@ -167,7 +167,7 @@ func (s *site) listData() ([]byte, error) {
 		}
 		cost := ""
 		if c, _ := x.cost(); c != nil {
-			cost = money(*c)
+			cost = priceRange(*c)
 		}
 		last := ""
 		if t := x.last(); !t.IsZero() {

@@ -29,7 +29,7 @@ const (
 const maxEntity = 1 << 20
 
 // load reads a catalogue whole.
-func load(ctx context.Context, catalogue fs.FS, made time.Time) (*site, error) {
+func load(ctx context.Context, catalogue fs.FS, environment string, made time.Time) (*site, error) {
 	index, err := catalogfile.ReadIndex(catalogue)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.BadInputf("there is no catalogue: %w", err).WithNext("Name the folder of a checkout with --catalog; a bare repository is to be cloned first.")
@@ -50,6 +50,9 @@ func load(ctx context.Context, catalogue fs.FS, made time.Time) (*site, error) {
 		s.services, s.byName[name] = append(s.services, x), x
 	}
 	if err := catalogfile.Deliveries(ctx, catalogue, s.delivery); err != nil {
+		return nil, fault.Undeterminedf("the catalogue cannot be read: %w", err)
+	}
+	if s.figures, err = readFigures(ctx, catalogue, environment, made); err != nil {
 		return nil, fault.Undeterminedf("the catalogue cannot be read: %w", err)
 	}
 	s.finish()
@@ -91,12 +94,6 @@ func (t *target) add(l *catalogfile.Line, made time.Time) {
 		if len(t.points) > maxPoints {
 			t.points = t.points[1:]
 		}
-	}
-	if l.Cost != nil && live(l) {
-		if t.months == nil {
-			t.months = map[string]catalogfile.Cost{}
-		}
-		t.months[l.Time.UTC().Format("2006-01")] = *l.Cost
 	}
 }
 

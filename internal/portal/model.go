@@ -20,6 +20,7 @@ type site struct {
 	services []*entry // by name
 	byName   map[string]*entry
 	teams    []*group // by name
+	figures  *figures
 }
 
 // group is services that belong together.
@@ -45,7 +46,6 @@ type target struct {
 	latest, passed *catalogfile.Line // nil where the log has none
 	lines          []*catalogfile.Line
 	points         []point
-	months         map[string]catalogfile.Cost // last estimate of what went live, by YYYY-MM
 }
 
 // point is one delivery in a timeline.
@@ -60,7 +60,7 @@ type state string
 
 const (
 	stateLive   state = "live"   // the last delivery passed, so that is what runs
-	stateKept   state = "kept"   // the last delivery did not pass and changed nothing, or was taken back
+	stateKept   state = "kept"   // the last delivery did not pass, and yet it is known what runs: it changed nothing, or was taken back, or failed after it was live
 	stateNone   state = "none"   // nothing was ever delivered whole
 	stateUnsure state = "unsure" // the last delivery had begun to change what runs, and did not end well
 )
@@ -68,12 +68,19 @@ const (
 // worst has what needs a look first.
 var worst = []state{stateUnsure, stateKept, stateNone, stateLive}
 
-// live tells whether a delivery is what ran after it.
-func live(l *catalogfile.Line) bool { return l.Outcome == record.Passed }
+// live tells whether a delivery is what ran after it: it passed, or only what comes after the smoke test did not.
+func live(l *catalogfile.Line) bool {
+	if l.Outcome != record.Failed && l.Outcome != record.Error {
+		return l.Outcome == record.Passed
+	}
+	deploy, _ := l.Find(record.StageDeploy)
+	smoke, smoked := l.Find(record.StageSmoke)
+	return deploy.Outcome == record.Passed && !l.RolledBack && (!smoked || smoke.Outcome == record.Passed)
+}
 
 // untouched tells whether what ran before a delivery ran after it.
 func untouched(l *catalogfile.Line) bool {
-	if l.RolledBack {
+	if l.RolledBack || (l.Changed != nil && !*l.Changed) {
 		return true
 	}
 	for _, s := range l.Stages {
@@ -87,8 +94,10 @@ func untouched(l *catalogfile.Line) bool {
 
 func (t *target) state() state {
 	switch {
-	case t.latest == nil && t.index.Latest.Outcome == record.Passed, t.latest != nil && live(t.latest):
+	case t.latest == nil && t.index.Latest.Outcome == record.Passed, t.latest != nil && t.latest.Outcome == record.Passed:
 		return stateLive
+	case t.latest != nil && live(t.latest):
+		return stateKept
 	case t.latest == nil || !untouched(t.latest):
 		return stateUnsure
 	case t.passed != nil:

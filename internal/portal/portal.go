@@ -3,6 +3,7 @@
 package portal
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"embed"
@@ -20,14 +21,15 @@ import (
 
 // Inputs is what a portal is made from.
 type Inputs struct {
-	Catalog string // folder
-	Out     string // folder, replaced whole
+	Catalog     string // folder
+	Environment string // where a deployment counts
+	Out         string // folder, replaced whole
 }
 
 // Declare declares the inputs that users may set.
 func (in *Inputs) Declare(s *action.Set) {
-	s.String(&in.Catalog, action.Input{Name: "catalog", Required: true, Example: ".idp/catalog",
-		Usage: "Folder with a checkout of the catalogue."})
+	s.String(&in.Catalog, action.Input{Name: "catalog", Example: "catalog", Usage: "Folder with the catalogue, checked out. Default: this one."})
+	s.String(&in.Environment, action.Input{Name: "environment", Default: "production", Example: "production", Usage: "Where a deployment counts in the metrics."})
 	s.String(&in.Out, action.Input{Name: "out", Default: "portal", Example: "public",
 		Usage: "Folder that the site is written to. An earlier site in it is replaced; anything else is not."})
 }
@@ -69,12 +71,12 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	if err := replaceable(in.Out); err != nil {
 		return done, err
 	}
-	root, err := os.OpenRoot(in.Catalog) // links out of the catalogue are not followed: what they lead to would be published
+	root, err := os.OpenRoot(cmp.Or(in.Catalog, ".")) // links out of the catalogue are not followed: what they lead to would be published
 	if err != nil {
 		return done, fault.BadInputf("the catalogue cannot be opened: %w", err).WithNext("Clone it first, and name its folder with --catalog.")
 	}
 	defer func() { _ = root.Close() }()
-	s, err := load(ctx, root.FS(), deps.Now().UTC().Truncate(time.Second))
+	s, err := load(ctx, root.FS(), cmp.Or(in.Environment, "production"), deps.Now().UTC().Truncate(time.Second))
 	if err != nil {
 		return done, err
 	}
@@ -190,7 +192,7 @@ func (w *writer) site(ctx context.Context, s *site) error {
 			return err
 		}
 	}
-	return w.page(teamsPage, s.teamsPage())
+	return errors.Join(w.page(organisationPage, s.organisationPage()), w.page(adoptionPage, s.adoptionPage()))
 }
 
 // maxFileName is what every file system and archive takes, with room for an ending.

@@ -68,13 +68,15 @@ func TestWhatRuns(t *testing.T) {
 		"unknown in the smoke test":    {[]catalogfile.Line{good, failed(next, record.Error, "smoke", false)}, stateUnsure, "Delivery 2 could not be determined at smoke after it had begun"},
 		"the first failed":             {[]catalogfile.Line{failed(good, record.Failed, "sast", false)}, stateNone, "Delivery 1 failed at sast; nothing was live before."},
 		"passed after one that failed": {[]catalogfile.Line{failed(good, record.Failed, "deploy", false), next}, stateLive, ""},
+		"unknown after it was live":    {[]catalogfile.Line{good, failed(next, record.Error, "events", false)}, stateKept, "Delivery 2 could not be determined at events, after the new version was live and well."},
+		"begun, and nothing changed":   {[]catalogfile.Line{good, unchanged(failed(next, record.Error, "deploy", false))}, stateKept, "Delivery 2 could not be determined at deploy; nothing was changed."},
 		"without any stage":            {[]catalogfile.Line{good, {Outcome: record.Error}}, stateUnsure, "Delivery 2 could not be determined after it had begun"},
 		"an outcome of another age":    {[]catalogfile.Line{good, {Outcome: "splendid", Stages: good.Stages}}, stateUnsure, "Look at the environment itself."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := one(tt.lines...)
-			s, err := load(t.Context(), c.fs(t), now)
+			s, err := load(t.Context(), c.fs(t), "production", now)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -118,6 +120,12 @@ func TestEvidenceOfARollback(t *testing.T) {
 	if !strings.Contains(page, "<dt>Signed by</dt><dd>"+first.Signer) || !strings.Contains(page, "SBOM, provenance, scan results") {
 		t.Error("the page does not show the evidence of the digest that runs")
 	}
+}
+
+// unchanged makes a delivery one that says it changed nothing.
+func unchanged(l catalogfile.Line) catalogfile.Line {
+	l.Changed = new(bool)
+	return l
 }
 
 func TestRefuses(t *testing.T) {

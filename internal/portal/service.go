@@ -21,7 +21,10 @@ func (s *site) servicePage(x *entry) page {
 		x.actions(),
 		x.facts(),
 		el("section", at("aria-labelledby", "runs"), el("h2", at("id", "runs"), text("What runs where")), x.targetsPart()),
-		el("section", at("aria-labelledby", "deliveries"), el("h2", at("id", "deliveries"), text("Deliveries")), s.timeline(x), x.deliveries()),
+		el("section", at("aria-labelledby", "deliveries"), el("h2", at("id", "deliveries"), text("Deliveries")), s.timeline(x)),
+		el("section", at("aria-labelledby", "performance"), el("h2", at("id", "performance"), text("Delivery performance")), s.figures.performance(s.figures.dora.Services[x.Name])),
+		el("section", at("aria-labelledby", "cost"), el("h2", at("id", "cost"), text("Cost")), s.figures.cost(s.figures.costs[x.Name])),
+		el("section", at("aria-labelledby", "log"), el("h2", at("id", "log"), text("Delivery log")), x.deliveries()),
 	}}
 }
 
@@ -85,7 +88,7 @@ func (x *entry) costFact() part {
 	if total == nil {
 		return unknown("not known")
 	}
-	value := parts{text(money(*total))}
+	value := parts{text(priceRange(*total))}
 	if len(without) > 0 {
 		value = append(value, el("span", class("sub"), text("without "+strings.Join(without, ", "))))
 	}
@@ -122,7 +125,7 @@ func (x *entry) card(t *target) part {
 		el("div", el("dt", text(since)), el("dd", ago(l.Time))),
 	}
 	if l.Cost != nil {
-		rows = append(rows, el("div", el("dt", text("Cost a month")), el("dd", text(money(*l.Cost)))))
+		rows = append(rows, el("div", el("dt", text("Cost a month")), el("dd", text(priceRange(*l.Cost)))))
 	}
 	return append(inside, el("dl", rows), t.evidence(l))
 }
@@ -161,6 +164,9 @@ func (t *target) note() string {
 	}
 	switch t.state() {
 	case stateKept:
+		if live(l) {
+			return what + ", after the new version was live and well."
+		}
 		if l.RolledBack {
 			return what + "; the older version was put back."
 		}

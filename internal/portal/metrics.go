@@ -1,0 +1,277 @@
+package portal
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/org/idp/internal/catalogfile"
+	"github.com/org/idp/internal/dora"
+	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/spend"
+)
+
+// monthsShown is how many calendar months the charts have, with the one that is not over yet.
+const monthsShown = 6
+
+// figures are counted from the log by the packages that `idp metrics` and `idp spend` print.
+type figures struct {
+	environment string
+	months      []time.Time // the first of each
+	to          time.Time   // the end, not within
+	dora        *dora.Report
+	spend       *spend.Report
+	costs       map[string]map[string]money // by service, then month
+	teamCosts   map[string]map[string]money
+	allCosts    map[string]map[string]money // under ""
+}
+
+// money is what one month came to; of the currency that most of the estimates have. Absent amounts are nil.
+type money struct {
+	currency         string
+	min, max, ci     *float64
+	without, skipped int // deployments without an estimate, amounts of another currency
+}
+
+func readFigures(ctx context.Context, catalogue fs.FS, environment string, made time.Time) (*figures, error) {
+	f := &figures{environment: environment, to: made.Truncate(24*time.Hour).AddDate(0, 0, 1)}
+	first := time.Date(made.Year(), made.Month(), 1, 0, 0, 0, 0, time.UTC)
+	for i := range monthsShown {
+		f.months = append(f.months, first.AddDate(0, i+1-monthsShown, 0))
+	}
+	var err error
+	if f.dora, err = dora.Compute(ctx, catalogue, dora.Options{Environment: environment, From: f.months[0], To: f.to}); err != nil {
+		return nil, err
+	}
+	if f.spend, err = spend.Compute(ctx, catalogue, spend.Options{From: f.months[0], To: made.Add(time.Second)}); err != nil {
+		return nil, err
+	}
+	f.costs, f.teamCosts, f.allCosts = map[string]map[string]money{}, map[string]map[string]money{}, map[string]map[string]money{}
+	for _, r := range f.spend.Rows {
+		enter(f.costs, r.Service, r.Month, r.Money, r.WithoutEstimate)
+	}
+	for _, s := range f.spend.Teams {
+		enter(f.teamCosts, s.Name, s.Month, s.Money, 0)
+	}
+	for _, s := range f.spend.Organization {
+		enter(f.allCosts, "", s.Month, s.Money, 0)
+	}
+	return f, nil
+}
+
+// enter adds an amount to a month. The first currency stays; others are counted as left out, never added.
+func enter(to map[string]map[string]money, name, month string, m spend.Money, without int) {
+	if to[name] == nil {
+		to[name] = map[string]money{}
+	}
+	sum := to[name][month]
+	sum.without += without
+	switch {
+	case m.Estimate == nil && m.CI == nil:
+	case sum.currency != "" && sum.currency != m.Currency:
+		sum.skipped++
+	default:
+		sum.currency = m.Currency
+		sum.min, sum.max, sum.ci = plus(sum.min, m.EstimateMin), plus(sum.max, m.Estimate), plus(sum.ci, m.CI)
+	}
+	to[name][month] = sum
+}
+
+func plus(a, b *float64) *float64 {
+	if a == nil || b == nil {
+		return cmp.Or(a, b)
+	}
+	sum := *a + *b
+	return &sum
+}
+
+func monthKey(m time.Time) string { return m.Format("2006-01") }
+
+// since names the months that are shown.
+func (f *figures) since() string {
+	return f.months[0].Format("January 2006") + " to today"
+}
+
+// performance shows DORA's metrics of a service, a team or all.
+func (f *figures) performance(g dora.Group) part {
+	intro := el("p", class("muted"), text("Deployments to "+f.environment+", "+f.since()+". Medians, by "), out("https://dora.dev/guides/dora-metrics/", text("DORA's definitions")), text("."))
+	if g.Deployments == 0 && g.Failed == 0 {
+		return parts{el("p", class("muted"), text("No deployment to "+f.environment+", "+f.since()+"."))}
+	}
+	recovery := "no failure to recover from"
+	switch {
+	case g.Unrecovered > 0:
+		recovery = counted(g.Unrecovered, "failure goes on", "failures go on")
+	case g.Recovery != nil:
+		recovery = "over " + counted(g.Recovery.Count, "failure", "failures")
+	}
+	lead := "no commit is known"
+	if g.LeadTime != nil {
+		lead = "90 % within " + dora.Span(g.LeadTime.P90)
+	}
+	if g.WithoutLead > 0 {
+		lead += ", " + counted(g.WithoutLead, "deployment", "deployments") + " without"
+	}
+	tiles := parts{
+		figure("Deployment frequency", fmt.Sprintf("%.1f a week", g.PerWeek), counted(g.Deployments, "deployment", "deployments")),
+		figure("Lead time for changes", span(g.LeadTime), lead),
+		figure("Change failure rate", share(g.FailureRate), counted(g.Failed, "failed", "failed")),
+		figure("Recovery time", span(g.Recovery), recovery),
+		figure("Rework rate", share(g.ReworkRate), counted(g.Rework, "because of a failure", "because of a failure")),
+	}
+	if g.FirstDelivery != nil {
+		tiles = append(tiles, figure("First delivery", span(g.FirstDelivery), "from idp.yaml, "+counted(g.FirstDelivery.Count, "new service", "new services")))
+	}
+	return parts{intro, el("ul", class("tiles"), tiles), el("div", class("charts"), f.deploymentsChart(g), f.leadChart(g))}
+}
+
+func figure(name, value, below string) part {
+	return el("li", el("div", class("tile"), el("span", class("tile-name"), text(name)), el("span", class("tile-number"), text(value)), el("span", class("muted"), text(below))))
+}
+
+// span is a median; a dash where it is not known.
+func span(s *dora.Spread) string {
+	if s == nil {
+		return "–"
+	}
+	return dora.Span(s.Median)
+}
+
+func share(f *float64) string {
+	if f == nil {
+		return "–"
+	}
+	return strconv.FormatFloat(*f*100, 'f', 0, 64) + " %"
+}
+
+func (f *figures) deploymentsChart(g dora.Group) part {
+	c := chart{name: "Deployments a month", low: series{"successful", "ok"}, high: series{"failed", "bad"}}
+	for _, m := range f.months {
+		d := g.Months[monthKey(m)]
+		c.bars = append(c.bars, bar{label: m.Format("Jan"), low: float64(d.Deployments), high: float64(d.Failed), known: true,
+			said: strconv.Itoa(d.Deployments), more: strconv.Itoa(d.Failed), short: strconv.Itoa(d.Deployments + d.Failed)})
+	}
+	return c.draw()
+}
+
+func (f *figures) leadChart(g dora.Group) part {
+	c := chart{name: "Lead time for changes, median of the month", low: series{"median", "plain"}}
+	for _, m := range f.months {
+		b := bar{label: m.Format("Jan")}
+		if l := g.Months[monthKey(m)].LeadTime; l != nil {
+			b.known, b.low, b.said = true, l.Median, dora.Span(l.Median)
+			b.short = b.said
+		}
+		c.bars = append(c.bars, b)
+	}
+	return c.draw()
+}
+
+// cost shows what months came to: the estimate at the fewest replicas and what the most add.
+func (f *figures) cost(months map[string]money) part {
+	c := chart{name: "Estimated cost a month", low: series{"fewest replicas", "plain"}, high: series{"most replicas", "soft"}}
+	without, skipped, ci, currency := 0, 0, 0.0, ""
+	for _, m := range f.months {
+		v := months[monthKey(m)]
+		without, skipped = without+v.without, skipped+v.skipped
+		b := bar{label: m.Format("Jan")}
+		if v.max != nil {
+			low := *v.max
+			if v.min != nil {
+				low = *v.min
+			}
+			b.known, b.low, b.high = true, low, *v.max-low
+			b.said, b.more = amount(low, v.currency), amount(*v.max, v.currency)
+			b.short = rounded(*v.max, v.currency)
+		}
+		if v.ci != nil {
+			ci, currency = ci+*v.ci, v.currency
+		}
+		c.bars = append(c.bars, b)
+	}
+	var notes parts
+	note := func(s string) { notes = append(notes, el("li", text(s))) }
+	if f.spend.Prices != "" {
+		note("At the list prices of " + f.spend.Prices + ", for the part of each month in which a version was live. It is not a bill.")
+	}
+	if currency != "" {
+		note("CI minutes of idp itself since " + f.months[0].Format("January") + ": " + amount(ci, currency) + ".")
+	}
+	if without > 0 {
+		note(counted(without, "deployment", "deployments") + " came live without an estimate; nothing is counted for them.")
+	}
+	if skipped > 0 {
+		note("Amounts in other currencies are left out.")
+	}
+	return parts{el("div", class("charts"), c.draw()), el("ul", class("notes"), notes)}
+}
+
+// adoptionPage shows how much of the path services use.
+func (s *site) adoptionPage() page {
+	a := s.figures.dora.Adoption
+	silent := len(s.services) - a.Services
+	below := "of " + counted(len(s.services), "service", "services")
+	tiles := parts{figure("Delivering", strconv.Itoa(a.Services), below+", "+s.figures.since()), figure("Silent", strconv.Itoa(max(silent, 0)), "no delivery in these months")}
+	first := s.figures.dora.Organization.FirstDelivery
+	if first == nil {
+		tiles = append(tiles, figure("First delivery of a new service", "–", "no new service whose beginning is known"))
+	} else {
+		tiles = append(tiles, figure("First delivery of a new service", dora.Span(first.Median), "from idp.yaml to the first deployment, median of "+strconv.Itoa(first.Count)))
+	}
+	return page{made: s.made, title: "Adoption", here: adoptionPage, main: parts{
+		el("h1", text("Adoption")), el("p", class("lead"), text("How much of the golden path services use, by the newest delivery of each.")), el("ul", class("tiles"), tiles),
+		el("section", at("aria-labelledby", "stages"), el("h2", at("id", "stages"), text("Stages of the path")), shares("Stage", a.Stages, a.Services, pathOrder(a.Stages))),
+		el("section", at("aria-labelledby", "suites"), el("h2", at("id", "suites"), text("Versions of idp")), shares("Version", a.Suites, a.Services, byCount(a.Suites))),
+	}}
+}
+
+// pathOrder has the stages as a delivery walks them; those that it does not know come after.
+func pathOrder(stages map[string]int) []string {
+	order := []string{record.StageSAST, record.StageSecrets, record.StageBuild, record.StageCost, record.StageSign, record.StageVerify, record.StageDeploy, record.StageSmoke}
+	rest := slices.Sorted(maps.Keys(stages))
+	rest = slices.DeleteFunc(rest, func(name string) bool { return slices.Contains(order, name) })
+	return append(order, rest...)
+}
+
+func byCount(counts map[string]int) []string {
+	return slices.SortedFunc(maps.Keys(counts), func(a, b string) int { return cmp.Or(counts[b]-counts[a], cmp.Compare(a, b)) })
+}
+
+// shares is a table with a bar for each row. Nothing is said of a share of nothing.
+func shares(what string, counts map[string]int, all int, order []string) part {
+	if all == 0 {
+		return el("p", class("muted"), text("Nothing was delivered in these months."))
+	}
+	var rows parts
+	for _, name := range order {
+		part := float64(counts[name]) / float64(all)
+		rows = append(rows, el("tr", el("th", at("scope", "row"), text(named(clip(name, 60)))), el("td", class("number"), text(strconv.Itoa(counts[name]))),
+			el("td", class("number"), text(share(&part))), el("td", class("sharebar"), shareBar(part))))
+	}
+	return el("div", class("scroll"), el("table", el("thead", el("tr", columnHead(what, ""), columnHead("Services", "number"), columnHead("Share", "number"),
+		el("td", class("sharebar")))), el("tbody", rows)))
+}
+
+// costNow adds up what services cost as they are deployed, of the currency that the first one has.
+func costNow(services []*entry) string {
+	var total *catalogfile.Cost
+	for _, x := range services {
+		c, _ := x.cost()
+		if c == nil || (total != nil && total.Currency != c.Currency) {
+			continue
+		}
+		if total == nil {
+			total = &catalogfile.Cost{Currency: c.Currency}
+		}
+		total.Min, total.Max = total.Min+c.Min, total.Max+c.Max
+	}
+	if total == nil {
+		return "not known"
+	}
+	return priceRange(*total)
+}
