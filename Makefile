@@ -125,12 +125,12 @@ e2e-portal: ## the portal in a browser, by the rules of axe-core, also of 10,000
 	IDP_E2E_PORTAL="$$dir" IDP_E2E_BROWSER="$$(browser)" IDP_E2E_SCREENSHOTS=$(CURDIR)/dist/screenshots/portal \
 		$(GO) test -tags e2e -count=1 -v -run 'Portal' ./internal/portal
 
-e2e-build: ## Dockerfiles, by a real BuildKit and docker buildx, built once; as root on Linux
+e2e-build: build ## Dockerfiles, by a real BuildKit and docker buildx, built once; as root on Linux
 	@set -e; command -v runc >/dev/null || { $(SUDO) apt-get update -q; $(SUDO) apt-get install -q -y --no-install-recommends runc; }; \
 	dir=$(CACHE)/buildkit-$$(cat testdata/buildkit/go.mod testdata/buildkit/go.sum | git hash-object --stdin); \
 	test -d "$$dir" || { rm -rf "$$dir.partial"; mkdir -p "$$dir.partial"; \
 		CGO_ENABLED=0 $(GO) build -C testdata/buildkit -o "$$dir.partial/" tool; mv "$$dir.partial" "$$dir"; }; \
-	IDP_E2E_BUILDKIT="$$dir" $(GO) test -tags e2e -count=1 -v -run '^TestBuildKit' ./internal/container
+	IDP_E2E_IDP=$(CURDIR)/bin/idp IDP_E2E_BUILDKIT="$$dir" $(GO) test -tags e2e -count=1 -v -run '^TestBuildKit' ./internal/container
 
 e2e-cluster: build ## pods on a real Kubernetes, started for this as root on Linux; USE_EXISTING_CLUSTER=1 takes that of KUBECONFIG
 	@IDP_E2E_IDP=$(CURDIR)/bin/idp $(GO) run ./internal/tools/cluster run -cache '$(CACHE)' \

@@ -214,3 +214,57 @@ func TestBuildKitForPlatforms(t *testing.T) {
 	_, err = container.Run(t.Context(), in, d)
 	fails(t, in, err, fault.Undetermined, "Dockerfile does not build", "missing.txt")
 }
+
+// TestBuildKitPath walks the whole path with a Dockerfile's image: BuildKit builds it, and what is verified and run is that.
+func TestBuildKitPath(t *testing.T) {
+	environ := buildkit.Start(t)
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	t.Cleanup(server.Close)
+	scanner := base(t, strings.TrimPrefix(server.URL, "http://"))
+	dir := t.TempDir()
+	service, out := filepath.Join(dir, "svc"), filepath.Join(dir, "out")
+	check(t, os.CopyFS(service, os.DirFS("../../testdata/services/hello")))
+	check(t, os.WriteFile(filepath.Join(service, "Dockerfile"), []byte("FROM scratch\nCOPY program /program\nENTRYPOINT [\"/program\"]\n"), 0o600))
+	policy := filepath.Join(dir, "policy.yaml")
+	check(t, os.WriteFile(policy, []byte(`name: containers
+defaults:
+  signer: {key: run}
+  require: [provenance, sbom, sast, secrets]
+  provenance: {build-types: [dockerfile]}
+  sast: {fail-on: high, new-only: true}
+  secrets: {fail-on: low}
+  evidence-max-age: 30d
+  smoke: {rounds: 3}
+  sizes:
+    small: {cpu: 100m, memory: 128Mi}
+environments:
+  local: {}
+`), 0o600))
+	run := func(folder, name string, args ...string) (string, error) {
+		cmd := exec.Command(name, args...)
+		cmd.Dir, cmd.Env = folder, append(os.Environ(), append(environ, "HOME="+os.Getenv("HOME"), "CGO_ENABLED=0", "GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.com",
+			"GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.com")...)
+		text, err := cmd.CombinedOutput()
+		return string(text), err
+	}
+	for _, step := range [][]string{{"go", "build", "-o", "program", "."}, {"git", "init", "-q", "-b", "main"}, {"git", "add", "-f", "."}, {"git", "commit", "-qm", "all"}} {
+		if text, err := run(service, step[0], step[1:]...); err != nil {
+			t.Fatalf("%v: %v\n%s", step, err, text)
+		}
+	}
+	idp := os.Getenv("IDP_E2E_IDP")
+	text, err := run(dir, idp, "path", "--service", service, "--target", "local", "--out", out, "--policy", policy, "--dockerfile", "Dockerfile", "--sbom-scanner", scanner)
+	t.Log(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"built from Dockerfile, for linux/" + runtime.GOARCH + ", with an SBOM", "✓ verify", "healthy after", "✓ smoke"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in what idp said", want)
+		}
+	}
+	// What is wrong with the inputs is said before any work is done.
+	if text, err := run(dir, idp, "path", "--service", service, "--target", "local", "--out", out, "--dockerfile", "../Dockerfile"); err == nil || !strings.Contains(text, "not a file below") {
+		t.Errorf("a Dockerfile outside of the service: %v\n%s", err, text)
+	}
+}

@@ -63,6 +63,17 @@ func TestRegistryWithoutReferrers(t *testing.T) {
 
 	loggedIn(t, `{"auths":{"`+r.Addr+`":{"auth":"Ym90Omh1bnRlcjI="}}}`) // bot:hunter2
 	digest := pushed(t, key, repo)
+	index, err := random.Index(1024, 2, 3)
+	check(t, err)
+	layouts := t.TempDir()
+	l, err := layout.Write(layouts, empty.Index)
+	check(t, err)
+	check(t, l.AppendIndex(index))
+	h, err := index.Digest()
+	check(t, err)
+	check(t, oci.Client{}.Push(t.Context(), layouts, repo, h.String()))
+	check(t, oci.Client{}.Tag(t.Context(), repo, h.String(), "index"))
+
 	for range 2 { // the second time nothing is added
 		served, err := referrers.Registry{}.Read(t.Context(), repo+"@"+digest)
 		if err != nil || len(served) != 2 {
