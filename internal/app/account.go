@@ -2,10 +2,8 @@ package app
 
 import (
 	"context"
-	"net/http"
 	"path"
 	"path/filepath"
-	"time"
 
 	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/catalog"
@@ -14,6 +12,7 @@ import (
 	"github.com/org/idp/internal/events"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/send"
 	"github.com/org/idp/internal/service"
 )
 
@@ -87,10 +86,14 @@ func (w *eventsWork) Declare(s *action.Set) { w.in.Declare(s) }
 func (w *eventsWork) stage(ctx context.Context, d *delivery) (result, error) {
 	in := w.in
 	in.Record, in.File = d.snapshot(), d.out("events.json")
-	client := &http.Client{Timeout: 30 * time.Second}
-	out, err := events.Run(ctx, in, events.Deps{Client: client, Now: d.world.Now, Sleep: sleep, Progress: d.progress(w.name())})
+	out, err := events.Run(ctx, in, events.Deps{Client: d.sender(w.name())})
 	if err == nil {
 		d.wrote(w.name(), in.File, "the deploy event, as CDEvents")
 	}
 	return resultOf(out, err)
+}
+
+// sender tells services of others.
+func (d *delivery) sender(stage string) send.Client {
+	return send.Client{Now: d.world.Now, Sleep: sleep, Progress: d.progress(stage)}
 }

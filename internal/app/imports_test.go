@@ -18,7 +18,7 @@ var stages = []string{"sast", "secrets", "gate", "build", "container", "cost", "
 // foundation is what everything else stands on, so it may know none of the stages and not app.
 var foundation = []string{"sbom",
 	"action", "fault", "finding", "gitrepo", "gosource", "policy", "proc", "record", "evidence", "referrers", "report", "runner", "schema", "service", "strictyaml", "ui",
-	"announce", "apply", "attest", "catalogfile", "clustertarget", "codeowners", "dora", "github", "guard", "kubernetes", "local", "localtarget", "logtext", "manifest", "oci", "projection", "release", "rollout", "sarif", "spend", "strategy", "target", "testrun", "triage", "waiver"}
+	"announce", "apply", "attest", "catalogfile", "clustertarget", "codeowners", "dora", "github", "guard", "kubernetes", "local", "localtarget", "logtext", "manifest", "oci", "projection", "release", "rollout", "sarif", "send", "spend", "strategy", "target", "testrun", "triage", "waiver"}
 
 // alone is who may import a heavy library.
 var alone = map[string]string{

@@ -19,8 +19,6 @@ const (
 	eventVersion = "0.3.0"
 )
 
-const contentType = "application/cloudevents+json"
-
 // cloudEvent is CloudEvents 1.0 in structured mode, filled from the CDEvent as CDEvents' binding says: id, source, type
 // and subject are equal in both.
 type cloudEvent struct {

@@ -8,20 +8,26 @@ package events
 
 import (
 	"context"
-	"net/http"
 	"net/url"
 	"path/filepath"
-	"time"
 
 	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/projection"
 	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/send"
+)
+
+// Ways to post a CloudEvent, sections 3.1 and 3.2 of its HTTP binding.
+const (
+	structured = "structured"
+	binary     = "binary"
 )
 
 // Inputs is what the stage works from.
 type Inputs struct {
-	URL string
+	URL  string
+	Mode string // structured or binary; structured when empty
 
 	// Filled by the app.
 
@@ -32,41 +38,14 @@ type Inputs struct {
 // Declare declares the inputs that users may set.
 func (in *Inputs) Declare(s *action.Set) {
 	s.String(&in.URL, action.Input{Name: "events", Example: "https://events.example.com/cdevents",
-		Usage: "URL that the deploy event is posted to, as a CDEvents event in a structured CloudEvent. It is written to events.json in the output folder in every case."})
-}
-
-type doer interface {
-	Do(*http.Request) (*http.Response, error)
+		Usage: "URL that the deploy event is posted to, as a CDEvents event in a CloudEvent. It is written to events.json in the output folder in every case."})
+	s.String(&in.Mode, action.Input{Name: "events-mode", Default: structured, OneOf: []string{structured, binary},
+		Usage: "How the CloudEvent is posted: structured, all of it in the body, or binary, its attributes in headers."})
 }
 
 // Deps is what the stage needs from outside.
 type Deps struct {
-	Client   doer                                       // nil is the standard one
-	Now      func() time.Time                           // for a date in a Retry-After header, which counts as absent when nil
-	Sleep    func(context.Context, time.Duration) error // gives the context's error when that ends first; nil waits
-	Progress action.Progress                            // nil tells nobody
-}
-
-func (d Deps) filled() Deps {
-	if d.Client == nil {
-		d.Client = http.DefaultClient
-	}
-	if d.Sleep == nil {
-		d.Sleep = wait
-	}
-	if d.Progress == nil {
-		d.Progress = func(string) {}
-	}
-	return d
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(d):
-		return nil
-	}
+	Client send.Client
 }
 
 // Check refuses a URL that cannot be posted to, before anything is done.
@@ -113,7 +92,7 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	if target == nil {
 		return out, nil
 	}
-	if err := post(ctx, target, body, deps.filled()); err != nil {
+	if err := post(ctx, target, in.Mode, event, deps.Client); err != nil {
 		return out, err
 	}
 	out.Evidence.Sent = true

@@ -112,7 +112,7 @@ func TestEventsOfDeliveries(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			in := inputs(t, test.rec)
-			out, err := Run(t.Context(), in, Deps{Now: time.Now})
+			out, err := Run(t.Context(), in, Deps{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -139,7 +139,7 @@ func TestEventsOfDeliveries(t *testing.T) {
 				!strings.HasPrefix(artifact, "pkg:oci/checkout@sha256%3A") {
 				t.Errorf("%s %v", artifact, err)
 			}
-			again, err := Run(t.Context(), inputs(t, test.rec), Deps{Now: time.Now})
+			again, err := Run(t.Context(), inputs(t, test.rec), Deps{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -170,7 +170,7 @@ func TestAVersionThatWasLiveAlreadyIsNoEvent(t *testing.T) {
 	unchanged.Changed = false
 	in := inputs(t, delivered(t, record.Passed, unchanged))
 	in.URL = "http://127.0.0.1:1/never"
-	out, err := Run(t.Context(), in, Deps{Now: time.Now})
+	out, err := Run(t.Context(), in, Deps{})
 	if err != nil || out.Evidence != (record.Events{}) || !strings.Contains(out.Summary, "live already") {
 		t.Errorf("%+v, %v", out, err)
 	}

@@ -2,6 +2,7 @@ package events
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,10 +13,14 @@ import (
 	"testing"
 	"time"
 
+	cloudevents "github.com/cloudevents/sdk-go/v2"
+	"github.com/cloudevents/sdk-go/v2/binding"
+	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/send"
 )
 
 // receiver answers in turn what it is given, the last again and again, and keeps what it got.
@@ -68,7 +73,7 @@ func (p *pauses) sleep(ctx context.Context, d time.Duration) error {
 }
 
 func deps(p *pauses) Deps {
-	return Deps{Client: &http.Client{}, Now: func() time.Time { return started }, Sleep: p.sleep}
+	return Deps{send.Client{Now: func() time.Time { return started }, Sleep: p.sleep}}
 }
 
 func TestEventIsPosted(t *testing.T) {
@@ -170,6 +175,76 @@ func TestAddressesThatAreNotURLs(t *testing.T) {
 		in.URL = bad
 		if _, err := Run(t.Context(), in, Deps{}); err == nil || fault.KindOf(err) != fault.BadInput || strings.Contains(err.Error(), "t0ken") {
 			t.Errorf("%s: %v", bad, err)
+		}
+	}
+}
+
+// A receiver that is made with the CloudEvents SDK gets the same event in both modes.
+func TestBothModesAreTheSameEvent(t *testing.T) {
+	t.Parallel()
+	for _, repository := range []string{"acme/checkout", "acme/Check.out_1"} {
+		var events []cloudevents.Event
+		for _, mode := range []string{"", structured, binary} {
+			rec := delivered(t, record.Passed, first())
+			rec.Source.Repository = repository
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				message := cehttp.NewMessageFromHttpRequest(r)
+				if want := mode == binary; (message.ReadEncoding() == binding.EncodingBinary) != want {
+					t.Errorf("%s: encoding %s", mode, message.ReadEncoding())
+				}
+				event, err := binding.ToEvent(r.Context(), message)
+				if err != nil {
+					t.Error(err)
+					w.WriteHeader(http.StatusBadRequest)
+					return
+				}
+				events = append(events, *event)
+			}))
+			in := inputs(t, rec)
+			in.URL, in.Mode = srv.URL, mode
+			out, err := Run(t.Context(), in, Deps{})
+			srv.Close()
+			if err != nil || !out.Evidence.Sent {
+				t.Fatalf("%s: %+v %v", mode, out, err)
+			}
+		}
+		if len(events) != 3 {
+			t.Fatalf("%d events", len(events))
+		}
+		var same []any
+		var last []byte
+		for _, e := range events {
+			var data, whole any
+			if err := json.Unmarshal(e.Data(), &data); err != nil {
+				t.Fatal(err)
+			}
+			if err := e.SetData(cloudevents.ApplicationJSON, data); err != nil {
+				t.Fatal(err)
+			}
+			text, err := json.Marshal(e)
+			if err := errors.Join(err, json.Unmarshal(text, &whole)); err != nil {
+				t.Fatal(err)
+			}
+			same, last = append(same, whole), text
+		}
+		if diff := cmp.Diff(same[0], same[1]) + cmp.Diff(same[0], same[2]); diff != "" {
+			t.Error(diff)
+		}
+		t.Run(repository, func(t *testing.T) { readEvent(t, last) })
+	}
+}
+
+// The example is that of CloudEvents' HTTP binding 1.0.2, section 3.1.3.2. Its SDK for Go does not decode it.
+func TestHeaderValues(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"Euro \u20ac \U0001f600": "Euro%20%E2%82%AC%20%F0%9F%98%80",
+		`a"b%c`:                  "a%22b%25c",
+		"a\r\nX-Evil: 1":         "a%0D%0AX-Evil:%201",
+		"/acme/checkout":         "/acme/checkout",
+	} {
+		if got := headerValue(text); got != want {
+			t.Errorf("%s: %s", text, got)
 		}
 	}
 }
