@@ -11,6 +11,8 @@ import (
 	"github.com/org/idp/internal/cost"
 	"github.com/org/idp/internal/events"
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/notify"
+	"github.com/org/idp/internal/projection"
 	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/send"
 	"github.com/org/idp/internal/service"
@@ -89,6 +91,22 @@ func (w *eventsWork) stage(ctx context.Context, d *delivery) (result, error) {
 	out, err := events.Run(ctx, in, events.Deps{Client: d.sender(w.name())})
 	if err == nil {
 		d.wrote(w.name(), in.File, "the deploy event, as CDEvents")
+	}
+	return resultOf(out, err)
+}
+
+type notifyWork struct{ in notify.Inputs }
+
+func (w *notifyWork) name() string          { return record.StageNotify }
+func (w *notifyWork) Declare(s *action.Set) { w.in.Declare(s) }
+
+func (w *notifyWork) stage(ctx context.Context, d *delivery) (result, error) {
+	in := w.in
+	in.Record, in.Folder = d.snapshot(), d.out("portals")
+	in.Entry = projection.Of(d.svc, d.repo.Origin, in.Record.Source.Path)
+	out, err := notify.Run(ctx, in, notify.Deps{Client: d.sender(w.name())})
+	if out.Evidence.Files != "" {
+		d.wrote(w.name(), in.Folder, "the service, as portals read it from a repository")
 	}
 	return resultOf(out, err)
 }

@@ -231,7 +231,7 @@ func (d *delivery) setArtifact(a record.Artifact) {
 	old := d.rec.Artifact
 	if old.Digest != "" && old.Digest != a.Digest {
 		d.rec.Drop(record.StageBuild, record.StageSign, record.StageVerify, record.StageDeploy, record.StageSmoke,
-			record.StageCatalog, record.StageEvents)
+			record.StageCatalog, record.StageEvents, record.StageNotify)
 		d.rec.Previous = nil
 	}
 	if a.Image == "" && old.Digest == a.Digest {

@@ -13,7 +13,7 @@ import (
 const module = "github.com/org/idp/"
 
 // stages must not know each other; app joins them.
-var stages = []string{"sast", "secrets", "gate", "build", "container", "cost", "sign", "verify", "deploy", "smoke", "catalog", "catalogcheck", "events", "portal"}
+var stages = []string{"sast", "secrets", "gate", "build", "container", "cost", "sign", "verify", "deploy", "smoke", "catalog", "catalogcheck", "events", "notify", "portal"}
 
 // foundation is what everything else stands on, so it may know none of the stages and not app.
 var foundation = []string{"sbom",

@@ -31,6 +31,7 @@ type pathWork struct {
 	smoke   smokeWork
 	catalog catalogWork
 	events  eventsWork
+	notify  notifyWork
 }
 
 // step is a stage and its name in the record.
@@ -47,7 +48,16 @@ func newPath() work {
 
 // all has the stages in their order.
 func (p *pathWork) all() []step {
-	return []step{&p.sast, &p.secrets, &p.build, &p.cost, &p.sign, &p.verify, &p.deploy, &p.smoke, &p.catalog, &p.events}
+	return []step{&p.sast, &p.secrets, &p.build, &p.cost, &p.sign, &p.verify, &p.deploy, &p.smoke, &p.catalog, &p.events, &p.notify}
+}
+
+// accounts are the stages that tell of what happened. Portals are told where there are credentials for one.
+func (p *pathWork) accounts() []step {
+	steps := []step{&p.catalog, &p.events}
+	if p.notify.in.Given() {
+		steps = append(steps, &p.notify)
+	}
+	return steps
 }
 
 // Declare declares what all stages take, once each.
@@ -83,7 +93,7 @@ func (p *pathWork) run(ctx context.Context, d *delivery) error {
 		return d.reject(ctx, err)
 	}
 	p.together(ctx, d, &p.sast, &p.secrets, &p.build, &p.cost)
-	changing := []step{&p.sign, &p.verify, &p.deploy, &p.smoke, &p.catalog, &p.events}
+	changing := append([]step{&p.sign, &p.verify, &p.deploy, &p.smoke}, p.accounts()...)
 	if stopped := notPassed(d.snapshot()); stopped != "" {
 		p.skip(d, stopped+" did not pass", changing...)
 		return nil
@@ -182,7 +192,7 @@ func (p *pathWork) sound(ctx context.Context, d *delivery) error {
 	if p.sign.in.Registry != "" {
 		registry = oci.CheckRepository(p.sign.in.Registry)
 	}
-	return joinProblems(gates(p.sast.in.FailOn, d.rules), registry, d.instanceFiles(ctx, p.sign.in.Key, p.sign.keyless), p.image(d), p.sign.in.Check(ctx), p.deploy.in.Check(), p.smoke.in.Check(), p.catalog.in.Check(), p.events.in.Check())
+	return joinProblems(gates(p.sast.in.FailOn, d.rules), registry, d.instanceFiles(ctx, p.sign.in.Key, p.sign.keyless), p.image(d), p.sign.in.Check(ctx), p.deploy.in.Check(), p.smoke.in.Check(), p.catalog.in.Check(), p.events.in.Check(), p.notify.in.Check())
 }
 
 // gates refuses a threshold under which scans would pass that the policy does not let pass: what they found out would be
@@ -260,7 +270,7 @@ func (p *pathWork) release(ctx context.Context, d *delivery) (touched bool) {
 		}
 		p.skip(d, s.name()+" did not pass", steps[i+1:]...)
 		if s == &p.sign || s == &p.verify || fault.KindOf(err) == fault.Skipped {
-			p.skip(d, "nothing was deployed", &p.catalog, &p.events)
+			p.skip(d, "nothing was deployed", p.accounts()...)
 			return false
 		}
 		return true
@@ -271,7 +281,7 @@ func (p *pathWork) release(ctx context.Context, d *delivery) (touched bool) {
 // account publishes what happened to the environment, also when that was a failure. After a signal nothing new is begun;
 // where all had passed until then, the next stage says so, because a record of passed and skipped stages reads as a pass.
 func (p *pathWork) account(ctx context.Context, d *delivery) {
-	for _, s := range []step{&p.catalog, &p.events} {
+	for _, s := range p.accounts() {
 		if ctx.Err() != nil && notPassed(d.snapshot()) != "" {
 			p.skip(d, context.Cause(ctx).Error(), s)
 			continue

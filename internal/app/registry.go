@@ -57,6 +57,7 @@ var registry = []Action{
 	{Name: "smoke", Does: "Checks that the new version answers and keeps answering well.", new: only[smokeWork]},
 	{Name: "catalog", Does: "Registers the service and the delivery in the catalogue.", new: only[catalogWork]},
 	{Name: "events", Does: "Writes the delivery as a CDEvents event, and posts it where a URL is given.", new: only[eventsWork]},
+	{Name: "notify", Does: "Tells Port, Cortex, OpsLevel and Datadog of the service and of what was deployed, where credentials are given, and writes the files that they read.", new: only[notifyWork]},
 	// what needs the catalogue
 	{Name: "catalog-check", Does: "Checks a catalogue: that what its entities name is there, that nothing is there twice or out of date, and that every service has a runbook.", reads: func() reading { return &catalogCheck{} }},
 }

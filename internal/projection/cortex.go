@@ -72,6 +72,7 @@ func cortexService(e Entry, n Names) cortexDescriptor {
 // CortexDeploy is the body of POST /api/v1/catalog/TAG/deploys, and what a list of them has:
 // https://docs.cortex.io/api/rest/deploys/add-deployment-for-entity
 type CortexDeploy struct {
+	Tag         string            `json:"-"` // of the entity
 	Timestamp   time.Time         `json:"timestamp"`
 	Title       string            `json:"title"`
 	Type        string            `json:"type"`
@@ -91,7 +92,7 @@ type CortexDeployer struct {
 const CortexDelivery = "delivery"
 
 func cortexDeploy(e Entry, h Happening) CortexDeploy {
-	d := CortexDeploy{Timestamp: h.Time, Title: h.title(e), Type: "DEPLOY", Environment: h.Record.Environment, SHA: h.Commit,
+	d := CortexDeploy{Tag: e.Name, Timestamp: h.Time, Title: h.title(e), Type: "DEPLOY", Environment: h.Record.Environment, SHA: h.Commit,
 		URL: h.Record.Run.URL, Custom: map[string]string{CortexDelivery: h.ID(), "digest": h.Digest}}
 	if h.Kind == RolledBack {
 		d.Type = "ROLLBACK"

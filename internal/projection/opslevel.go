@@ -40,9 +40,9 @@ type opsLevelRepo struct {
 	Path string `json:"path,omitempty"`
 }
 
-// OpsLevelInput is the input of OpsLevel's mutations serviceCreate and, with an alias, serviceUpdate.
+// OpsLevelInput is the input of OpsLevel's mutations serviceCreate and, with an ID, serviceUpdate.
 type OpsLevelInput struct {
-	Alias       string         `json:"alias,omitempty"`
+	ID          string         `json:"id,omitempty"`
 	Name        string         `json:"name"`
 	Description string         `json:"description,omitempty"`
 	Owner       *opsLevelIdent `json:"ownerInput"`

@@ -22,6 +22,7 @@ const (
 	StageSmoke    = "smoke"
 	StageCatalog  = "catalog"
 	StageEvents   = "events"
+	StageNotify   = "notify"
 	StageGitHub   = "github"
 	StageResume   = "resume"
 )
@@ -332,6 +333,19 @@ type Events struct {
 	Sent bool   `json:"sent"`
 }
 
+// Notify is the evidence of notify.
+type Notify struct {
+	Files string `json:"files" jsonschema_description:"Folder of the files that portals read from a repository."`
+	Told  []Told `json:"told,omitempty" jsonschema_description:"Portals that there were credentials for, and what they took."`
+}
+
+// Told is what a portal took.
+type Told struct {
+	Portal  string `json:"portal"`
+	Service bool   `json:"service"`
+	Deploy  bool   `json:"deploy" jsonschema_description:"False also where there was none to tell of."`
+}
+
 // GitHub is the evidence of github: where on GitHub the delivery can be seen. What is not shown is 0, false or empty.
 type GitHub struct {
 	Deployment   int64    `json:"deployment,omitempty" jsonschema_description:"Number of the deployment."`
@@ -365,5 +379,5 @@ type Resume struct {
 // EvidenceTypes has the form of each stage's evidence, for the published schema.
 var EvidenceTypes = map[string]any{
 	StageSAST: Scan{}, StageSecrets: Scan{}, StageGate: Scan{}, StageBuild: Build{}, StageCost: Cost{}, StageSign: Sign{},
-	StageVerify: Verify{}, StagePlan: Plan{}, StageDeploy: Deploy{}, StageRollback: Rollback{}, StageSmoke: Smoke{}, StageCatalog: Catalog{}, StageEvents: Events{}, StageGitHub: GitHub{}, StageResume: Resume{},
+	StageVerify: Verify{}, StagePlan: Plan{}, StageDeploy: Deploy{}, StageRollback: Rollback{}, StageSmoke: Smoke{}, StageCatalog: Catalog{}, StageEvents: Events{}, StageNotify: Notify{}, StageGitHub: GitHub{}, StageResume: Resume{},
 }
