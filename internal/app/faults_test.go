@@ -290,6 +290,17 @@ var faults = []missing{
 		m.t.Cleanup(server.Close)
 		return []string{"--events", server.URL}
 	}},
+	{name: "a portal is down", stage: "notify", words: "Cortex did not take the service", next: "Nothing that was deployed is undone", live: true, set: func(m *machine) []string {
+		m.setenv("INPUT_CORTEX-TOKEN", "s3cr3t")
+		return []string{"--cortex-url", "http://127.0.0.1:1"}
+	}},
+	{name: "a portal refuses the token", stage: "notify", words: "401 Unauthorized", next: "datadog-api-key", live: true, set: func(m *machine) []string {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }))
+		m.t.Cleanup(server.Close)
+		m.setenv("INPUT_DATADOG-API-KEY", "s3cr3t")
+		m.setenv("INPUT_DATADOG-APP-KEY", "s3cr3t-app")
+		return []string{"--datadog-url", server.URL}
+	}},
 	{name: "no go", stage: "build", words: "go", next: "Install", set: func(m *machine) []string { m.only("git"); return nil }},
 	{name: "no git", stage: "inputs", words: "git", next: "Install git", set: func(m *machine) []string { m.only("go"); return nil }},
 }

@@ -39,7 +39,7 @@ type Inputs struct {
 func (in *Inputs) Declare(s *action.Set) {
 	s.String(&in.URL, action.Input{Name: "events", Example: "https://events.example.com/cdevents",
 		Usage: "URL that the deploy event is posted to, as a CDEvents event in a CloudEvent. It is written to events.json in the output folder in every case."})
-	s.String(&in.Mode, action.Input{Name: "events-mode", Default: structured, OneOf: []string{structured, binary},
+	s.String(&in.Mode, action.Input{Name: "events-mode", Default: structured, Example: binary, OneOf: []string{structured, binary},
 		Usage: "How the CloudEvent is posted: structured, all of it in the body, or binary, its attributes in headers."})
 }
 

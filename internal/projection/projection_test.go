@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -281,6 +282,74 @@ func TestSourceLocation(t *testing.T) {
 		location, slug := Source(test.origin, test.folder)
 		if location != test.location || slug != test.slug {
 			t.Errorf("%s %s: %s %s", test.origin, test.folder, location, slug)
+		}
+	}
+}
+
+// docs/portals.md has every name with its default, an example that is read, and blueprints that fit.
+func TestDocs(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("../../docs/portals.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := string(data)
+	var table strings.Builder
+	table.WriteString("<!-- names -->\n| ours | theirs, unless you say |\n|---|---|\n")
+	for _, ours := range slices.Sorted(maps.Keys(defaults)) {
+		theirs := "`" + defaults[ours] + "`"
+		if defaults[ours] == "" {
+			theirs = "left out"
+		}
+		fmt.Fprintf(&table, "| `%s` | %s |\n", ours, theirs)
+	}
+	if !strings.Contains(doc, table.String()+"<!-- /names -->") {
+		t.Errorf("the table of names has to be\n%s", table.String())
+	}
+	_, rest, _ := strings.Cut(doc, "\n```\nport.service")
+	example, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatal("there is no example of names")
+	}
+	names(t, strings.Split(strings.TrimSpace("port.service"+example), "\n")...)
+	_, rest, _ = strings.Cut(doc, "```json\n")
+	text, _, _ := strings.Cut(rest, "```")
+	blueprints(t, text)
+}
+
+// blueprints holds what Port is told by default against blueprints: it takes no property that these do not have.
+func blueprints(t *testing.T, text string) {
+	t.Helper()
+	var list []struct {
+		Identifier string
+		Schema     struct{ Properties map[string]any }
+		Relations  map[string]any
+	}
+	if err := json.Unmarshal([]byte(text), &list); err != nil || len(list) != 2 {
+		t.Fatal(list, err)
+	}
+	h, err := Happened(delivered(t, record.Passed, record.Deploy{Release: "r1", Digest: digestA, Changed: true}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := Of(services()["checkout"], "https://github.com/acme/checkout", "")
+	for i, entity := range []portEntity{portService(e, names(t)), portDeployment(e, h, names(t))} {
+		b := list[i]
+		if b.Identifier != entity.Blueprint || len(b.Schema.Properties) != len(entity.Properties) || len(b.Relations) != len(entity.Relations) {
+			t.Errorf("blueprint %s does not fit %+v", b.Identifier, entity)
+		}
+		closed := map[string]any{"type": "object", "additionalProperties": false, "properties": b.Schema.Properties}
+		doc, err := json.Marshal(closed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := portalsfake.HoldSchema(doc, entity.Properties); err != nil {
+			t.Errorf("blueprint %s: %v", b.Identifier, err)
+		}
+		for name := range entity.Relations {
+			if b.Relations[name] == nil {
+				t.Errorf("blueprint %s has no relation %s", b.Identifier, name)
+			}
 		}
 	}
 }

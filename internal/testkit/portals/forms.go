@@ -91,3 +91,20 @@ func (f Forms) Hold(name string, value any) error {
 	}
 	return s.Validate(doc)
 }
+
+// HoldSchema says what of a value is not as a JSON Schema has it, such as that of a blueprint in Port.
+func HoldSchema(schema []byte, value any) error {
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
+	if err != nil {
+		return err
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("schema.json", doc); err != nil {
+		return err
+	}
+	s, err := c.Compile("schema.json")
+	if err != nil {
+		return err
+	}
+	return Forms{"": s}.Hold("", value)
+}
