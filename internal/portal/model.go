@@ -171,14 +171,6 @@ func rank(environment string) int {
 
 func (x *entry) file() string { return "services/" + fileName(x.Name) + ".html" }
 
-// organisation is who the repository belongs to; empty where it names nobody.
-func (x *entry) organisation() string {
-	if before, _, ok := strings.Cut(x.Repository, "/"); ok {
-		return before
-	}
-	return ""
-}
-
 // cost is the estimate of what runs, over all environments; nil where none is known. Environments without one are named.
 func (x *entry) cost() (total *catalogfile.Cost, without []string) {
 	for _, t := range x.ordered {
