@@ -48,6 +48,7 @@ func CreateBare(ctx context.Context, dir string) error {
 	for _, args := range [][]string{
 		{"init", "--quiet", "--bare", "--template=", "--initial-branch=main", fresh},
 		{"config", "gc.autoDetach", "false"}, // a push must leave no process behind
+		{"config", "uploadpack.allowFilter", "true"},
 	} {
 		if _, err := run(fresh, args...); err != nil {
 			return whyNot(ctx, err, "git cannot make the catalogue "+dir)

@@ -125,7 +125,7 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 		return out, err
 	}
 	defer func() { _ = os.RemoveAll(temp) }()
-	repo, err := newRepo(ctx, temp, to, in.Branch, deps)
+	repo, err := newRepo(ctx, temp, to, in.Branch, in.Checkout != "" && !in.Plan, deps)
 	if err != nil {
 		return out, err
 	}

@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +24,11 @@ type repo struct {
 	ref     string // full name of the branch
 	env     []string
 	version string // of git
+	whole   bool   // all of the catalogue is fetched, for a copy
 }
+
+// remoteName is the catalogue in our own repository's configuration: git remembers by it where what it left out can be had.
+const remoteName = "catalogue"
 
 // kept are the variables of git that a caller may set: how to reach a server, and where the configuration is. All
 // others, such as GIT_DIR in a hook, would lead git elsewhere.
@@ -43,6 +46,7 @@ var settings = [][2]string{
 	{"push.recurseSubmodules", "no"},
 	{"push.followTags", "false"},
 	{"push.gpgSign", "false"},
+	{"fastimport.unpackLimit", "1"},
 	{"http.lowSpeedLimit", "100"}, // bytes a second, for lowSpeedTime seconds: the server hangs
 	{"http.lowSpeedTime", "30"},
 }
@@ -75,8 +79,8 @@ func hasAnyPrefix(s string, prefixes []string) bool {
 	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(s, p) })
 }
 
-func newRepo(ctx context.Context, dir string, to remote, branch string, deps Deps) (*repo, error) {
-	r := &repo{dir: dir, remote: to, ref: "refs/heads/" + branch, env: environ(dir, to)}
+func newRepo(ctx context.Context, dir string, to remote, branch string, whole bool, deps Deps) (*repo, error) {
+	r := &repo{dir: dir, remote: to, ref: "refs/heads/" + branch, env: environ(dir, to), whole: whole}
 	date := strconv.FormatInt(deps.Now().Unix(), 10) + " +0000"
 	r.env = append(r.env, "GIT_AUTHOR_NAME="+deps.Name, "GIT_COMMITTER_NAME="+deps.Name, "GIT_AUTHOR_EMAIL="+deps.Email,
 		"GIT_COMMITTER_EMAIL="+deps.Email, "GIT_AUTHOR_DATE="+date, "GIT_COMMITTER_DATE="+date)
@@ -92,6 +96,9 @@ func newRepo(ctx context.Context, dir string, to remote, branch string, deps Dep
 		return nil, fault.BadInputf("input catalog-branch: %q cannot be the name of a branch", branch)
 	}
 	if _, err := r.git(ctx, nil, "init", "--quiet", "--bare", "--template=", filepath.Join(dir, "repo.git")); err != nil {
+		return nil, whyNot(ctx, err, "git cannot make a repository in the output folder")
+	}
+	if _, err := r.git(ctx, nil, "config", "remote."+remoteName+".url", to.url); err != nil {
 		return nil, whyNot(ctx, err, "git cannot make a repository in the output folder")
 	}
 	return r, nil
@@ -120,7 +127,11 @@ func (r *repo) git(ctx context.Context, stdin io.Reader, args ...string) (string
 // fetch gives the tip of the branch; empty where the catalogue does not have it yet.
 func (r *repo) fetch(ctx context.Context) (string, error) {
 	const tip = "refs/idp/tip"
-	_, err := r.git(ctx, nil, "fetch", "--quiet", "--depth=1", "--no-tags", "--", r.remote.url, "+"+r.ref+":"+tip)
+	filter := "--filter=tree:0" // the commit alone
+	if r.whole {
+		filter = "--no-filter"
+	}
+	_, err := r.git(ctx, nil, "fetch", "--quiet", "--depth=1", "--no-tags", filter, remoteName, "+"+r.ref+":"+tip)
 	var e *proc.Error
 	if errors.As(err, &e) && strings.Contains(e.Stderr, "couldn't find remote ref") {
 		return "", nil
@@ -128,93 +139,23 @@ func (r *repo) fetch(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return r.git(ctx, nil, "rev-parse", "--verify", tip+"^{commit}")
+	commit, err := r.git(ctx, nil, "rev-parse", "--verify", tip+"^{commit}")
+	if err != nil || r.whole {
+		return commit, err
+	}
+	text, err := r.git(ctx, nil, "cat-file", "commit", commit)
+	if err != nil {
+		return "", err
+	}
+	root, _, _ := strings.Cut(strings.TrimPrefix(text, "tree "), "\n")
+	return commit, r.have(ctx, []string{root})
 }
 
 // push makes commit the tip of the branch; git refuses when the tip is not its parent any more. What git said is given
 // beside an error too: the reason for a refusal is on standard output.
 func (r *repo) push(ctx context.Context, commit string) (string, error) {
-	out, err := r.git(ctx, nil, "push", "--porcelain", "--", r.remote.url, commit+":"+r.ref)
+	out, err := r.git(ctx, nil, "push", "--porcelain", remoteName, commit+":"+r.ref)
 	return r.remote.clean(out), err
-}
-
-// limit is the most that is read of one file of the catalogue, in bytes.
-const limit = 64 << 20
-
-// read gives the files at the given paths of the commit, by path; absent ones are left out. A path that ends in a slash
-// stands for the files of a folder. Anything but a plain file is an error.
-func (r *repo) read(ctx context.Context, tip string, paths ...string) (map[string][]byte, error) {
-	files := map[string][]byte{}
-	if tip == "" {
-		return files, nil
-	}
-	out, err := r.git(ctx, nil, append([]string{"ls-tree", "-z", "-l", "--full-tree", tip, "--"}, paths...)...)
-	if err != nil {
-		return nil, err
-	}
-	for entry := range strings.SplitSeq(strings.TrimSuffix(out, "\x00"), "\x00") {
-		meta, path, _ := strings.Cut(entry, "\t")
-		fields := strings.Fields(meta) // mode, type, object, size
-		if len(fields) != 4 {
-			continue // no entry at all
-		}
-		if err := plain(path, fields); err != nil {
-			return nil, err
-		}
-		text, err := proc.Run(ctx, proc.Command{Dir: r.dir, Env: r.env, Name: "git", Args: []string{"cat-file", "blob", fields[2]}})
-		if err != nil {
-			return nil, err
-		}
-		files[path] = text
-	}
-	return files, nil
-}
-
-// plain refuses links, submodules and folders where files have to be.
-func plain(path string, fields []string) error {
-	size, err := strconv.Atoi(fields[3])
-	switch {
-	case fields[1] != "blob" || fields[0] == "120000":
-		return unreadable(path, errors.New("it is not a plain file"))
-	case err != nil || size > limit:
-		return unreadable(path, fmt.Errorf("%s bytes are more than any file of a catalogue has", fields[3]))
-	}
-	return nil
-}
-
-// commit writes files over the tree of tip and gives the new commit, which is on no branch yet.
-func (r *repo) commit(ctx context.Context, tip string, files map[string][]byte, message string) (string, error) {
-	from := []string{"read-tree", "--empty"}
-	parent := []string{}
-	if tip != "" {
-		from, parent = []string{"read-tree", tip}, []string{"-p", tip}
-	}
-	if _, err := r.git(ctx, nil, from...); err != nil {
-		return "", err
-	}
-	// Not --index-info: that would put a file in the place of a link or a folder without a word.
-	update := []string{"update-index", "--add"}
-	for path, data := range files {
-		object, err := r.git(ctx, bytes.NewReader(data), "hash-object", "-w", "--stdin")
-		if err != nil {
-			return "", err
-		}
-		update = append(update, "--cacheinfo", "100644,"+object+","+path)
-	}
-	if _, err := r.git(ctx, nil, update...); err != nil {
-		if ctx.Err() != nil {
-			return "", context.Cause(ctx)
-		}
-		if strings.Contains(err.Error(), "appears as both a file and as a directory") {
-			return "", unreadable("a folder", errors.New("it is not a folder"))
-		}
-		return "", err
-	}
-	tree, err := r.git(ctx, nil, "write-tree")
-	if err != nil {
-		return "", err
-	}
-	return r.git(ctx, strings.NewReader(message), append([]string{"commit-tree", tree}, parent...)...)
 }
 
 // pause is how long to wait before attempt n+1, with half of it left to chance so that rivals part.
