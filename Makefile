@@ -61,7 +61,7 @@ bench-deploy: build ## a deploy beside kubectl apply and rollout status on a rea
 bench-metrics: build ## idp metrics on a catalogue with a million deliveries: time and memory; DELIVERIES=1000000
 	@$(GO) run ./internal/tools/benchmetrics -idp bin/idp -deliveries $(or $(DELIVERIES),1000000)
 
-bench-catalog: build ## idp catalog check on a catalogue of SERVICES=10000; RUNS=5
+bench-catalog: build ## a catalogue of SERVICES=10000: idp catalog check, and a delivery beside a catalogue of ten; RUNS=5
 	@$(GO) run ./internal/tools/benchcatalog -idp bin/idp -services $(or $(SERVICES),10000) -runs $(or $(RUNS),5)
 
 demo: build ## walk the golden path on the sample service; what it made is in .idp

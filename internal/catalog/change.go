@@ -1,8 +1,11 @@
 package catalog
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -30,15 +33,12 @@ func derive(ctx context.Context, r *repo, tip string, in Inputs, entry catalogfi
 	c := change{files: map[string][]byte{}}
 	entity := "catalog/" + in.Service.Name + ".yaml"
 	folder := "deliveries/" + in.Service.Name + "/" + entry.Environment + "/"
-	old, err := r.read(ctx, tip, entity, indexFile, readmeFile, folder)
+	old, err := r.read(ctx, tip, entity, catalogfile.StateFile(in.Service.Name), folder)
 	if err != nil {
 		return c, err
 	}
-	idx, err := parseIndex(old[indexFile])
+	before, err := c.register(ctx, r, tip, in, old)
 	if err != nil {
-		return c, unreadable(indexFile, err)
-	}
-	if err := idx.rival(in.Record); err != nil {
 		return c, err
 	}
 	text, fields, err := editEntity(old[entity], componentOf(in))
@@ -51,44 +51,95 @@ func derive(ctx context.Context, r *repo, tip string, in Inputs, entry catalogfi
 		}
 		c.put(entity, text, entity+" ("+strings.Join(fields, ", ")+")")
 	}
-	if err := c.log(old, folder, entry, in); err != nil {
+	past, err := c.log(old, folder, entry)
+	if err != nil {
 		return c, err
 	}
-	if old[readmeFile] == nil && old[indexFile] == nil {
-		c.put(readmeFile, []byte(readme), readmeFile)
+	after := facts(in)
+	after.Environments = maps.Clone(before.Environments)
+	if len(past.lines) > 0 {
+		if after.Environments == nil {
+			after.Environments = map[string]catalogfile.Environment{}
+		}
+		after.Environments[entry.Environment] = past.index()
+	}
+	file := catalogfile.StateFile(in.Service.Name)
+	now, err := state(after)
+	if err != nil {
+		return c, err
+	}
+	if !bytes.Equal(now, old[file]) {
+		c.put(file, now, file)
 	}
 	c.message = message(in, entry, c.delivery)
 	return c, nil
 }
 
-// log adds the delivery to its log unless it is there, and brings the index in line with the log.
-func (c *change) log(old map[string][]byte, folder string, entry catalogfile.Line, in Inputs) error {
-	past, err := parseLog(old, folder)
-	if err != nil {
-		return err
-	}
-	if loggable(entry) {
-		var known bool
-		c.delivery, known, c.ours = past.find(entry)
-		if !known {
-			path := folder + entry.Time.Format("2006-01") + ".jsonl"
-			entry.Delivery = c.delivery
-			past.lines = append(past.lines, entry)
-			c.put(path, appendTo(old[path], entry), fmt.Sprintf("%s (delivery %d)", path, c.delivery))
+// register brings the index in line with the facts of the service, and gives what the catalogue said of it before. The index,
+// which grows with the catalogue, is read only when the service is new there, or is not what it was.
+func (c *change) register(ctx context.Context, r *repo, tip string, in Inputs, old map[string][]byte) (catalogfile.Service, error) {
+	var before catalogfile.Service
+	file := catalogfile.StateFile(in.Service.Name)
+	if text, ok := old[file]; ok {
+		var err error
+		if before, err = catalogfile.ParseState(text, in.Service.Name); err != nil {
+			return before, unreadable(file, err)
+		}
+		if err := rival(before, in.Record); err != nil {
+			return before, err
+		}
+		known := before
+		known.Environments = nil
+		if reflect.DeepEqual(known, facts(in)) {
+			return before, nil
 		}
 	}
-	idx, err := parseIndex(old[indexFile])
+	more, err := r.read(ctx, tip, indexFile, readmeFile)
 	if err != nil {
-		return unreadable(indexFile, err)
+		return before, err
 	}
-	text, changed, err := idx.update(in, past)
+	idx, err := parseIndex(more[indexFile])
 	if err != nil {
-		return unreadable(indexFile, err)
+		return before, unreadable(indexFile, err)
+	}
+	listed, found, err := idx.entry(in.Service.Name)
+	if err != nil {
+		return before, unreadable(indexFile, err)
+	}
+	if err := rival(listed, in.Record); err != nil {
+		return before, err
+	}
+	if _, ok := old[file]; !ok && found { // as catalogues were before there were states
+		before = listed
+	}
+	text, changed, err := idx.list(facts(in))
+	if err != nil {
+		return before, unreadable(indexFile, err)
 	}
 	if changed {
 		c.put(indexFile, text, indexFile)
 	}
-	return nil
+	if more[readmeFile] == nil && more[indexFile] == nil {
+		c.put(readmeFile, []byte(readme), readmeFile)
+	}
+	return before, nil
+}
+
+// log adds the delivery to its log unless it is there, and gives all of it.
+func (c *change) log(old map[string][]byte, folder string, entry catalogfile.Line) (history, error) {
+	past, err := parseLog(old, folder)
+	if err != nil || !loggable(entry) {
+		return past, err
+	}
+	var known bool
+	c.delivery, known, c.ours = past.find(entry)
+	if !known {
+		path := folder + entry.Time.Format("2006-01") + ".jsonl"
+		entry.Delivery = c.delivery
+		past.lines = append(past.lines, entry)
+		c.put(path, appendTo(old[path], entry), fmt.Sprintf("%s (delivery %d)", path, c.delivery))
+	}
+	return past, nil
 }
 
 func (c *change) put(path string, data []byte, what string) {
@@ -134,7 +185,8 @@ Written by the delivery of each service; people and portals read it.
   the description, owner, system and lifecycle, the label idp/tier, the annotations idp/slo-availability,
   backstage.io/source-location and github.com/project-slug, and the links to runbook and dashboards. All of these come
   from the service's idp.yaml, so change them there.
-* ` + "`index.json`" + `: every service with its owner, and per environment the latest delivery and the latest that passed.
+* ` + "`index.json`" + `: every service with its owner, its repository and its entity.
+* ` + "`services/SERVICE.json`" + `: the same of one service, and per environment the latest delivery and the latest that passed.
 * ` + "`deliveries/SERVICE/ENVIRONMENT/YEAR-MONTH.jsonl`" + `: every delivery, one JSON object a line, oldest first, failed
   ones and rollbacks by hand too.
 

@@ -84,15 +84,63 @@ func TestLogOfSeveralDeliveries(t *testing.T) {
 	if n := len(logLines(t, in.URL, "deliveries/checkout/staging")); n != 6 {
 		t.Errorf("%d lines", n)
 	}
-	var idx struct {
-		Services map[string]catalogfile.Service
-	}
-	if err := json.Unmarshal([]byte(show(t, in.URL, "index.json")), &idx); err != nil {
-		t.Fatal(err)
-	}
-	env := idx.Services["checkout"].Environments["staging"]
+	env := readIndex(t, in.URL).Services["checkout"].Environments["staging"]
 	if env.Latest.Delivery != 6 || env.Latest.Outcome != record.Error || env.Passed.Delivery != 5 || env.Passed.Digest != digestB {
 		t.Errorf("index: %+v %+v", env.Latest, env.Passed)
+	}
+}
+
+// readIndex reads the catalogue as people's tools do.
+func readIndex(t *testing.T, url string) *catalogfile.Index {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "checkout")
+	git(t, filepath.Dir(dir), "clone", "--quiet", url, dir)
+	x, err := catalogfile.ReadIndex(os.DirFS(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+// A second delivery writes its log and its state, and reads nothing that grows with the catalogue.
+func TestIndexIsReadOnlyToRegister(t *testing.T) {
+	t.Parallel()
+	in := inputs(t, bare(t))
+	mustRun(t, in)
+	first := show(t, in.URL, "index.json")
+	edit(t, in.URL, map[string]string{"index.json": "not an index\n"})
+	in.Record = delivered(t, in.Service, "101", strings.Repeat("b", 40), digestA, record.Passed)
+	mustRun(t, in)
+	if changed := git(t, in.URL, "diff", "--name-only", "main~", "main"); changed != "deliveries/checkout/staging/"+time.Now().UTC().Format("2006-01")+".jsonl\nservices/checkout.json\n" {
+		t.Errorf("it changed %s", changed)
+	}
+	in.Service.Tier = 2
+	in.Record = delivered(t, in.Service, "102", strings.Repeat("c", 40), digestA, record.Passed)
+	refused(t, in, fault.BadInput, "index.json in the catalogue is not what it has to be")
+	edit(t, in.URL, map[string]string{"index.json": first})
+	mustRun(t, in)
+	if got := readIndex(t, in.URL).Services["checkout"]; got.Tier != 2 || got.Environments["staging"].Latest.Delivery != 3 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// The index of a catalogue that an earlier version wrote has the deliveries itself; none of them is lost.
+func TestIndexThatHasDeliveries(t *testing.T) {
+	t.Parallel()
+	in := inputs(t, bare(t))
+	edit(t, in.URL, map[string]string{"index.json": `{"schema":"idp.catalog/v1","more":1,"services":{
+		"checkout":{"name":"checkout","owner":"team-old","repository":"acme/checkout","environments":{"production":{"latest":{"delivery":7,"id":"x","outcome":"failed"}}}},
+		"cart":{"name":"cart","repository":"acme/cart","environments":{"production":{"latest":{"delivery":3,"id":"y","outcome":"passed"}}}}}}`})
+	mustRun(t, in)
+	got := readIndex(t, in.URL).Services
+	if s := got["checkout"]; s.Owner != "team-payments" || s.Environments["production"].Latest.Delivery != 7 || s.Environments["staging"].Latest.Delivery != 1 {
+		t.Errorf("%+v", s)
+	}
+	if s := got["cart"]; s.Environments["production"].Latest.Delivery != 3 {
+		t.Errorf("%+v", s)
+	}
+	if text := show(t, in.URL, "index.json"); !strings.Contains(text, `"more": 1`) || strings.Count(text, "environments") != 1 {
+		t.Error(text)
 	}
 }
 
@@ -140,8 +188,8 @@ func TestRollbackByHandIsLogged(t *testing.T) {
 		lines[2].Outcome != record.Passed || lines[2].Image != "" || lines[1].Digest != after.Digest {
 		t.Errorf("the log is %+v", lines)
 	}
-	if text := show(t, in.URL, "index.json"); strings.Count(text, before.Digest) != 2 {
-		t.Errorf("the index does not say that %s is live: %s", before.Digest, text)
+	if text := show(t, in.URL, "services/checkout.json"); strings.Count(text, before.Digest) != 2 {
+		t.Errorf("the state does not say that %s is live: %s", before.Digest, text)
 	}
 	// One that failed is no pass of anything, and what is deployed later in the same record is no rollback.
 	data, err = json.Marshal(record.Rollback{From: &before})
@@ -180,7 +228,7 @@ func TestPlanPushesNothing(t *testing.T) {
 	in := inputs(t, bare(t))
 	in.Plan, in.Checkout = true, filepath.Join(t.TempDir(), "catalog")
 	out := mustRun(t, in)
-	if out.Evidence.Changed || !strings.Contains(out.Summary, "would write: catalog/checkout.yaml (new), ") ||
+	if out.Evidence.Changed || !strings.Contains(out.Summary, ", catalog/checkout.yaml (new), ") ||
 		!strings.Contains(out.Summary, "(delivery 1)") {
 		t.Errorf("%+v", out)
 	}

@@ -35,51 +35,57 @@ func parseIndex(data []byte) (*index, error) {
 	return x, nil
 }
 
-func (x *index) entry(name string) (catalogfile.Service, error) {
-	e := catalogfile.Service{}
-	if raw, ok := x.services[name]; ok {
+// entry is what the index says of a service; false where it does not have it.
+func (x *index) entry(name string) (e catalogfile.Service, found bool, err error) {
+	raw, found := x.services[name]
+	if found {
 		if err := json.Unmarshal(raw, &e); err != nil {
-			return e, fmt.Errorf("services.%s: %w", name, err)
+			return e, found, fmt.Errorf("services.%s: %w", name, err)
 		}
 	}
-	if e.Environments == nil {
-		e.Environments = map[string]catalogfile.Environment{}
-	}
-	return e, nil
+	return e, found, nil
 }
 
 // rival refuses a second service of the same name, whose deliveries would mix with those of the first. Names of
 // repositories without an owner are only those of folders, so they prove nothing.
-func (x *index) rival(rec *record.Record) error {
-	e, err := x.entry(rec.Service.Name)
-	if err != nil {
-		return unreadable(indexFile, err)
-	}
+func rival(e catalogfile.Service, rec *record.Record) error {
 	if !strings.Contains(e.Repository, "/") || !strings.Contains(rec.Source.Repository, "/") || e.Repository == rec.Source.Repository {
 		return nil
 	}
 	return fault.BadInputf("the catalogue has a service %s already, from %s", rec.Service.Name, e.Repository).
 		WithNext("Give this one another name in idp.yaml.",
-			fmt.Sprintf("If the repository has moved to %s, change services.%s.repository in the catalogue's index.json.", rec.Source.Repository, rec.Service.Name))
+			fmt.Sprintf("If the repository has moved to %s, change repository in the catalogue's %s, and in %s where that is not there.",
+				rec.Source.Repository, catalogfile.StateFile(rec.Service.Name), indexFile))
 }
 
-// update gives the index in line with the service and the log, and whether it differs.
-func (x *index) update(in Inputs, past history) ([]byte, bool, error) {
-	s := in.Service
-	e, err := x.entry(s.Name)
-	if err != nil {
-		return nil, false, err
-	}
-	e.Name, e.Owner, e.Tier, e.System = s.Name, s.Owner, s.Tier, s.System
-	e.Repository, e.Path, e.Entity = in.Record.Source.Repository, in.Record.Source.Path, "catalog/"+s.Name+".yaml"
-	if len(past.lines) > 0 {
-		e.Environments[in.Record.Environment] = past.index()
-	}
+// facts are what the index says of a service: all that does not change with a delivery.
+func facts(in Inputs) catalogfile.Service {
+	s, source := in.Service, in.Record.Source
+	return catalogfile.Service{Name: s.Name, Owner: s.Owner, Tier: s.Tier, System: s.System, Repository: source.Repository,
+		Path: source.Path, Entity: "catalog/" + s.Name + ".yaml"}
+}
+
+// state is the text of services/SERVICE.json.
+func state(s catalogfile.Service) ([]byte, error) {
+	return indented(catalogfile.State{Schema: catalogfile.StateSchema, Service: s})
+}
+
+func indented(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	err := enc.Encode(v)
+	return b.Bytes(), err
+}
+
+// list gives the index with these facts of a service, and whether it differs.
+func (x *index) list(s catalogfile.Service) ([]byte, bool, error) {
 	before, err := x.encode()
 	if err != nil {
 		return nil, false, err
 	}
-	if x.services[s.Name], err = json.Marshal(e); err != nil {
+	if x.services[s.Name], err = json.Marshal(s); err != nil {
 		return nil, false, err
 	}
 	after, err := x.encode()
@@ -96,11 +102,7 @@ func (x *index) encode() ([]byte, error) {
 		return nil, err
 	}
 	x.top["schema"], x.top["services"] = schema, services
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetIndent("", "  ")
-	err = enc.Encode(x.top)
-	return b.Bytes(), err
+	return indented(x.top)
 }
 
 // index is the environment's entry, from the log alone.

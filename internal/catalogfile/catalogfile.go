@@ -3,6 +3,8 @@
 package catalogfile
 
 import (
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/org/idp/internal/record"
@@ -12,13 +14,16 @@ import (
 const (
 	IndexSchema = "idp.catalog/v1"
 	LineSchema  = "idp.delivery-line/v1"
+	StateSchema = "idp.service/v1"
 
 	IndexFile    = "index.json"
 	DeliveriesIn = "deliveries"
 	EntitiesIn   = "catalog"
+	StatesIn     = "services"
 )
 
-// Index is index.json: every service, by name.
+// Index is index.json: every service, by name. What changes with every delivery is not in there, so that a delivery writes
+// as much into a catalogue of 10,000 services as into one of ten; ReadIndex joins them.
 type Index struct {
 	Schema   string             `json:"schema"`
 	Services map[string]Service `json:"services"`
@@ -33,7 +38,28 @@ type Service struct {
 	Repository   string                 `json:"repository"`
 	Path         string                 `json:"path,omitempty" jsonschema_description:"Folder of the service in the repository; absent at its root."`
 	Entity       string                 `json:"entity" jsonschema_description:"File of the Backstage entity in the catalogue."`
-	Environments map[string]Environment `json:"environments"`
+	Environments map[string]Environment `json:"environments,omitempty" jsonschema_description:"By name; in services/SERVICE.json, not in index.json."`
+}
+
+// State is services/SERVICE.json: what the index says of a service, and its deliveries.
+type State struct {
+	Schema string `json:"schema"`
+	Service
+}
+
+// StateFile is where the state of a service is.
+func StateFile(service string) string { return StatesIn + "/" + service + ".json" }
+
+// ParseState reads the state of a service.
+func ParseState(text []byte, service string) (Service, error) {
+	var s State
+	if err := json.Unmarshal(text, &s); err != nil {
+		return s.Service, err
+	}
+	if s.Schema != StateSchema || s.Name != service {
+		return s.Service, fmt.Errorf("it has schema %q of %q, this program reads %q of %q", s.Schema, s.Name, StateSchema, service)
+	}
+	return s.Service, nil
 }
 
 // Environment is what was delivered to one environment last, and what last passed.

@@ -126,7 +126,8 @@ func readLog(catalogue fs.FS, name string, each func(*Line) error) (err error) {
 	return nil
 }
 
-// ReadIndex reads index.json.
+// ReadIndex reads index.json, and the state of each service in it, where there is one: the index of an old catalogue has
+// the deliveries itself.
 func ReadIndex(catalogue fs.FS) (*Index, error) {
 	data, err := fs.ReadFile(catalogue, IndexFile)
 	if err != nil {
@@ -138,6 +139,20 @@ func ReadIndex(catalogue fs.FS) (*Index, error) {
 	}
 	if x.Schema != IndexSchema || x.Services == nil {
 		return nil, fmt.Errorf("%s: it has schema %q, this program reads %q", IndexFile, x.Schema, IndexSchema)
+	}
+	for name := range x.Services {
+		text, err := fs.ReadFile(catalogue, StateFile(name))
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) { // a name that cannot be a file has no state
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		s, err := ParseState(text, name)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", StateFile(name), err)
+		}
+		x.Services[name] = s
 	}
 	return &x, nil
 }

@@ -64,6 +64,12 @@ func generate(dir string, n int, now time.Time) error {
 			files["deliveries/"+name+"/"+env+"/"+now.Format("2006-01")+".jsonl"] = log
 			s.Environments[env] = catalogfile.Environment{Latest: last, Passed: &last}
 		}
+		state, err := json.MarshalIndent(catalogfile.State{Schema: catalogfile.StateSchema, Service: s}, "", "  ")
+		if err != nil {
+			return err
+		}
+		files[catalogfile.StateFile(name)] = string(state) + "\n"
+		s.Environments = nil
 		idx.Services[name] = s
 		if i%perTeam == 0 {
 			files[fmt.Sprintf("catalog/groups/team-%d.yaml", i/perTeam)] = fmt.Sprintf(

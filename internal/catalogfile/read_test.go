@@ -1,0 +1,32 @@
+package catalogfile
+
+import (
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+func TestReadIndexJoinsTheStates(t *testing.T) {
+	t.Parallel()
+	const index = `{"schema":"idp.catalog/v1","services":{"a":{"name":"a","owner":"x"},"b":{"name":"b","environments":{"staging":{"latest":{"delivery":2}}}}, "../c":{"name":"c"}}}`
+	read := func(state string) (*Index, error) {
+		files := fstest.MapFS{IndexFile: &fstest.MapFile{Data: []byte(index)}}
+		if state != "" {
+			files[StateFile("a")] = &fstest.MapFile{Data: []byte(state)}
+		}
+		return ReadIndex(files)
+	}
+	x, err := read(`{"schema":"idp.service/v1","name":"a","owner":"y","environments":{"staging":{"latest":{"delivery":5}}}}`)
+	if err != nil || len(x.Services) != 3 || x.Services["a"].Owner != "y" || x.Services["a"].Environments["staging"].Latest.Delivery != 5 ||
+		x.Services["b"].Environments["staging"].Latest.Delivery != 2 || x.Services["../c"].Name != "c" {
+		t.Errorf("%+v, %v", x, err)
+	}
+	if x, err = read(""); err != nil || x.Services["a"].Owner != "x" {
+		t.Errorf("without a state: %+v, %v", x, err)
+	}
+	for name, state := range map[string]string{"no JSON": "{", "another form": `{"schema":"idp.service/v2","name":"a"}`, "another service": `{"schema":"idp.service/v1","name":"b"}`} {
+		if _, err := read(state); err == nil || !strings.Contains(err.Error(), "services/a.json") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
