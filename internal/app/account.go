@@ -29,7 +29,10 @@ func (w *catalogWork) stage(ctx context.Context, d *delivery) (result, error) {
 	if in.URL, err = d.catalogURL(ctx, in.URL); err != nil {
 		return result{}, err
 	}
-	in.Record, in.Service, in.Origin, in.Checkout = d.snapshot(), d.svc, d.repo.Origin, d.out("catalog")
+	in.Record, in.Service, in.Origin = d.snapshot(), d.svc, d.repo.Origin
+	if w.in.URL == "" { // a copy of an organisation's catalogue would cost more than the delivery
+		in.Checkout = d.out("catalog")
+	}
 	in.Suite = Version()
 	in.CI = cost.Runner(d.world.Getenv("RUNNER_OS"), d.world.Getenv("RUNNER_ARCH"), d.world.Getenv("RUNNER_ENVIRONMENT"), d.world.Now().Sub(d.begun))
 	if err := d.history(ctx, &in); err != nil {
@@ -37,7 +40,7 @@ func (w *catalogWork) stage(ctx context.Context, d *delivery) (result, error) {
 	}
 	deps := catalog.Deps{Name: "idp", Email: "idp@localhost", Now: d.world.Now, Sleep: sleep, Progress: d.progress(w.name())}
 	out, err := catalog.Run(ctx, in, deps)
-	if err == nil {
+	if err == nil && in.Checkout != "" {
 		d.wrote(w.name(), in.Checkout, "the catalogue")
 	}
 	return resultOf(out, err)

@@ -343,6 +343,29 @@ func TestRewrittenHistory(t *testing.T) {
 	}
 }
 
+// A branch whose history is rewritten between our fetch and our push: what was built on the old tip is built anew.
+func TestHistoryRewrittenUnderUs(t *testing.T) {
+	t.Parallel()
+	in := inputs(t, bare(t))
+	mustRun(t, in)
+	in.Record = delivered(t, in.Service, "200", "77aa", digestA, record.Passed)
+	deps, rewritten := testDeps(), false
+	deps.Progress = func(what string) {
+		if strings.HasPrefix(what, "pushing") && !rewritten {
+			rewritten = true
+			tree := strings.TrimSpace(git(t, in.URL, "rev-parse", "main^{tree}"))
+			git(t, in.URL, "update-ref", "refs/heads/main", strings.TrimSpace(git(t, in.URL, "commit-tree", tree, "-m", "squashed")))
+		}
+	}
+	out, err := Run(t.Context(), in, deps)
+	if err != nil || !rewritten || out.Evidence.Delivery != 2 || commits(t, in.URL) != 2 || len(logLines(t, in.URL, "deliveries")) != 2 {
+		t.Errorf("%v, %+v", err, out.Evidence)
+	}
+	if first := git(t, in.URL, "log", "--format=%s", "--reverse", "main"); !strings.HasPrefix(first, "squashed\n") {
+		t.Errorf("the history is %s", first)
+	}
+}
+
 func TestCancelledWhileTheServerHangs(t *testing.T) {
 	t.Parallel()
 	in := inputs(t, bare(t))
