@@ -78,7 +78,7 @@ func Registry(s *Set, target *string) {
 // Key declares the signing key.
 func Key(s *Set, target *string) {
 	s.String(target, Input{Name: "key", Example: "cosign.key",
-		Usage: "File of the cosign key: the private one signs, either one verifies. Its password is taken from COSIGN_PASSWORD. Default for the local target: a key made for the run; else a job with the permission id-token: write signs keyless."})
+		Usage: "The cosign key: a file, or env://NAME for what a variable holds; the private one signs, either one verifies. A build with -tags kms takes the references of a key management service, too. Its password is taken from COSIGN_PASSWORD. Default for the local target: a key made for the run; else a job with the permission id-token: write signs keyless."})
 }
 
 // Target declares the deploy target.

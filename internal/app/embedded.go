@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/org/idp/internal/attest"
@@ -54,14 +55,14 @@ func (d *delivery) registry(ctx context.Context, given string) (string, error) {
 }
 
 // key is what signs and verifies: the file, or a new one for the run, whose public half is left in the output folder.
-func (d *delivery) key(file string) (*attest.Key, error) {
+func (d *delivery) key(ctx context.Context, file string) (*attest.Key, error) {
 	e := &d.local
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if k := e.keys[file]; k != nil {
 		return k, nil
 	}
-	k, err := d.loadKey(file)
+	k, err := d.loadKey(ctx, file)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +78,19 @@ func (d *delivery) key(file string) (*attest.Key, error) {
 	return k, nil
 }
 
-func (d *delivery) loadKey(file string) (*attest.Key, error) {
+// loadKey reads a key from a file, from a variable as env://NAME, or finds it in a key management service.
+func (d *delivery) loadKey(ctx context.Context, file string) (*attest.Key, error) {
+	if name, ok := strings.CutPrefix(file, "env://"); ok {
+		value := d.world.Getenv(name)
+		if value == "" {
+			return nil, fault.BadInputf("key %s: the variable is not set", file).WithNext("Set it to what is in the key file, from a secret of the repository.")
+		}
+		d.runner.Mask(value)
+		return attest.ParseKey(file, []byte(value), d.password)
+	}
+	if strings.Contains(file, "://") {
+		return attest.LoadKMS(ctx, file)
+	}
 	if file != "" {
 		return attest.LoadKey(file, d.password)
 	}

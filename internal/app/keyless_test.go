@@ -142,3 +142,21 @@ func TestKeylessDoesNotSign(t *testing.T) {
 	i.Mint(plain())
 	m.stage("sign", "--registry", s.repo, "--trusted-root", trust, "--signing-config", config).end(patience, 0)
 }
+
+// A key may be in a variable, as a secret of the repository is; where it cannot be had, nothing is signed.
+func TestKeyFromVariable(t *testing.T) {
+	t.Parallel()
+	m, s := newMachine(t), newRegistryServer(t)
+	file, password := cosignKey(m)
+	data, err := os.ReadFile(m.path(file))
+	check(t, err)
+	m.setenv("COSIGN_PASSWORD", password)
+	m.setenv("SIGNING_KEY", string(data))
+	m.deliver("--registry", s.repo, "--key", "env://SIGNING_KEY").end(patience, 0)
+	for ref, want := range map[string]string{"env://NOT_SET": "key env://NOT_SET: the variable is not set", "env://HOME": "key env://HOME is not a PEM file",
+		"awskms:///alias/delivery": "go build -tags kms"} {
+		if out := m.start("sign", "--service", "svc", "--out", "out", "--registry", s.repo, "--key", ref).end(patience, 2); !strings.Contains(out, want) {
+			t.Errorf("%s: want %q\n%s", ref, want, out)
+		}
+	}
+}

@@ -66,7 +66,7 @@ func (s *sigstore) trusted(ctx context.Context, w World, file string) (*attest.T
 func (d *delivery) signer(ctx context.Context, keyFile string, in keylessInputs) (attest.Signer, error) {
 	switch {
 	case keyFile != "" || d.local.allowed:
-		return d.key(keyFile)
+		return d.key(ctx, keyFile)
 	case !d.runner.MayAskForToken():
 		return nil, fault.BadInputf("nothing is there to sign with: no key is given, and no identity token can be asked for").
 			WithNext("Give a key: --key cosign.key, with its password in COSIGN_PASSWORD; make one with: cosign generate-key-pair",
@@ -162,7 +162,7 @@ func (d *delivery) verifier(ctx context.Context, keyFile, trustedRoot string) (a
 	case rules.Key == "":
 		return nil, nil
 	case rules.Key == policy.RunKey:
-		return d.key(keyFile)
+		return d.key(ctx, keyFile)
 	}
 	key, err := attest.LoadKey(rules.Key, nil)
 	if err != nil {

@@ -1,6 +1,7 @@
 package attest
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -29,6 +30,8 @@ type Key struct {
 	private *ecdsa.PrivateKey // nil where only the public half is known
 	public  *ecdsa.PublicKey
 	spki    []byte // DER of the public half
+	// remote signs where the private half is in a key management service.
+	remote func(ctx context.Context, data []byte) ([]byte, error)
 }
 
 // GenerateKey makes a key pair that lives in memory only.
@@ -47,6 +50,16 @@ func LoadKey(path string, password func() ([]byte, error)) (*Key, error) {
 	if err != nil {
 		return nil, fault.BadInputf("key: %w", err)
 	}
+	if block, _ := pem.Decode(data); block != nil && (block.Type == pemSigstoreKey || block.Type == pemCosignKey) {
+		if err := checkMode(path); err != nil {
+			return nil, err
+		}
+	}
+	return ParseKey(path, data, password)
+}
+
+// ParseKey reads what is in a cosign key file. Errors name where it is from, never what is in it.
+func ParseKey(path string, data []byte, password func() ([]byte, error)) (*Key, error) {
 	block, _ := pem.Decode(data)
 	if block == nil {
 		return nil, fault.BadInputf("key %s is not a PEM file", path).WithNext(makeKey)
@@ -55,9 +68,6 @@ func LoadKey(path string, password func() ([]byte, error)) (*Key, error) {
 	case pemPublicKey:
 		return loadPublic(path, block.Bytes)
 	case pemSigstoreKey, pemCosignKey:
-		if err := checkMode(path); err != nil {
-			return nil, err
-		}
 		return loadPrivate(path, block.Bytes, password)
 	case "PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY":
 		return nil, fault.BadInputf("key %s is not encrypted", path).
@@ -148,7 +158,7 @@ func (k *Key) Fingerprint() string {
 func (k *Key) Identity() string { return k.Fingerprint() }
 
 // CanSign tells whether the private half is known.
-func (k *Key) CanSign() bool { return k.private != nil }
+func (k *Key) CanSign() bool { return k.private != nil || k.remote != nil }
 
 // String is the fingerprint, so that no way of printing a key shows more.
 func (k *Key) String() string { return k.Fingerprint() }

@@ -92,8 +92,12 @@ func (p keypair) GetPublicKey() crypto.PublicKey { return p.public }
 func (p keypair) GetPublicKeyPem() (string, error) { return string(p.PublicPEM()), nil }
 
 // SignData gives the signature and the digest that was signed.
-func (p keypair) SignData(_ context.Context, data []byte) (sig, digest []byte, err error) {
+func (p keypair) SignData(ctx context.Context, data []byte) (sig, digest []byte, err error) {
 	sum := sha256.Sum256(data)
+	if p.remote != nil {
+		sig, err = p.remote(ctx, data)
+		return sig, sum[:], err
+	}
 	sig, err = ecdsa.SignASN1(rand.Reader, p.private, sum[:])
 	return sig, sum[:], err
 }
