@@ -127,6 +127,9 @@ func priceRange(c catalogfile.Cost) string {
 }
 
 func amount(f float64, currency string) string {
+	if f > 0 && f < .01 { // what is small is not nothing
+		return "< " + priced("0.01", currency)
+	}
 	if f >= 1000 {
 		return rounded(f, currency)
 	}
@@ -136,7 +139,7 @@ func amount(f float64, currency string) string {
 // rounded is an amount without what is small against it.
 func rounded(f float64, currency string) string {
 	if f < 100 {
-		return priced(strconv.FormatFloat(f, 'f', 2, 64), currency)
+		return amount(f, currency)
 	}
 	return priced(thousands(strconv.FormatFloat(f, 'f', 0, 64)), currency)
 }

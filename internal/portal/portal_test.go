@@ -210,6 +210,18 @@ func TestOnlyASiteIsReplaced(t *testing.T) {
 	read(t, out, "thesis.txt")
 }
 
+func TestAmounts(t *testing.T) {
+	t.Parallel()
+	for f, want := range map[float64]string{0: "$0.00", .0004: "< $0.01", 11.4: "$11.40", 999.5: "$999.50", 12345.6: "$12,346"} {
+		if got := amount(f, "USD"); got != want {
+			t.Errorf("%v is %q, want %q", f, got, want)
+		}
+	}
+	if got := amount(34.2, "EUR"); got != "34.20 EUR" {
+		t.Errorf("34.2 EUR is %q", got)
+	}
+}
+
 func TestFileNames(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 300)
