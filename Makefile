@@ -22,7 +22,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/idp
 
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help build release-tree check-release-tree cross bench-start bench-scan bench-deploy bench-metrics bench-catalog demo test lint lint-actions e2e e2e-catalog e2e-helm e2e-runner e2e-comment e2e-registry e2e-build e2e-sigstore e2e-cluster generate vuln clean cluster cluster-down
+.PHONY: help build release-tree check-release-tree cross bench-start bench-scan bench-deploy bench-metrics bench-catalog bench-sign demo test lint lint-actions e2e e2e-catalog e2e-helm e2e-runner e2e-comment e2e-registry e2e-build e2e-sigstore e2e-cluster generate vuln clean cluster cluster-down
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -63,6 +63,10 @@ bench-metrics: build ## idp metrics on a catalogue with a million deliveries: ti
 
 bench-catalog: build ## a catalogue of SERVICES=10000: idp catalog check, and a delivery beside a catalogue of ten; RUNS=5
 	@$(GO) run ./internal/tools/benchcatalog -idp bin/idp -services $(or $(SERVICES),10000) -runs $(or $(RUNS),5)
+
+bench-sign: build ## sign, attest and verify one image, beside cosign, on the same local services; ROUNDS=9
+	@$(GO) run ./internal/tools/sigstore run -cache '$(CACHE)' \
+		$(GO) run ./internal/tools/benchsign -idp bin/idp -rounds $(or $(ROUNDS),9)
 
 demo: build ## walk the golden path on the sample service; what it made is in .idp
 	@bin/idp path --service testdata/services/hello --target local
@@ -140,7 +144,7 @@ e2e-cluster: build ## pods on a real Kubernetes, started for this as root on Lin
 
 e2e-sigstore: build ## signatures on a real sigstore, two registries and two versions of cosign, started for this
 	@IDP_E2E_IDP=$(CURDIR)/bin/idp $(GO) run ./internal/tools/sigstore run -cache '$(CACHE)' \
-		$(GO) test -tags e2e -count=1 -v -timeout 30m -run '^TestSigstore' \
+		$(GO) test -tags e2e -count=1 -v -timeout 30m -parallel 8 -run '^TestSigstore' \
 		$$(grep -rl --include='*_test.go' '^//go:build e2e' internal | xargs grep -l '^func TestSigstore' | xargs dirname | sort -u | sed 's|^|./|')
 
 cluster: ## the same Kubernetes for use by hand; prints what to set in the shell

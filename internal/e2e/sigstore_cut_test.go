@@ -49,8 +49,8 @@ func (s *signing) run() (int, string) {
 	return s.idp(s.env, append([]string{"sign", "--registry", s.image}, s.flags...)...)
 }
 
-// cut wants what has to be so after a signing that was cut off: no tag, and a record that is no pass. Then the same signing
-// completes, of the image that was built before, and the image verifies.
+// cut wants what has to be so after a signing that was cut off: no tag, unless of an image that verifies, and a record that is
+// no pass. Then the same signing completes, of the image that was built before, and the image verifies.
 func (s *signing) cut() {
 	s.t.Helper()
 	built := s.record().stage(s.t, "build")
@@ -59,8 +59,11 @@ func (s *signing) cut() {
 	}
 	repository, err := name.NewRepository(s.image, name.Insecure)
 	check(s.t, err)
+	verify := []string{"verify", "--image", s.image + "@" + s.record().Artifact.Digest}
 	if tags := s.tags(repository); len(tags) > 0 {
-		s.t.Errorf("tags of an image that is not signed: %q", tags)
+		if code, text := s.idp(nil, verify...); code != 0 {
+			s.t.Errorf("tags of an image that is not signed: %q: exit %d\n%s", tags, code, text)
+		}
 	}
 	if code, text := s.run(); code != 0 {
 		s.t.Fatalf("idp sign again: exit %d\n%s", code, text)
@@ -71,7 +74,7 @@ func (s *signing) cut() {
 	if tags := s.tags(repository); len(tags) != 1 {
 		s.t.Errorf("tags after the signing: %q", tags)
 	}
-	if code, text := s.idp(nil, "verify"); code != 0 {
+	if code, text := s.idp(nil, verify...); code != 0 {
 		s.t.Errorf("idp verify: exit %d\n%s", code, text)
 	}
 }
@@ -117,8 +120,12 @@ func TestSigstoreKilledAnywhere(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			k := sigstore.Open(t)
-			all, _ := steps(t, k.Registries()[kind], withKey(t, k, k.Registries()[kind]))
+			all, kinds := steps(t, k.Registries()[kind], withKey(t, k, k.Registries()[kind]))
+			last := all - 8 // from here on it is about the tag
 			for at := range all {
+				if kind == "fallback tag" && at < last && !slices.Contains(kinds, at) {
+					continue // its requests differ, but not what lies between them
+				}
 				t.Run(fmt.Sprint(at), func(t *testing.T) {
 					t.Parallel()
 					k := sigstore.Open(t)

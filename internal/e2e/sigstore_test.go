@@ -3,12 +3,14 @@
 package e2e
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +24,7 @@ type scanned struct {
 	origin string // the repository
 	dir    string // key.pem, key.pub and policy.yaml
 	out    string // the image, the SBOMs and the record; each test has its own
+	policy string // file; empty for that of dir
 }
 
 var scans struct {
@@ -42,8 +45,6 @@ func newScanned(t *testing.T) *scanned {
 	return s
 }
 
-const signedBy = "signer: {key: key.pub}"
-
 func scan(t *testing.T) (string, error) {
 	dir, err := os.MkdirTemp("", "idp-signing-")
 	if err != nil {
@@ -51,6 +52,7 @@ func scan(t *testing.T) (string, error) {
 	}
 	private, public := keyPair(t)
 	copyDir(t, filepath.Join(dir, "origin"), inRepo("testdata", "services", "plain"))
+	write(t, filepath.Join(dir, "event.json"), "{}")
 	write(t, filepath.Join(dir, "key.pem"), private)
 	write(t, filepath.Join(dir, "key.pub"), public)
 	write(t, filepath.Join(dir, "policy.yaml"), rules)
@@ -83,11 +85,15 @@ func (s *scanned) idp(env []string, args ...string) (int, string) {
 func (s *scanned) command(env []string, args ...string) *exec.Cmd {
 	s.t.Helper()
 	args = append(args, "--service", s.origin, "--environment", "staging", "--out", s.out, "--record", filepath.Join(s.out, "record.json"))
-	if !strings.Contains(strings.Join(args, " "), "--policy ") {
-		args = append(args, "--policy", filepath.Join(s.dir, "policy.yaml"))
+	if !slices.Contains(args, "--policy") {
+		args = append(args, "--policy", cmp.Or(s.policy, filepath.Join(s.dir, "policy.yaml")))
 	}
 	cmd := exec.CommandContext(s.t.Context(), needEnv(s.t, "IDP_E2E_IDP"), args...)
 	cmd.Env = append(withoutTokens(), "COSIGN_PASSWORD=correct horse", "DOCKER_CONFIG="+s.t.TempDir())
+	// All of it is one job of GitHub, which only some stages are given the token of.
+	cmd.Env = append(cmd.Env, "GITHUB_ACTIONS=true", "GITHUB_EVENT_NAME=workflow_dispatch", "GITHUB_EVENT_PATH="+filepath.Join(s.dir, "event.json"),
+		"GITHUB_SERVER_URL=https://github.com", "GITHUB_REPOSITORY=acme/checkout", "GITHUB_REF=refs/heads/main", "GITHUB_ACTOR=octocat",
+		"GITHUB_RUN_ID=3003", "GITHUB_RUN_ATTEMPT=1")
 	cmd.Env = append(cmd.Env, env...)
 	return cmd
 }

@@ -43,18 +43,18 @@ func Open(t *testing.T) *Kit {
 	if dir == "" {
 		t.Fatal("there is no sigstore: run these tests with `make e2e-sigstore`")
 	}
-	var at struct{ Fulcio, Rekor, Timestamp, Issuer, Registry, DebianRegistry, Bin string }
+	var at struct{ Fulcio, Rekor, Timestamp, Issuer, Tokens, Registry, DebianRegistry, Bin string }
 	if err := json.Unmarshal(read(t, filepath.Join(dir, "services.json")), &at); err != nil {
 		t.Fatal(err)
 	}
 	k := &Kit{
 		TrustedRoot: filepath.Join(dir, "trusted-root.json"), SigningConfig: filepath.Join(t.TempDir(), "signing-config.json"),
 		IssuerURL: at.Issuer, bin: at.Bin,
-		Fulcio: newService(t, at.Fulcio), Rekor: newService(t, at.Rekor), Timestamp: newService(t, at.Timestamp), Issuer: newService(t, at.Issuer),
+		Fulcio: newService(t, at.Fulcio), Rekor: newService(t, at.Rekor), Timestamp: newService(t, at.Timestamp), Issuer: newService(t, at.Tokens),
 		Registry: newService(t, "http://"+at.Registry), DebianRegistry: newService(t, "http://"+at.DebianRegistry),
 	}
 	// The configuration of the instance, with the proxies for what is behind them.
-	config := strings.NewReplacer(at.Fulcio, k.Fulcio.URL, at.Rekor, k.Rekor.URL, at.Timestamp, k.Timestamp.URL, at.Issuer, k.Issuer.URL).
+	config := strings.NewReplacer(at.Fulcio, k.Fulcio.URL, at.Rekor, k.Rekor.URL, at.Timestamp, k.Timestamp.URL).
 		Replace(string(read(t, filepath.Join(dir, "signing-config.json"))))
 	write(t, k.SigningConfig, []byte(config))
 	var parts map[string]any

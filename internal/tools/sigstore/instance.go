@@ -33,10 +33,12 @@ const origin = "rekor.idp.test"
 
 // addresses are where the parts answer; services.json has them. Those of sigstore are URLs, those of registries HOST:PORT.
 type addresses struct {
-	Fulcio, Rekor, Timestamp, Issuer string
-	Registry                         string // go-containerregistry's, which lists referrers
-	DebianRegistry                   string // without a list of referrers
-	Bin                              string // folder of cosign-v2 and cosign-v3
+	Fulcio, Rekor, Timestamp string
+	Issuer                   string // as it is named in tokens
+	Tokens                   string // where jobs get them
+	Registry                 string // go-containerregistry's, which lists referrers
+	DebianRegistry           string // without a list of referrers
+	Bin                      string // folder of cosign-v2 and cosign-v3
 }
 
 // instance is one that runs.
@@ -81,8 +83,8 @@ func (i *instance) startIssuer(context.Context) error {
 	if err != nil {
 		return err
 	}
-	i.Issuer = issuer.url
-	return nil
+	i.Issuer, i.Tokens = issuer.url, issuer.tokens
+	return os.WriteFile(i.path("issuer.pem"), issuer.pem, 0o600)
 }
 
 // startFulcio starts the certificate authority. Its key is in memory; the CT log, whose roots are its certificates, starts
@@ -230,6 +232,7 @@ func (i *instance) spawn(program string, args ...string) error {
 	defer func() { _ = out.Close() }()
 	cmd := exec.Command(program, args...) // #nosec G204 -- programs that were built for this
 	cmd.Dir, cmd.Stdout, cmd.Stderr = i.dir, out, out
+	cmd.Env = append(os.Environ(), "SSL_CERT_FILE="+i.path("issuer.pem")) // Fulcio asks the issuer for its keys
 	endWithUs(cmd)
 	if err := cmd.Start(); err != nil {
 		return err

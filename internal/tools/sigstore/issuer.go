@@ -5,8 +5,12 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"log"
 	"maps"
 	"math/big"
@@ -40,8 +44,10 @@ func job() map[string]any {
 // issuer is an OpenID provider that gives a token to each job that asks as the runner's toolkit does. The parameter claims,
 // a JSON object, changes what the token says; null leaves a claim out.
 type issuer struct {
-	url string
-	key *rsa.PrivateKey
+	url    string // https, as it has to be in tokens
+	tokens string // http, so that jobs can ask without knowing the certificate
+	pem    []byte // of the certificate
+	key    *rsa.PrivateKey
 }
 
 func startIssuer() (*issuer, error) {
@@ -49,17 +55,36 @@ func startIssuer() (*issuer, error) {
 	if err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	public, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	i := &issuer{url: "http://" + listener.Addr().String(), key: key}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /.well-known/openid-configuration", i.discovery)
-	mux.HandleFunc("GET /.well-known/jwks", i.jwks)
-	mux.HandleFunc("GET /token", i.token)
-	go func() { log.Print(serve(listener, mux)) }()
+	tokens, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	der, err := certificate(key)
+	if err != nil {
+		return nil, err
+	}
+	i := &issuer{url: "https://" + public.Addr().String(), tokens: "http://" + tokens.Addr().String(), key: key,
+		pem: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}
+	keys, jobs := http.NewServeMux(), http.NewServeMux()
+	keys.HandleFunc("GET /.well-known/openid-configuration", i.discovery)
+	keys.HandleFunc("GET /.well-known/jwks", i.jwks)
+	jobs.HandleFunc("GET /token", i.token)
+	secured := tls.NewListener(public, &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
+	go func() { log.Print(serve(secured, keys)) }()
+	go func() { log.Print(serve(tokens, jobs)) }()
 	return i, nil
+}
+
+// certificate is that of a server on this machine, signed by itself.
+func certificate(key *rsa.PrivateKey) ([]byte, error) {
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "idp-sigstore issuer"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(0, 0, 7), IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	return x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 }
 
 func (i *issuer) discovery(w http.ResponseWriter, _ *http.Request) {

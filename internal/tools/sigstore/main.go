@@ -110,7 +110,7 @@ func (i *instance) environ() []string {
 	return []string{
 		"IDP_E2E_SIGSTORE=" + i.dir,
 		"PATH=" + i.bin + string(filepath.ListSeparator) + os.Getenv("PATH"),
-		"ACTIONS_ID_TOKEN_REQUEST_URL=" + i.Issuer + "/token?api-version=2.0",
+		"ACTIONS_ID_TOKEN_REQUEST_URL=" + i.Tokens + "/token?api-version=2.0",
 		"ACTIONS_ID_TOKEN_REQUEST_TOKEN=" + requestToken,
 	}
 }
