@@ -136,6 +136,7 @@ func TestServicesFail(t *testing.T) {
 		"down": {hangUp, true, "cannot be reached"},
 		"500":  {answer(500, "oops\x1b[31m\nagain"), true, "answers 500 Internal Server Error: oops [31m again"},
 		"503":  {answer(503, ""), true, "answers 503 Service Unavailable"},
+		"499":  {answer(499, "add entry: await: context canceled"), true, "answers 499 : add entry: await: context canceled"},
 		"429":  {answer(429, "slow down"), true, "answers 429 Too Many Requests: slow down"},
 		"cut off": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "9")

@@ -97,6 +97,10 @@ func (l *line) bear(lost time.Duration) bool {
 	return l.spent <= patience
 }
 
+// cancelled is the answer of a log of the form of Rekor v2, nginx's 499, to whoever waited beside a client that went away: what is
+// sent at the same time is added together, and given up together.
+const cancelled = 499
+
 // once asks once. wait is how long the service wants to be left alone, and less than 0 where asking again does not help.
 func (c *call) once(req *http.Request) (res *http.Response, wait time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(c.ctx, c.attempt)
@@ -126,7 +130,7 @@ func (c *call) once(req *http.Request) (res *http.Response, wait time.Duration, 
 		}
 	}
 	err = fmt.Errorf("answers %d %s%s", res.StatusCode, http.StatusText(res.StatusCode), excerpt(body, req))
-	if res.StatusCode < 500 && res.StatusCode != http.StatusTooManyRequests {
+	if res.StatusCode < 500 && res.StatusCode != http.StatusTooManyRequests && res.StatusCode != cancelled {
 		return nil, -1, err
 	}
 	if n, bad := strconv.Atoi(res.Header.Get("Retry-After")); bad == nil && n > 0 {
