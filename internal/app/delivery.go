@@ -230,7 +230,7 @@ func (d *delivery) setArtifact(a record.Artifact) {
 	defer d.mu.Unlock()
 	old := d.rec.Artifact
 	if old.Digest != "" && old.Digest != a.Digest {
-		d.rec.Drop(record.StageBuild, record.StageSign, record.StageVerify, record.StageDeploy, record.StageSmoke,
+		d.rec.Drop(record.StageBuild, record.StageSign, record.StageVerify, record.StageDeploy, record.StageSmoke, record.StageAttest,
 			record.StageCatalog, record.StageEvents, record.StageNotify)
 		d.rec.Previous = nil
 	}

@@ -239,7 +239,7 @@ func TestRegistryDiesInPath(t *testing.T) {
 			m.wantError("out", tc.stage, s.host)
 			for _, o := range outcomes(m.record()) {
 				// What a deploy that failed has touched is still told of.
-				if name, outcome, _ := strings.Cut(o, " "); slices.Index(order[:8], name) > slices.Index(order, tc.stage) && outcome == "passed" {
+				if name, outcome, _ := strings.Cut(o, " "); slices.Index(order[:9], name) > slices.Index(order, tc.stage) && outcome == "passed" {
 					t.Errorf("%s after %s was not determined", o, tc.stage)
 				}
 			}
@@ -249,6 +249,53 @@ func TestRegistryDiesInPath(t *testing.T) {
 			s.answer(nil)
 			m.start(r.cmd.Args[1:]...).end(patience, 0)
 			m.wantLive(m.git("rev-parse", "HEAD"))
+			m.start("stop", "--out", "out").end(patience, 0)
+			m.wantProcesses(0)
+		})
+	}
+}
+
+// TestRegistryDiesInAttest: what is live stays, and is told of; that its evidence is not whole makes the delivery undetermined,
+// and the same call completes it without a build or a tag of its own when the registry is back.
+func TestRegistryDiesInAttest(t *testing.T) {
+	t.Parallel()
+	for how, die := range deaths {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			m, s := newMachine(t), newRegistryServer(t)
+			at, dead := afterPull(), false
+			s.answer(func(_ int, w http.ResponseWriter, r *http.Request) bool {
+				s.mu.Lock()
+				dead = dead || at(s, r)
+				now := dead
+				s.mu.Unlock()
+				if now {
+					die(w)
+				}
+				return now
+			})
+			r := m.deliver("--registry", s.repo, "--keep")
+			text := r.end(patience, 3)
+			m.wantError("out", "attest", s.host)
+			if got := strings.Join(outcomes(m.record()), ", "); !strings.Contains(got, "smoke passed, attest error, catalog passed, events passed") {
+				t.Errorf("%s\n%s", got, text)
+			}
+			m.wantLive(m.git("rev-parse", "HEAD"))
+			first := m.record().Artifact.Digest
+			s.answer(nil)
+			m.start(r.cmd.Args[1:]...).end(patience, 0)
+			m.wantLive(m.git("rev-parse", "HEAD"))
+			if second := m.record().Artifact.Digest; second != first {
+				t.Errorf("the second run is of %s, the first of %s", second, first)
+			}
+			list := httptest.NewRecorder()
+			_, path, _ := strings.Cut(s.repo, "/")
+			s.inner.ServeHTTP(list, httptest.NewRequest(http.MethodGet, "/v2/"+path+"/referrers/"+first, nil))
+			for _, want := range []string{"https://slsa.dev/verification_summary/v1", "https://in-toto.io/attestation/scai/v0.3"} {
+				if n := strings.Count(list.Body.String(), want); n != 1 {
+					t.Errorf("%d referrers are %s", n, want)
+				}
+			}
 			m.start("stop", "--out", "out").end(patience, 0)
 			m.wantProcesses(0)
 		})

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -116,6 +117,7 @@ var scenes = []scene{
 	{name: "deploy waiting beside a live release", stage: "deploy", live: true, detailed: true, set: hangingHealth},
 	{name: "smoke", brief: true, stage: "smoke", detailed: true, set: hangingSmoke},
 	{name: "smoke after a live release", stage: "smoke", live: true, detailed: true, set: hangingSmoke},
+	{name: "attest", stage: "attest", set: hangingAttest},
 	{name: "catalog reading", brief: true, stage: "catalog", set: hangingTool("git", "fetch")},
 	{name: "catalog pushing", stage: "catalog", set: hangingCatalog},
 	{name: "events", stage: "events", set: hangingReceiver},
@@ -180,6 +182,19 @@ func hangingRegistry(after bool, at func(*registryServer, *http.Request) bool) f
 	}
 }
 
+// afterPull tells a request for the evidence that is made after the deploy has pulled the image.
+func afterPull() func(*registryServer, *http.Request) bool {
+	var pulled atomic.Bool
+	return func(s *registryServer, r *http.Request) bool {
+		if isProgram(s, r) {
+			pulled.Store(true)
+		}
+		return pulled.Load() && strings.Contains(r.URL.Path, "/referrers/")
+	}
+}
+
+func hangingAttest(m *machine) ([]string, func(*run)) { return hangingRegistry(true, afterPull())(m) }
+
 func isClosed(c <-chan struct{}) bool {
 	select {
 	case <-c:
@@ -231,7 +246,7 @@ func hangingReceiver(m *machine) ([]string, func(*run)) {
 
 // order is that of the stages; those of the first line run side by side.
 var order = []string{"sast", "secrets", "build", "cost",
-	"sign", "verify", "deploy", "smoke", "catalog", "events"}
+	"sign", "verify", "deploy", "smoke", "attest", "catalog", "events"}
 
 // TestInterrupted sends each signal in each stage. cost is left out: it works in memory for less than a millisecond.
 func TestInterrupted(t *testing.T) {
@@ -391,6 +406,7 @@ func TestKilled(t *testing.T) {
 		"deploy pulling": {hangingRegistry(true, isProgram), 0, 0},
 		"deploy waiting": {hangingHealth, 1, 0},
 		"smoke":          {hangingSmoke, 1, 1},
+		"attest":         {hangingAttest, 1, 1},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -402,7 +418,7 @@ func TestKilled(t *testing.T) {
 			check(t, r.cmd.Process.Kill())
 			r.end(promptly, -1)
 			m.wantProcesses(tc.left)
-			if rec := m.record(); rec.Outcome != record.Error || slices.Contains(outcomes(rec), "smoke passed") {
+			if rec := m.record(); rec.Outcome != record.Error || slices.Contains(outcomes(rec), name+" passed") {
 				t.Errorf("the record is %s, its stages %v", rec.Outcome, outcomes(rec))
 			}
 			m.healed(tc.running)

@@ -25,7 +25,7 @@ import (
 type deployWork struct {
 	in      deploy.Inputs
 	key     string
-	trust   string // file of the TrustedRoot
+	keyless keylessInputs
 	image   string
 	smoke   *smokeWork // of the same path; nil alone
 	answers []record.Guard
@@ -38,7 +38,7 @@ func (w *deployWork) target() string { return w.in.Target }
 func (w *deployWork) Declare(s *action.Set) {
 	w.in.Declare(s)
 	action.Key(s, &w.key)
-	declareTrust(s, &w.trust)
+	w.keyless.Declare(s)
 	declareImage(s, &w.image)
 	if w.smoke == nil { // alone
 		s.Bool(&w.rbac, action.Input{Name: "print-rbac",
@@ -72,9 +72,13 @@ func (w *deployWork) stage(ctx context.Context, d *delivery) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
+	var accepted *record.Accepted
 	out, err := deploy.Run(ctx, in, deploy.Deps{Target: place, Progress: d.progress(w.name()),
 		Verify: func(ctx context.Context, reference string) error {
-			_, err := d.verify(ctx, reference, w.key, w.trust, nil)
+			out, err := d.verify(ctx, reference, w.key, w.keyless.TrustedRoot, nil)
+			if err == nil {
+				accepted = d.acceptedBy(out.Evidence)
+			}
 			return err
 		},
 		Guard: func(ctx context.Context, live *record.Deployment) error {
@@ -85,7 +89,7 @@ func (w *deployWork) stage(ctx context.Context, d *delivery) (result, error) {
 			return err
 		},
 	})
-	out.Evidence.Guards = w.answers
+	out.Evidence.Guards, out.Evidence.Accepted = w.answers, accepted
 	if warnings := w.warnings(); err == nil && len(warnings) > 0 {
 		out.Summary += " · " + strings.Join(warnings, " · ")
 	}
@@ -142,12 +146,18 @@ func pull(ctx context.Context, reference string) (localtarget.Image, error) {
 func entrypoint(c v1.Config) []string { return append(append([]string{}, c.Entrypoint...), c.Cmd...) }
 
 type smokeWork struct {
-	in     smoke.Inputs
-	deploy *deployWork // of the same path; nil alone
+	in      smoke.Inputs
+	key     string
+	keyless keylessInputs
+	deploy  *deployWork // of the same path; nil alone
 }
 
-func (w *smokeWork) name() string          { return record.StageSmoke }
-func (w *smokeWork) Declare(s *action.Set) { w.in.Declare(s) }
+func (w *smokeWork) name() string { return record.StageSmoke }
+func (w *smokeWork) Declare(s *action.Set) {
+	w.in.Declare(s)
+	action.Key(s, &w.key)
+	w.keyless.Declare(s)
+}
 
 func (w *smokeWork) stage(ctx context.Context, d *delivery) (result, error) {
 	deployed, err := record.EvidenceOf[record.Deploy](d.snapshot(), record.StageDeploy)

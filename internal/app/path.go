@@ -29,6 +29,7 @@ type pathWork struct {
 	verify  verifyWork
 	deploy  deployWork
 	smoke   smokeWork
+	attest  attestWork
 	catalog catalogWork
 	events  eventsWork
 	notify  notifyWork
@@ -43,17 +44,18 @@ type step interface {
 func newPath() work {
 	p := &pathWork{}
 	p.smoke.deploy, p.deploy.smoke = &p.deploy, &p.smoke
+	p.attest = attestWork{&p.deploy.key, &p.deploy.keyless}
 	return p
 }
 
 // all has the stages in their order.
 func (p *pathWork) all() []step {
-	return []step{&p.sast, &p.secrets, &p.build, &p.cost, &p.sign, &p.verify, &p.deploy, &p.smoke, &p.catalog, &p.events, &p.notify}
+	return []step{&p.sast, &p.secrets, &p.build, &p.cost, &p.sign, &p.verify, &p.deploy, &p.smoke, &p.attest, &p.catalog, &p.events, &p.notify}
 }
 
-// accounts are the stages that tell of what happened. Portals are told where there are credentials for one.
+// accounts are the stages that tell of what happened, of the image first. Portals are told where there are credentials for one.
 func (p *pathWork) accounts() []step {
-	steps := []step{&p.catalog, &p.events}
+	steps := []step{&p.attest, &p.catalog, &p.events}
 	if p.notify.in.Given() {
 		steps = append(steps, &p.notify)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/announce"
+	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/record"
 )
 
@@ -70,9 +71,12 @@ type reading interface {
 
 // stageOrder is the order of the stages in a record, whichever of them ended first.
 func stageOrder() []string {
-	names := make([]string, len(registry))
-	for i, a := range registry {
-		names[i] = a.Name
+	var names []string
+	for _, a := range registry {
+		names = append(names, a.Name)
+		if a.Name == record.StageSmoke {
+			names = append(names, record.StageAttest) // it has no action of its own
+		}
 	}
 	return append(names, record.StageGitHub)
 }
@@ -90,7 +94,30 @@ type single struct {
 	stage
 }
 
-func (s single) run(ctx context.Context, d *delivery) error { return d.execute(ctx, s.name, s.stage) }
+func (s single) run(ctx context.Context, d *delivery) error {
+	a, ok := s.stage.(appending)
+	if !ok {
+		return d.execute(ctx, s.name, s.stage)
+	}
+	after := a.after()
+	if *after.key != "" {
+		if _, err := d.key(*after.key); err != nil {
+			return d.reject(ctx, err) // found before anything is changed
+		}
+	}
+	err := d.execute(ctx, s.name, s.stage)
+	if err != nil && fault.KindOf(err) != fault.Failed {
+		return err
+	}
+	if _, before := d.snapshot().Stage(after.name()); before && !after.signs(d) {
+		return err // an earlier step could sign, and what it came to stands
+	}
+	said := d.execute(ctx, after.name(), after)
+	if err != nil && (said == nil || fault.KindOf(said) != fault.Undetermined) {
+		return err
+	}
+	return said
+}
 
 // as finds what the work can do besides, whether it is a path or a single stage.
 func as[T any](w work) (T, bool) {

@@ -136,6 +136,8 @@ type TestResult struct {
 	Scan *Scan `json:"idpScan,omitempty"`
 	// Tests is another, of the service's own tests.
 	Tests *Tests `json:"idpTests,omitempty"`
+	// Smoke is another, of the checks of a live service.
+	Smoke *Smoke `json:"idpSmoke,omitempty"`
 }
 
 // Tests is how many tests ran, and on what.

@@ -20,6 +20,7 @@ const (
 	StageDeploy   = "deploy"
 	StageRollback = "rollback"
 	StageSmoke    = "smoke"
+	StageAttest   = "attest"
 	StageCatalog  = "catalog"
 	StageEvents   = "events"
 	StageNotify   = "notify"
@@ -191,6 +192,14 @@ type TestFile struct {
 	Tests  int    `json:"tests"`
 }
 
+// Attest is the evidence of attest: what was said of the image after it was signed.
+type Attest struct {
+	Reference  string   `json:"reference" jsonschema_description:"IMAGE@DIGEST."`
+	Predicates []string `json:"predicates" jsonschema_description:"Predicate types of what is attached to the digest now."`
+	Signer     string   `json:"signer" jsonschema_description:"Identity, or sha256 fingerprint of the public key."`
+	Added      int      `json:"added" jsonschema_description:"Statements that were not there before."`
+}
+
 // Verify is the evidence of verify.
 type Verify struct {
 	Reference   string   `json:"reference"`
@@ -218,8 +227,17 @@ type Deploy struct {
 	HealthyMS int64       `json:"healthyMs" jsonschema_description:"Milliseconds from start to the first healthy answer."`
 	Manifests string      `json:"manifests" jsonschema_description:"File of the rendered Kubernetes manifests."`
 	Strategy  string      `json:"strategy,omitempty" jsonschema_description:"How the version took over: rolling, canary or blue-green; of target kubernetes."`
+	Accepted  *Accepted   `json:"accepted,omitempty" jsonschema_description:"What the policy said of the image before anything was changed."`
 	Guards    []Guard     `json:"guards,omitempty" jsonschema_description:"What was asked of the moment, and answered."`
 	Healed    []string    `json:"healed,omitempty" jsonschema_description:"Releases that an earlier deploy was cut off in, and that this one put in order."`
+}
+
+// Accepted is the verdict of a policy of which every clause was met.
+type Accepted struct {
+	At           time.Time `json:"at"`
+	Policy       string    `json:"policy" jsonschema_description:"Name of the policy."`
+	PolicyDigest string    `json:"policyDigest" jsonschema_description:"sha256:HEX of its file."`
+	Clauses      []string  `json:"clauses" jsonschema_description:"Names of all clauses."`
 }
 
 // Plan is the evidence of plan: what a deploy would do.
@@ -379,5 +397,5 @@ type Resume struct {
 // EvidenceTypes has the form of each stage's evidence, for the published schema.
 var EvidenceTypes = map[string]any{
 	StageSAST: Scan{}, StageSecrets: Scan{}, StageGate: Scan{}, StageBuild: Build{}, StageCost: Cost{}, StageSign: Sign{},
-	StageVerify: Verify{}, StagePlan: Plan{}, StageDeploy: Deploy{}, StageRollback: Rollback{}, StageSmoke: Smoke{}, StageCatalog: Catalog{}, StageEvents: Events{}, StageNotify: Notify{}, StageGitHub: GitHub{}, StageResume: Resume{},
+	StageVerify: Verify{}, StagePlan: Plan{}, StageDeploy: Deploy{}, StageRollback: Rollback{}, StageSmoke: Smoke{}, StageAttest: Attest{}, StageCatalog: Catalog{}, StageEvents: Events{}, StageNotify: Notify{}, StageGitHub: GitHub{}, StageResume: Resume{},
 }

@@ -126,7 +126,7 @@ func rows(r Report) []row {
 }
 
 // changing are the stages that a plan never does.
-var changing = []string{record.StageSign, record.StageVerify, record.StageDeploy, record.StageSmoke, record.StageCatalog, record.StageEvents, record.StageNotify}
+var changing = []string{record.StageSign, record.StageVerify, record.StageDeploy, record.StageSmoke, record.StageAttest, record.StageCatalog, record.StageEvents, record.StageNotify}
 
 func isScan(s record.Stage) bool {
 	return slices.Contains([]string{record.StageSAST, record.StageSecrets, record.StageGate}, s.Name)

@@ -55,6 +55,7 @@ type Deps struct {
 	Evidence evidence
 	Signer   attest.Signer
 	Progress action.Progress
+	Wait     func(context.Context, time.Duration) error // between attempts; nil waits on the clock
 }
 
 // Outputs are the result.

@@ -47,7 +47,11 @@ type world struct {
 	mu   sync.Mutex
 	fail func(*http.Request) bool
 	puts []string // what was put, in order: manifests by digest or tag
+	tag  func()   // is called before a fallback tag is written; nil does nothing
 }
+
+// onTag calls f before each time that a fallback tag is written.
+func (w *world) onTag(f func()) { w.tag = f }
 
 func check(t *testing.T, err error) {
 	t.Helper()
@@ -64,6 +68,9 @@ func newWorld(t *testing.T, listed bool) *world {
 		if w.fails(r) {
 			rw.WriteHeader(http.StatusServiceUnavailable)
 			return
+		}
+		if w.tag != nil && r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/sha256-") {
+			w.tag()
 		}
 		handler.ServeHTTP(rw, r)
 	}))
@@ -97,7 +104,7 @@ func newWorld(t *testing.T, listed bool) *world {
 	w.stage(record.StageSAST, record.Passed, scanned("high"))
 	w.stage(record.StageSecrets, record.Passed, scanned("low"))
 	noWait := func(context.Context, time.Duration) error { return nil }
-	w.deps = sign.Deps{Images: oci.Client{Wait: noWait}, Evidence: referrers.Registry{Wait: noWait}, Signer: w.key}
+	w.deps = sign.Deps{Images: oci.Client{Wait: noWait}, Evidence: referrers.Registry{Wait: noWait}, Signer: w.key, Wait: noWait}
 	return w
 }
 

@@ -3,7 +3,9 @@ package sign
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
+	"time"
 
 	"github.com/org/idp/internal/attest"
 	"github.com/org/idp/internal/fault"
@@ -50,24 +52,60 @@ func subjectsOf(ctx context.Context, in Inputs, build record.Build, tests *recor
 	return all, nil
 }
 
-// attach adds the evidence to the digest, reads it back, and gives the number of what was added.
-func (s subject) attach(ctx context.Context, repository string, deps Deps) (int, error) {
+// attempts is how often evidence is attached that another job's writing took away again.
+const attempts = 5
+
+// attach adds the evidence to the digest, reads it back, and gives the number of what was added. A registry without a list of
+// referrers keeps them in a tag, which is read, changed and written: of two jobs that do so at once, one loses what it wrote.
+// So what is missing is attached again, after pauses of different lengths in each job.
+func (s subject) attach(ctx context.Context, repository string, deps Deps) (added int, err error) {
 	ref := repository + "@" + s.digest
-	say(deps, "attaching evidence")
-	added, err := deps.Evidence.Attach(ctx, ref, deps.Signer, s.bundles...)
-	if err != nil {
-		return added, err
+	for n := 1; ; n++ {
+		say(deps, "attaching evidence")
+		more, err := deps.Evidence.Attach(ctx, ref, deps.Signer, s.bundles...)
+		if added += more; err != nil {
+			return added, err
+		}
+		say(deps, "reading it back")
+		missing, err := s.readBack(ctx, deps, ref)
+		if err != nil || len(missing) == 0 {
+			return min(added, len(s.statements)), err
+		}
+		if n == attempts {
+			return added, fault.Undeterminedf("the registry does not serve what was attached to %s", ref).
+				WithDetail(missing...).WithNext("Run this again: what is there stays, the rest is added.")
+		}
+		if err := deps.wait(ctx, pause(n)); err != nil {
+			return added, err
+		}
 	}
-	say(deps, "reading it back")
-	return added, s.readBack(ctx, deps, ref)
 }
 
-// readBack is undetermined when a statement is not there: a list of referrers that two writers change at once in the
-// fallback tag loses one of them, and only a look at what is served can tell.
-func (s subject) readBack(ctx context.Context, deps Deps, ref string) error {
+// pause is 0.1 s to n s.
+func pause(n int) time.Duration {
+	return 100*time.Millisecond + rand.N(time.Duration(n)*time.Second) // #nosec G404 -- it is no secret
+}
+
+// wait pauses, or gives the context's error when that ends first.
+func (d Deps) wait(ctx context.Context, pause time.Duration) error {
+	if d.Wait != nil {
+		return d.Wait(ctx, pause)
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}
+
+// readBack names the types of the statements that are not served.
+func (s subject) readBack(ctx context.Context, deps Deps, ref string) ([]string, error) {
 	served, err := deps.Evidence.Read(ctx, ref)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	found := make([]bool, len(s.statements))
 	for _, a := range served {
@@ -85,9 +123,5 @@ func (s subject) readBack(ctx context.Context, deps Deps, ref string) error {
 			missing = append(missing, one.PredicateType)
 		}
 	}
-	if len(missing) > 0 {
-		return fault.Undeterminedf("the registry does not serve what was attached to %s; no tag was moved", ref).
-			WithDetail(missing...).WithNext("Run this again: what is there stays, the rest is added.")
-	}
-	return ctx.Err()
+	return missing, ctx.Err()
 }
