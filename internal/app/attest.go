@@ -24,7 +24,7 @@ func (w *attestWork) stage(ctx context.Context, d *delivery) (result, error) {
 	if d.snapshot().Artifact.Reference() == "" {
 		return result{}, fault.Skipf("which image this is about is not known")
 	}
-	if !w.signs(d) {
+	if !w.signs(ctx, d) {
 		return result{}, fault.Skipf("nothing is given to sign it with")
 	}
 	signer, err := d.signer(ctx, *w.key, *w.keyless)
@@ -37,10 +37,10 @@ func (w *attestWork) stage(ctx context.Context, d *delivery) (result, error) {
 
 // signs tells whether there is something to sign with: a private key, or where the policy wants it keyless the job itself.
 // Where there is nothing, whoever needs such evidence asks for it in the policy of the next environment.
-func (w *attestWork) signs(d *delivery) bool {
+func (w *attestWork) signs(ctx context.Context, d *delivery) bool {
 	switch {
 	case *w.key != "":
-		key, err := d.key(*w.key)
+		key, err := d.key(ctx, *w.key)
 		return err != nil || key.CanSign() // what is wrong with it is said when it signs
 	case d.local.allowed:
 		return true

@@ -101,7 +101,7 @@ func (s single) run(ctx context.Context, d *delivery) error {
 	}
 	after := a.after()
 	if *after.key != "" {
-		if _, err := d.key(*after.key); err != nil {
+		if _, err := d.key(ctx, *after.key); err != nil {
 			return d.reject(ctx, err) // found before anything is changed
 		}
 	}
@@ -109,7 +109,7 @@ func (s single) run(ctx context.Context, d *delivery) error {
 	if err != nil && fault.KindOf(err) != fault.Failed {
 		return err
 	}
-	if _, before := d.snapshot().Stage(after.name()); before && !after.signs(d) {
+	if _, before := d.snapshot().Stage(after.name()); before && !after.signs(ctx, d) {
 		return err // an earlier step could sign, and what it came to stands
 	}
 	said := d.execute(ctx, after.name(), after)
