@@ -144,7 +144,7 @@ func TestServicesFail(t *testing.T) {
 		}, true, "cannot be reached"},
 		"400":               {answer(400, `{"message":"no"}`), false, `answers 400 Bad Request: {"message":"no"}`},
 		"403":               {answer(403, strings.Repeat("x", 9000)), false, strings.Repeat("x", 200) + "…"},
-		"moved":             {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://evil.example/", 307) }, false, "answers 307"},
+		"moved":             {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://evil.example/", http.StatusTemporaryRedirect) }, false, "answers 307"},
 		"garbage":           {answer(200, "<html>"), false, ""},
 		"garbage, created":  {answer(201, "{}"), false, ""},
 		"empty":             {answer(201, ""), false, ""},

@@ -13,10 +13,7 @@ import (
 )
 
 // hears is a registry with statements whose signature nobody doubts: what is fuzzed is what the signer says.
-type hears struct {
-	digest     string
-	statements []attest.Statement
-}
+type hears struct{ statements []attest.Statement }
 
 func (h hears) Identity() string { return "signer" }
 
