@@ -142,9 +142,11 @@ func TestServicesFail(t *testing.T) {
 			w.Header().Set("Content-Length", "9")
 			w.WriteHeader(201)
 		}, true, "cannot be reached"},
-		"400":               {answer(400, `{"message":"no"}`), false, `answers 400 Bad Request: {"message":"no"}`},
-		"403":               {answer(403, strings.Repeat("x", 9000)), false, strings.Repeat("x", 200) + "…"},
-		"moved":             {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://evil.example/", http.StatusTemporaryRedirect) }, false, "answers 307"},
+		"400": {answer(400, `{"message":"no"}`), false, `answers 400 Bad Request: {"message":"no"}`},
+		"403": {answer(403, strings.Repeat("x", 9000)), false, strings.Repeat("x", 200) + "…"},
+		"moved": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://evil.example/", http.StatusTemporaryRedirect)
+		}, false, "answers 307"},
 		"garbage":           {answer(200, "<html>"), false, ""},
 		"garbage, created":  {answer(201, "{}"), false, ""},
 		"empty":             {answer(201, ""), false, ""},
