@@ -16,7 +16,7 @@ import (
 const unknown = "other"
 
 // order is that in which a delivery comes about.
-var order = []string{"signature", "provenance", "sbom", record.StageSAST, record.StageSecrets, "tests", "verdict"}
+var order = []string{"signature", "provenance", "sbom", record.StageSAST, record.StageSecrets, "tests", "verdict", "approval", "deployment", record.StageSmoke}
 
 // rank puts what is verified before claims, and kinds that are not listed last.
 func rank(i Item) int {
@@ -41,7 +41,7 @@ type said struct {
 func describe(s attest.Statement) said {
 	read := map[string]func(json.RawMessage) (said, bool){
 		attest.PredicateProvenance: provenance, attest.PredicateTestResult: testResult, attest.PredicateSBOM: cycloneDX,
-		spdxType: spdx, verdictType: verdict,
+		spdxType: spdx, attest.PredicateVerdict: verdict, attest.PredicateApproval: approval, attest.PredicateDeployment: deployment,
 	}
 	typ := s.PredicateType
 	if strings.HasPrefix(typ, spdxType+"/") {
@@ -62,8 +62,6 @@ func describe(s attest.Statement) said {
 const (
 	// https://github.com/in-toto/attestation/blob/main/spec/predicates/spdx.md
 	spdxType = attest.PredicateSPDX
-	// https://slsa.dev/spec/v1.0/verification_summary
-	verdictType = "https://slsa.dev/verification_summary/v1"
 )
 
 func provenance(data json.RawMessage) (said, bool) {
@@ -121,6 +119,11 @@ func testResult(data json.RawMessage) (said, bool) {
 		return said{}, false
 	}
 	verdict := strings.ToLower(r.Result)
+	if s := r.Smoke; s != nil && r.Scan == nil {
+		text := fmt.Sprintf("%s in %s: %d checks, %d failed, %s, p95 %.0f ms", verdict, s.Environment, len(r.PassedTests)+len(r.FailedTests), len(r.FailedTests),
+			finding.Plural(s.Rounds, "round"), s.P95MS)
+		return said{kind: record.StageSmoke, at: s.FinishedOn, lines: withRun([]string{text}, r.URL)}, true
+	}
 	if t := r.Tests; t != nil && r.Scan == nil {
 		text := fmt.Sprintf("%s: %d passed, %d flaky, %d skipped, %d failed, at %s", verdict, t.Passed, t.Flaky, t.Skipped, t.Failed, t.Commit)
 		return said{kind: "tests", at: t.FinishedOn, lines: withRun([]string{text}, r.URL)}, true
@@ -174,18 +177,40 @@ func spdx(data json.RawMessage) (said, bool) {
 }
 
 func verdict(data json.RawMessage) (said, bool) {
-	var v struct {
-		Verifier           struct{ ID string }
-		TimeVerified       time.Time
-		ResourceURI        string
-		Policy             attest.Resource
-		VerificationResult string
-	}
+	var v attest.Verdict
 	if !decode(data, &v) || v.VerificationResult == "" {
 		return said{}, false
 	}
-	return said{kind: "verdict", at: v.TimeVerified, lines: []string{
-		strings.ToLower(v.VerificationResult) + " under policy " + v.Policy.URI + " for " + v.ResourceURI, "by " + v.Verifier.ID}}, true
+	text := strings.ToLower(v.VerificationResult) + " under policy " + v.Policy.URI
+	if e := v.Detail.Environment; e != "" {
+		text += " for " + e + ": " + strings.Join(v.Detail.Clauses, ", ")
+	}
+	return said{kind: "verdict", at: v.TimeVerified, lines: []string{text, "by " + v.Verifier.ID}}, true
+}
+
+func approval(data json.RawMessage) (said, bool) {
+	var a attest.Approval
+	if !decode(data, &a) || !slices.Contains(a.Properties, attest.Approved) {
+		return said{}, false
+	}
+	lines := []string{fmt.Sprintf("by %s for %s, of %s", a.Detail.By, a.Detail.Environment, a.Detail.Commit)}
+	if a.Detail.URL != "" {
+		lines = append(lines, "at "+a.Detail.URL)
+	}
+	return said{kind: "approval", at: a.TimeCreated, lines: lines}, true
+}
+
+func deployment(data json.RawMessage) (said, bool) {
+	var d attest.Deployment
+	if !decode(data, &d) || len(d.Attributes) != 1 || d.Attributes[0].Attribute != attest.Deployed {
+		return said{}, false
+	}
+	when := d.Attributes[0].Conditions
+	lines := []string{fmt.Sprintf("live in %s as %s, on %s", when.Environment, when.Release, when.Target)}
+	if d.Producer != nil {
+		lines = withRun(lines, d.Producer.URI)
+	}
+	return said{kind: "deployment", at: when.FinishedOn, lines: lines}, true
 }
 
 // parsed is the zero time for a text that is none.

@@ -42,7 +42,7 @@ func (s served) Read(_ context.Context, ref string) ([]attest.Attached, error) {
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, attest.Attached{Manifest: "sha256:" + strings.Repeat(string(rune('0'+i)), 64), Bundle: b, Statement: statement})
+		list = append(list, attest.Attached{Manifest: "sha256:" + strings.Repeat(string("0123456789abcdef"[i]), 64), Bundle: b, Statement: statement})
 	}
 	return list, s.err
 }
@@ -92,7 +92,13 @@ func scan(stage string) attest.TestResult {
 func whole(t *testing.T, key *attest.Key) [][]byte {
 	return [][]byte{
 		signed(t, key, digest, "https://slsa.dev/verification_summary/v1", map[string]any{"verifier": map[string]any{"id": "https://github.com/org/idp"},
-			"timeVerified": built.Add(time.Hour), "resourceUri": "ghcr.io/acme/checkout", "policy": map[string]any{"uri": "policy.yaml"}, "verificationResult": "PASSED"}),
+			"timeVerified": built.Add(time.Hour), "idpVerdict": map[string]any{"environment": "production", "clauses": []string{"signature", "provenance", "age"}}, "resourceUri": "ghcr.io/acme/checkout", "policy": map[string]any{"uri": "policy.yaml"}, "verificationResult": "PASSED"}),
+		signed(t, key, digest, attest.PredicateApproval, attest.Approval{Properties: []string{attest.Approved}, TimeCreated: built.Add(time.Hour),
+			Detail: attest.ApprovalMore{Environment: "production", Commit: commit, By: "ada", URL: "https://github.com/acme/checkout/pull/7#issuecomment-1"}}),
+		signed(t, key, digest, attest.PredicateDeployment, attest.Deployment{Attributes: []attest.Attribute{{Attribute: attest.Deployed,
+			Conditions: attest.DeployedWhen{Environment: "production", Target: "kubernetes", Release: "checkout-12", FinishedOn: built.Add(2 * time.Hour)}}}}),
+		signed(t, key, digest, attest.PredicateTestResult, attest.TestResult{Result: "PASSED", PassedTests: []string{"get /", "smoke"},
+			Smoke: &attest.Smoke{Environment: "production", Commit: commit, Rounds: 3, P95MS: 4.2, FinishedOn: built.Add(3 * time.Hour)}}),
 		signed(t, key, digest, attest.PredicateTestResult, scan("sast")),
 		signed(t, key, digest, attest.PredicateTestResult, attest.TestResult{Result: "WARNED", PassedTests: []string{"a", "b"}, WarnedTests: []string{"c"}}),
 		signed(t, key, digest, attest.PredicateSBOM, map[string]any{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": []any{1}}),
@@ -153,7 +159,7 @@ func TestUnverifiedIsAClaim(t *testing.T) {
 		verified int
 		verdict  string
 	}{
-		"the signer":    {key.Public(), all, 9, ""},
+		"the signer":    {key.Public(), all, 12, ""},
 		"another":       {stranger.Public(), all, 0, "nothing of it is signed by " + stranger.Fingerprint()},
 		"nobody":        {nil, all, 0, "not said whose signature counts"},
 		"nothing there": {key.Public(), nil, 0, "nothing is attached"},
@@ -293,7 +299,7 @@ func (c claims) Read(context.Context, string) ([]attest.Attached, error) {
 
 // FuzzStatement: any predicate of any type that is read here can be shown.
 func FuzzStatement(f *testing.F) {
-	types := []string{attest.PredicateProvenance, attest.PredicateSBOM, attest.PredicateSPDX, attest.PredicateTestResult, "https://slsa.dev/verification_summary/v1", "x"}
+	types := []string{attest.PredicateProvenance, attest.PredicateSBOM, attest.PredicateSPDX, attest.PredicateTestResult, attest.PredicateVerdict, attest.PredicateApproval, attest.PredicateDeployment, "x"}
 	for i, predicate := range []any{provenance(nil), map[string]any{"bomFormat": "CycloneDX"}, map[string]any{"spdxVersion": "SPDX-2.3"}, scan("sast")} {
 		data, err := json.Marshal(predicate)
 		if err != nil {

@@ -11,8 +11,9 @@ import (
 
 // After is the environment that comes before this one.
 type After struct {
-	Environment string `yaml:"environment" json:"environment" jsonschema:"required,pattern=^[a-z0-9]([a-z0-9-]{0\\,61}[a-z0-9])?$" want:"lower-case letters, digits and hyphens" jsonschema_description:"Its name. It does not come after itself, so this may stand in the defaults."`
-	HealthyFor  string `yaml:"healthy-for" json:"healthy-for,omitempty" jsonschema:"pattern=^[1-9][0-9]{0\\,4}[mhd]$" want:"a number of minutes, hours or days, such as 10m, 12h or 7d" jsonschema_description:"Such as 10m: how long it has to be healthy there. Left out, it is enough that it is healthy."`
+	Environment string   `yaml:"environment" json:"environment" jsonschema:"required,pattern=^[a-z0-9]([a-z0-9-]{0\\,61}[a-z0-9])?$" want:"lower-case letters, digits and hyphens" jsonschema_description:"Its name. It does not come after itself, so this may stand in the defaults."`
+	HealthyFor  string   `yaml:"healthy-for" json:"healthy-for,omitempty" jsonschema:"pattern=^[1-9][0-9]{0\\,4}[mhd]$" want:"a number of minutes, hours or days, such as 10m, 12h or 7d" jsonschema_description:"Such as 10m: how long it has to be healthy there. Left out, it is enough that it is healthy."`
+	Require     []string `yaml:"require" json:"require,omitempty" jsonschema:"enum=deployment,enum=smoke" jsonschema_description:"Signed evidence from there that must be attached to the digest: that it was live, and that it passed the smoke test."`
 }
 
 // Freeze is a time without deploys that comes again and again.
@@ -38,6 +39,7 @@ type Deploy struct {
 func (a After) over(base After) After {
 	a.Environment = cmp.Or(a.Environment, base.Environment)
 	a.HealthyFor = cmp.Or(a.HealthyFor, base.HealthyFor)
+	a.Require = list(a.Require, base.Require)
 	return a
 }
 

@@ -81,7 +81,7 @@ func TestFor(t *testing.T) {
 			Suppressions: "refuse", RequireImport: new(true)},
 		Secrets: policy.Gate{FailOn: "low", Suppressions: "need-justification"},
 		Waivers: policy.Waivers{MaxDays: 14, NeedReason: new(true)}, EvidenceMaxAge: "12h", Smoke: policy.Smoke{Rounds: 3}, Budget: "300.50 USD/month",
-		After:   policy.After{Environment: "preprod", HealthyFor: "10m"},
+		After:   policy.After{Environment: "preprod", HealthyFor: "10m", Require: []string{"deployment", "smoke"}},
 		Freeze:  []policy.Freeze{{Cron: "0 16 * * FRI", For: "64h", Zone: "Europe/Berlin"}, {Cron: "*/30 8-18 1,15 JAN-MAR *", For: "5m"}},
 		Approve: policy.Approve{By: "acme/site-reliability", Within: "12h"},
 		Deploy:  policy.Deploy{Conflicts: "fail", PruneMax: new(0), Undo: "warn"},

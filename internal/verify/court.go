@@ -58,6 +58,10 @@ func (c *court) clauses() []record.Clause {
 	for _, name := range c.in.Rules.Evidence() {
 		list = append(list, clause(name, func() (string, error) { return c.required(name) }))
 	}
+	after := c.in.Rules.After
+	for _, name := range after.Require {
+		list = append(list, clause(name, func() (string, error) { return c.before(name, after.Environment) }))
+	}
 	for _, asked := range []struct {
 		name  string
 		of    []string

@@ -106,7 +106,7 @@ func (c *court) ago(t time.Time) string {
 // tests are the service's own.
 func (c *court) tests() (string, error) {
 	newest, err := c.newest("result of "+policy.EvidenceTests, "tested", func(r attest.TestResult) (string, time.Time, bool) {
-		if r.Tests == nil || r.Scan != nil {
+		if r.Tests == nil || r.Scan != nil || r.Smoke != nil {
 			return "", time.Time{}, false
 		}
 		return r.Tests.Commit, r.Tests.FinishedOn, true

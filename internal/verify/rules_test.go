@@ -198,3 +198,76 @@ func TestTestsAreRequired(t *testing.T) {
 		})
 	}
 }
+
+func smoked(change func(*attest.TestResult)) piece {
+	r := attest.TestResult{Result: attest.ResultPassed, PassedTests: []string{"get /", "smoke"},
+		Smoke: &attest.Smoke{Environment: "staging", Commit: commit, Rounds: 3, FinishedOn: now.Add(-hour)}}
+	if change != nil {
+		change(&r)
+	}
+	return piece{kind: attest.PredicateTestResult, predicate: r}
+}
+
+func deployedTo(change func(*attest.Attribute)) piece {
+	a := attest.Attribute{Attribute: attest.Deployed, Conditions: attest.DeployedWhen{Environment: "staging", Commit: commit, FinishedOn: now.Add(-hour)}}
+	if change != nil {
+		change(&a)
+	}
+	return piece{kind: attest.PredicateDeployment, predicate: attest.Deployment{Attributes: []attest.Attribute{a}}}
+}
+
+// What became of the image in the environment before: it was live there, and its newest smoke test there passed.
+func TestEvidenceOfTheEnvironmentBefore(t *testing.T) {
+	t.Parallel()
+	stranger, err := attest.GenerateKey()
+	check(t, err)
+	byStranger := smoked(nil)
+	byStranger.by = stranger
+	elsewhere := deployedTo(nil)
+	elsewhere.about = "sha256:" + strings.Repeat("d", 64)
+	fine := []piece{smoked(nil), deployedTo(nil)}
+	for name, c := range map[string]struct {
+		with        []piece
+		environment string
+		want        map[string]string // of the refused clauses
+	}{
+		"both":                   {fine, "staging", nil},
+		"failed before":          {append(fine[:2:2], smoked(func(r *attest.TestResult) { r.Result = attest.ResultFailed; r.Smoke.FinishedOn = now.Add(-2 * hour) })), "staging", nil},
+		"failed later":           {append(fine[:2:2], smoked(func(r *attest.TestResult) { r.Result = attest.ResultFailed; r.Smoke.FinishedOn = now })), "staging", map[string]string{"smoke": `result is "FAILED"`}},
+		"one check failed":       {[]piece{deployedTo(nil), smoked(func(r *attest.TestResult) { r.FailedTests = []string{"get /"} })}, "staging", map[string]string{"smoke": "did not pass"}},
+		"nothing checked":        {[]piece{deployedTo(nil), smoked(func(r *attest.TestResult) { r.Smoke.Rounds = 0 })}, "staging", map[string]string{"smoke": "checked nothing"}},
+		"nothing there":          {nil, "staging", map[string]string{"smoke": "no smoke result in staging", "deployment": "no deployment to staging"}},
+		"of another environment": {fine, "preprod", map[string]string{"smoke": "no smoke result in preprod", "deployment": "no deployment to preprod"}},
+		"of no environment":      {fine, "", map[string]string{"smoke": "does not say in which environment", "deployment": "does not say in which environment"}},
+		"of another commit": {[]piece{smoked(func(r *attest.TestResult) { r.Smoke.Commit = "beef" }), deployedTo(func(a *attest.Attribute) { a.Conditions.Commit = "beef" })}, "staging",
+			map[string]string{"smoke": "commit beef", "deployment": "commit beef"}},
+		"of the future": {[]piece{smoked(func(r *attest.TestResult) { r.Smoke.FinishedOn = now.Add(hour) }), deployedTo(func(a *attest.Attribute) { a.Conditions.FinishedOn = now.Add(hour) })}, "staging",
+			map[string]string{"smoke": "in the future", "deployment": "in the future"}},
+		"another attribute":  {[]piece{smoked(nil), deployedTo(func(a *attest.Attribute) { a.Attribute = "BUILT" })}, "staging", map[string]string{"deployment": "no deployment"}},
+		"by another":         {[]piece{byStranger, deployedTo(nil)}, "staging", map[string]string{"smoke": "not signed by"}},
+		"of another image":   {[]piece{smoked(nil), elsewhere}, "staging", map[string]string{"deployment": "is about sha256:dddd"}},
+		"of no form":         {[]piece{smoked(nil), {kind: attest.PredicateDeployment, predicate: map[string]any{"attributes": 1}}}, "staging", map[string]string{"deployment": "cannot be read"}},
+		"tests are no smoke": {[]piece{testRun(nil), deployedTo(nil)}, "staging", map[string]string{"smoke": "no smoke result"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, true)
+			w.attach(append(whole(), c.with...)...)
+			w.inputs.Rules.After = policy.After{Environment: c.environment, Require: []string{"deployment", "smoke"}}
+			out, err := w.run()
+			refused := 0
+			for _, clause := range out.Evidence.Clauses {
+				if clause.Met {
+					continue
+				}
+				refused++
+				if want := c.want[clause.Name]; want == "" || !strings.Contains(clause.Reason, want) {
+					t.Errorf("%s: %q, expected %q", clause.Name, clause.Reason, want)
+				}
+			}
+			if refused != len(c.want) || len(out.Evidence.Clauses) != 8 || (err == nil) != (refused == 0) || err != nil && fault.KindOf(err) != fault.Failed {
+				t.Errorf("%v: %v", err, out.Evidence.Clauses)
+			}
+		})
+	}
+}
