@@ -14,9 +14,10 @@ const exitCodes = `Exit codes: 0 passed, 1 a gate failed, 2 bad input, 3 could n
 
 // commandInputs are the inputs of commands, for their help.
 var commandInputs = map[string]func() declarer{
-	"metrics": func() declarer { return &metricsInputs{} },
-	"spend":   func() declarer { return &spendInputs{} },
-	"portal":  func() declarer { return &portal.Inputs{} },
+	"metrics":  func() declarer { return &metricsInputs{} },
+	"spend":    func() declarer { return &spendInputs{} },
+	"portal":   func() declarer { return &portal.Inputs{} },
+	"evidence": func() declarer { return &imageInputs{} },
 }
 
 type declarer interface{ Declare(*action.Set) }

@@ -51,6 +51,9 @@ func (in *imageInputs) declare(s *action.Set, name string) {
 	}
 }
 
+// Declare declares the inputs of idp evidence.
+func (in *imageInputs) Declare(s *action.Set) { in.declare(s, "evidence") }
+
 // namesImage tells whether the command line has something that is no flag and no value of one.
 func namesImage(args []string) bool {
 	var in imageInputs

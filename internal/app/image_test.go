@@ -83,6 +83,19 @@ func TestVerifyAnImageAlone(t *testing.T) {
 			}
 		})
 	}
+	// A tag that was moved to another image stands for that image, whatever it stood for before.
+	signed, err := name.ParseReference(pinned)
+	check(t, err)
+	descriptor, err := remote.Get(signed)
+	check(t, err)
+	moving, err := name.NewTag(s.repo + ":v1")
+	check(t, err)
+	check(t, remote.Tag(moving, descriptor))
+	m.startIn("elsewhere", "verify", s.repo+":v1", "--policy", "policy.yaml").end(patience, 0)
+	check(t, remote.Write(moving, img))
+	if out := m.startIn("elsewhere", "verify", s.repo+":v1", "--policy", "policy.yaml").end(patience, 1); !strings.Contains(out, "✗ signature   nothing is attached") {
+		t.Errorf("a tag that was moved:\n%s", out)
+	}
 	entries, err := os.ReadDir(m.path("elsewhere"))
 	check(t, err)
 	if len(entries) != 4 {
@@ -103,13 +116,13 @@ func TestEvidenceOfAnImage(t *testing.T) {
 	commit := m.git("rev-parse", "HEAD")
 	out := m.start("evidence", s.repo+":"+commit, "--key", "cosign.pub").end(patience, 0)
 	for _, want := range []string{digest, "which is what tag " + commit + " is now", "✓ signature", "built from svc at " + commit, "✓ sbom",
-		"CycloneDX 1.6", "✓ sast", "passed: gosec", "✓ secrets", "6 of 6 statements verified"} {
+		"CycloneDX 1.6", "✓ sast", "passed: gosec", "✓ secrets", "9 of 9 statements verified"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("does not say %q:\n%s", want, out)
 		}
 	}
 	out = m.start("evidence", s.repo+"@"+digest).end(patience, 1)
-	if strings.Contains(out, "✓") || !strings.Contains(out, "claims: built from svc") || !strings.Contains(out, "0 of 6 statements verified") ||
+	if strings.Contains(out, "✓") || !strings.Contains(out, "claims: built from svc") || !strings.Contains(out, "0 of 9 statements verified") ||
 		!strings.Contains(out, "it is not said whose signature counts") {
 		t.Errorf("without a signer:\n%s", out)
 	}
@@ -131,8 +144,8 @@ func TestEvidenceOfAnImage(t *testing.T) {
 		}
 		kinds = append(kinds, e.Kind)
 	}
-	if want := []string{"signature", "provenance", "sbom", "sbom", "sast", "secrets"}; !slices.Equal(kinds, want) || chain.Digest != digest ||
+	if want := []string{"signature", "provenance", "sbom", "sbom", "sast", "secrets", "verdict", "deployment", "smoke"}; !slices.Equal(kinds, want) || chain.Digest != digest ||
 		chain.Image != s.repo || chain.Schema != "idp.evidence/v1" || !strings.HasPrefix(chain.Signer, "sha256:") {
-		t.Errorf("%v, %+v", kinds, chain)
+		t.Errorf("%v of %s@%s by %s in %s", kinds, chain.Image, chain.Digest, chain.Signer, chain.Schema)
 	}
 }
