@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/org/idp/internal/fault"
@@ -51,6 +52,25 @@ func TestEvidence(t *testing.T) {
 		if got := c.rules.Evidence(); !slices.Equal(got, c.want) {
 			t.Errorf("%+v asks for %v, expected %v", c.rules, got, c.want)
 		}
+	}
+}
+
+// The example of docs/verify.md is a policy that can decide.
+func TestExampleOfTheDocs(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "verify.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "```yaml\n")
+	example, _, found := strings.Cut(rest, "```")
+	p, err := policy.Parse("verify.md", []byte(example))
+	if err != nil || !found {
+		t.Fatal(fault.Lines(err))
+	}
+	rules, err := p.For("production")
+	if missing := rules.Missing(); err != nil || len(missing) > 0 || len(rules.After.Require) != 2 || len(rules.Evidence()) != 5 {
+		t.Errorf("%v, %v, %+v", err, missing, rules)
 	}
 }
 
