@@ -33,6 +33,7 @@ func (w *catalogWork) stage(ctx context.Context, d *delivery) (result, error) {
 	if w.in.URL == "" { // a copy of an organisation's catalogue would cost more than the delivery
 		in.Checkout = d.out("catalog")
 	}
+	in.Diff = d.out("catalog.diff")
 	in.Suite = Version()
 	in.CI = cost.Runner(d.world.Getenv("RUNNER_OS"), d.world.Getenv("RUNNER_ARCH"), d.world.Getenv("RUNNER_ENVIRONMENT"), d.world.Now().Sub(d.begun))
 	if err := d.history(ctx, &in); err != nil {
@@ -40,7 +41,9 @@ func (w *catalogWork) stage(ctx context.Context, d *delivery) (result, error) {
 	}
 	deps := catalog.Deps{Name: "idp", Email: "idp@localhost", Now: d.world.Now, Sleep: sleep, Progress: d.progress(w.name())}
 	out, err := catalog.Run(ctx, in, deps)
-	if err == nil && in.Checkout != "" {
+	if err == nil && in.Plan {
+		d.wrote(w.name(), in.Diff, "what would change in the catalogue")
+	} else if err == nil && in.Checkout != "" {
 		d.wrote(w.name(), in.Checkout, "the catalogue")
 	}
 	return resultOf(out, err)

@@ -25,6 +25,7 @@ import (
 type Inputs struct {
 	URL    string
 	Branch string
+	Plan   bool // nothing is pushed or copied
 
 	// Filled by the app.
 
@@ -32,7 +33,7 @@ type Inputs struct {
 	Service  *service.Service
 	Origin   string // URL of the code's remote, without credentials; empty without one
 	Checkout string // folder for a readable copy of the catalogue, replaced whole; empty for none
-	Plan     bool   // nothing is pushed or copied
+	Diff     string // file for what would change, written where nothing is pushed; empty for none
 
 	CI      *catalogfile.CI     // what this delivery took of a runner; nil where that has no price
 	Suite   string              // version of this program
@@ -44,6 +45,8 @@ type Inputs struct {
 func (in *Inputs) Declare(s *action.Set) {
 	s.String(&in.URL, action.Input{Name: "catalog", Example: "https://github.com/acme/catalog.git",
 		Usage: "Git URL of the catalogue. Default for the local target: a bare repository in the output folder."})
+	s.Bool(&in.Plan, action.Input{Name: "catalog-dry-run", Example: "true",
+		Usage: "Push nothing to the catalogue, and write what would change there to catalog.diff in the output folder."})
 	s.String(&in.Branch, action.Input{Name: "catalog-branch", Default: "main", Example: "main",
 		Usage: "Branch of the catalogue that is written to."})
 }
@@ -136,6 +139,11 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	}
 	out.Evidence.Delivery, out.Evidence.Commit, out.Evidence.Changed = done.delivery, done.commit, done.changed
 	out.Summary = "component " + in.Service.Name + done.summary(in)
+	if in.Plan && in.Diff != "" {
+		if err := record.WriteFile(in.Diff, []byte(done.diff+"\n"), 0o644); err != nil {
+			return out, fault.Undeterminedf("what would change in the catalogue cannot be written: %w", err)
+		}
+	}
 	if in.Plan || in.Checkout == "" {
 		return out, nil
 	}

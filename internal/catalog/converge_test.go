@@ -226,8 +226,12 @@ func TestServiceWithoutDeliveryIsRegisteredOnly(t *testing.T) {
 func TestPlanPushesNothing(t *testing.T) {
 	t.Parallel()
 	in := inputs(t, bare(t))
-	in.Plan, in.Checkout = true, filepath.Join(t.TempDir(), "catalog")
+	in.Plan, in.Checkout, in.Diff = true, filepath.Join(t.TempDir(), "catalog"), filepath.Join(t.TempDir(), "catalog.diff")
 	out := mustRun(t, in)
+	diff, err := os.ReadFile(in.Diff)
+	if err != nil || !strings.Contains(string(diff), "+++ b/catalog/checkout.yaml\n") || !strings.Contains(string(diff), "\n+  owner: team-payments\n") {
+		t.Errorf("%v\n%s", err, diff)
+	}
 	if out.Evidence.Changed || !strings.Contains(out.Summary, ", catalog/checkout.yaml (new), ") ||
 		!strings.Contains(out.Summary, "(delivery 1)") {
 		t.Errorf("%+v", out)
@@ -288,6 +292,33 @@ func TestTenPublishersAtOnceLoseNothing(t *testing.T) {
 	}
 	if n := commits(t, url); n != publishers {
 		t.Errorf("%d commits", n)
+	}
+}
+
+// The difference is that of the very commit that the delivery then makes.
+func TestPlanShowsWhatTheDeliveryThenDoes(t *testing.T) {
+	t.Parallel()
+	in := inputs(t, bare(t))
+	mustRun(t, in)
+	in.Service.Owner = "team-new"
+	in.Record = delivered(t, in.Service, "101", strings.Repeat("b", 40), digestA, record.Passed)
+	in.Plan, in.Diff = true, filepath.Join(t.TempDir(), "catalog.diff")
+	now := time.Now()
+	deps := testDeps()
+	deps.Now = func() time.Time { return now }
+	if _, err := Run(t.Context(), in, deps); err != nil {
+		t.Fatal(err)
+	}
+	diff, err := os.ReadFile(in.Diff)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.Plan = false
+	if _, err := Run(t.Context(), in, deps); err != nil {
+		t.Fatal(err)
+	}
+	if did := git(t, in.URL, "diff-tree", "-p", "--no-commit-id", "--no-renames", "main"); did != string(diff) || !strings.Contains(did, "-  owner: team-payments\n+  owner: team-new\n") {
+		t.Errorf("planned:\n%s\ndone:\n%s", diff, did)
 	}
 }
 

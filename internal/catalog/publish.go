@@ -24,6 +24,7 @@ type result struct {
 	commit   string
 	changed  bool
 	changes  []string // what is, or in a plan would be, different
+	diff     string   // of a plan
 }
 
 func (r result) summary(in Inputs) string {
@@ -84,12 +85,16 @@ func attempt(ctx context.Context, r *repo, in Inputs, entry catalogfile.Line, tr
 		return result{}, err
 	}
 	done := result{delivery: change.delivery, commit: tip, changes: change.what, changed: tried && change.ours}
-	if len(change.files) == 0 || in.Plan {
+	if len(change.files) == 0 {
 		return done, nil
 	}
 	commit, err := r.commit(ctx, tip, change.files, change.message)
 	if err != nil {
 		return result{}, err
+	}
+	if in.Plan {
+		done.diff, err = r.git(ctx, nil, "diff-tree", "-p", "--root", "--no-commit-id", "--no-color", "--no-renames", "--no-ext-diff", "--no-textconv", commit)
+		return done, err
 	}
 	deps.Progress("pushing to the catalogue " + r.remote.shown)
 	if out, err := r.push(ctx, commit); err != nil {
