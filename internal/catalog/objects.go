@@ -21,7 +21,7 @@ type entry struct{ mode, kind, object, name string }
 
 // read gives the files at the given paths of the commit, by path; absent ones are left out. A path that ends in a slash
 // stands for the files of a folder. Anything but a plain file is an error, and so is anything but a folder on the way there.
-// Only what lies on the way is fetched, one folder's depth at a time, so that it costs the same however large the catalogue is.
+// Only what lies on the way is fetched, one depth of folders at a time: no file that belongs to others.
 func (r *repo) read(ctx context.Context, tip string, paths ...string) (map[string][]byte, error) {
 	blobs := map[string]string{} // object by path
 	folders := map[string]string{}

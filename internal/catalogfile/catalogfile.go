@@ -22,8 +22,8 @@ const (
 	StatesIn     = "services"
 )
 
-// Index is index.json: every service, by name. What changes with every delivery is not in there, so that a delivery writes
-// as much into a catalogue of 10,000 services as into one of ten; ReadIndex joins them.
+// Index is index.json: every service, by name. What changes with every delivery is not in there, so that a delivery neither
+// reads nor writes a file that grows with the catalogue; ReadIndex joins them.
 type Index struct {
 	Schema   string             `json:"schema"`
 	Services map[string]Service `json:"services"`
