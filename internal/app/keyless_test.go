@@ -148,7 +148,7 @@ func TestKeyFromVariable(t *testing.T) {
 	t.Parallel()
 	m, s := newMachine(t), newRegistryServer(t)
 	file, password := cosignKey(m)
-	data, err := os.ReadFile(m.path(file))
+	data, err := os.ReadFile(file)
 	check(t, err)
 	m.setenv("COSIGN_PASSWORD", password)
 	m.setenv("SIGNING_KEY", string(data))
