@@ -81,6 +81,7 @@ func (b *bench) prepare(ctx context.Context, service string) error {
 	}
 	trust := filepath.Join(b.instance, "trusted-root.json")
 	for name, text := range map[string]string{
+		"event.json":       "{}",
 		"service/idp.yaml": "name: plain\nowner: team-plain\nenvironments: {staging: {}}\n",
 		"policy.yaml":      strings.Replace(policy, "SIGNER", "{key: cosign.pub}", 1),
 		"keyless.yaml":     strings.Replace(policy, "SIGNER", fmt.Sprintf("{keyless: {issuer: %q, repository: acme/checkout, trusted-root: %q}}", b.services.Issuer, trust), 1),
@@ -222,7 +223,10 @@ func (b *bench) call(ctx context.Context, args ...string) (string, error) {
 	var stderr strings.Builder
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...) // #nosec G204 -- programs that are measured
 	cmd.Dir, cmd.Stderr = b.dir, &stderr
-	cmd.Env = append(os.Environ(), "COSIGN_YES=true", "COSIGN_PASSWORD=bench")
+	cmd.Env = append(os.Environ(), "COSIGN_YES=true", "COSIGN_PASSWORD=bench",
+		// A job of GitHub, which alone may sign keyless; its token is in the environment already.
+		"GITHUB_ACTIONS=true", "GITHUB_EVENT_NAME=workflow_dispatch", "GITHUB_EVENT_PATH="+b.path("event.json"), "GITHUB_SERVER_URL=https://github.com",
+		"GITHUB_REPOSITORY=acme/checkout", "GITHUB_REF=refs/heads/main", "GITHUB_ACTOR=octocat", "GITHUB_RUN_ID=3003", "GITHUB_RUN_ATTEMPT=1")
 	out, err := cmd.Output()
 	if err != nil {
 		return "", fmt.Errorf("%s: %w\n%s%s", strings.Join(args, " "), err, out, stderr.String())
