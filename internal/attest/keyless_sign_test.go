@@ -35,6 +35,13 @@ func (p *pauses) sleep(ctx context.Context, d time.Duration) error {
 	return ctx.Err()
 }
 
+// now is later by what was not waited.
+func (p *pauses) now() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Now().Add(p.total())
+}
+
 func (p *pauses) total() (sum time.Duration) {
 	for _, d := range p.list {
 		sum += d
@@ -48,7 +55,7 @@ func optionsOf(t *testing.T, i *sigstorefake.Instance, claims sigstorefake.Claim
 	services, err := attest.ReadServices(config)
 	check(t, err)
 	p := &pauses{}
-	return attest.KeylessOptions{Trust: trustOf(t, i), Services: services, Clock: attest.Clock{Now: time.Now, Sleep: p.sleep},
+	return attest.KeylessOptions{Trust: trustOf(t, i), Services: services, Clock: attest.Clock{Now: p.now, Sleep: p.sleep},
 		Token: func(context.Context) (string, error) { return i.IDToken(claims), nil }}, p
 }
 

@@ -41,8 +41,9 @@ type line struct {
 	next    http.RoundTripper
 	attempt time.Duration
 
-	mu    sync.Mutex
-	spent time.Duration // on what failed
+	mu      sync.Mutex
+	spent   time.Duration // on what failed
+	counted time.Time     // until when: what several calls wait for at the same time is spent once
 }
 
 func newLine(clock Clock) *line {
@@ -79,7 +80,7 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 			return res, nil
 		case c.ctx.Err() != nil:
 			return nil, context.Cause(c.ctx)
-		case wait < 0 || !c.bear(c.clock.Now().Sub(begun)+max(wait, pause)):
+		case wait < 0 || !c.bear(begun, c.clock.Now().Add(max(wait, pause))):
 			return nil, fault.Undeterminedf("%s, %s, %w", c.name, req.URL.Host, err)
 		}
 		if err := c.clock.Sleep(c.ctx, max(wait, pause)); err != nil {
@@ -89,11 +90,17 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// bear tells whether there is patience for as long.
-func (l *line) bear(lost time.Duration) bool {
+// bear tells whether there is patience for what failed, and for the pause after it.
+func (l *line) bear(from, to time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.spent += lost
+	if from.Before(l.counted) {
+		from = l.counted
+	}
+	if to.After(from) {
+		l.spent += to.Sub(from)
+		l.counted = to
+	}
 	return l.spent <= patience
 }
 

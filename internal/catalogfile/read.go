@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
 	"runtime"
+	"slices"
 	"sync"
 
 	jsonv2 "github.com/go-json-experiment/json"
@@ -140,19 +142,44 @@ func ReadIndex(catalogue fs.FS) (*Index, error) {
 	if x.Schema != IndexSchema || x.Services == nil {
 		return nil, fmt.Errorf("%s: it has schema %q, this program reads %q", IndexFile, x.Schema, IndexSchema)
 	}
-	for name := range x.Services {
-		text, err := fs.ReadFile(catalogue, StateFile(name))
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) { // a name that cannot be a file has no state
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		s, err := ParseState(text, name)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", StateFile(name), err)
-		}
-		x.Services[name] = s
+	if err := x.readStates(catalogue); err != nil {
+		return nil, err
 	}
 	return &x, nil
+}
+
+// readStates reads what changes with a delivery, which is in a file of its own for each service.
+func (x *Index) readStates(catalogue fs.FS) error {
+	var g errgroup.Group
+	g.SetLimit(2 * runtime.GOMAXPROCS(0))
+	var mu sync.Mutex
+	for _, name := range slices.Collect(maps.Keys(x.Services)) {
+		g.Go(func() error {
+			s, err := readState(catalogue, name)
+			if s == nil || err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			x.Services[name] = *s
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// readState is nil where the service has no such file; a name that cannot be a file has none.
+func readState(catalogue fs.FS, name string) (*Service, error) {
+	text, err := fs.ReadFile(catalogue, StateFile(name))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	s, err := ParseState(text, name)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", StateFile(name), err)
+	}
+	return &s, nil
 }

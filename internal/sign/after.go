@@ -36,12 +36,8 @@ func Append(ctx context.Context, r *record.Record, deps Deps) (action.Result[rec
 		return out, fault.Skipf("nothing became of the image that could be said of it")
 	}
 	s := subject{digest: artifact.Digest, statements: list}
-	for _, one := range list {
-		bundle, err := deps.Signer.Sign(ctx, one)
-		if err != nil {
-			return out, err
-		}
-		s.bundles = append(s.bundles, bundle)
+	if err := s.sign(ctx, deps, func() {}); err != nil {
+		return out, err
 	}
 	out.Evidence.Reference, out.Evidence.Signer = artifact.Reference(), deps.Signer.Identity()
 	if out.Evidence.Added, err = s.attach(ctx, artifact.Image, deps); err != nil {
