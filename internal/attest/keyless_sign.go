@@ -141,7 +141,8 @@ func (k *KeylessSigner) Sign(ctx context.Context, s Statement) ([]byte, error) {
 		opts.TransparencyLogs = append(opts.TransparencyLogs, rekor)
 	}
 	bundle, err := signBundle(ctx, s, keypair{k.pair}, opts)
-	if errors.Is(err, errLogged) { // the answer to the first attempt was lost; another signature is another entry
+	// The answer to the first attempt was lost; another signature is another entry, whose answer may be lost as well.
+	for n := 1; n < attempts && errors.Is(err, errLogged); n++ {
 		bundle, err = signBundle(ctx, s, keypair{k.pair}, opts)
 	}
 	if err != nil {
@@ -153,6 +154,9 @@ func (k *KeylessSigner) Sign(ctx context.Context, s Statement) ([]byte, error) {
 	}
 	return bundle, nil
 }
+
+// attempts is how often a signature is made anew whose entry in the log was answered to nobody.
+const attempts = 5
 
 // unanswered keeps an error that is classified already; any other comes of an answer that makes no sense.
 func unanswered(what string, err error) error {

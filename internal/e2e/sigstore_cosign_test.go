@@ -18,8 +18,8 @@ import (
 // to sign is in the flags, such as a key.
 func byCosign(t *testing.T, k *sigstore.Kit, version string, registry *sigstore.Service, s *scanned, flags ...string) string {
 	t.Helper()
-	model := s.signed(registry, "acme/model-"+version)
-	ref := k.PushImage(t, registry, "acme/theirs-"+version, s.image())
+	model := s.signed(registry, unique("model", t))
+	ref := k.PushImage(t, registry, unique("theirs", t), s.image())
 	flags = append(flags, k.ForCosign(version)...)
 	env := append(k.Job(t, nil), "COSIGN_PASSWORD=correct horse")
 	run := func(args ...string) {
@@ -42,6 +42,12 @@ func byCosign(t *testing.T, k *sigstore.Kit, version string, registry *sigstore.
 		}
 	}
 	return ref
+}
+
+// unique names a repository of this test alone: in the fallback tag, where a registry keeps no list of referrers, of two that write at
+// once one loses what it wrote, and cosign does not look.
+func unique(name string, t *testing.T) string {
+	return "acme/" + name + "-" + strings.ToLower(strings.NewReplacer("/", "-", "_", "-", ",", "").Replace(t.Name()))
 }
 
 // image is what was built.
