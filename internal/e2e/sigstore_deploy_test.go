@@ -11,7 +11,7 @@ import (
 )
 
 // A deploy is behind the same gate: what the workflow of the repository signed comes live, and for another repository's policy
-// nothing is changed.
+// nothing is changed. What became of it is said by the job of the deploy.
 func TestSigstoreGatesADeploy(t *testing.T) {
 	t.Parallel()
 	k := sigstore.Open(t)
@@ -27,8 +27,14 @@ func TestSigstoreGatesADeploy(t *testing.T) {
 	if running := s.stop(); !strings.Contains(running, "nothing runs") {
 		t.Errorf("it runs:\n%s", running)
 	}
-	if code, text := s.idp(nil, "deploy", "--target", "local"); code != 0 {
+	image := s.image + "@" + s.record().Artifact.Digest
+	before := sigstoreGo(t, k, image, sigstore.Workflow)
+	if code, text := s.idp(s.env, append([]string{"deploy", "--target", "local"}, s.flags...)...); code != 0 {
 		t.Errorf("idp deploy: exit %d\n%s", code, text)
+	}
+	// The verdict and the deployment are signed by the job, too.
+	if after := sigstoreGo(t, k, image, sigstore.Workflow); s.record().stage(t, "attest").Outcome != "passed" || after != before+2 {
+		t.Errorf("%d statements before the deploy, %d after it; %+v", before, after, s.record().stage(t, "attest"))
 	}
 	if running := s.stop(); !strings.Contains(running, " of plain in staging") {
 		t.Errorf("it did not run:\n%s", running)
