@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"time"
@@ -69,10 +70,15 @@ func metrics(ctx context.Context, w World, args []string) error {
 	if err != nil {
 		return err
 	}
-	if !in.JSON {
-		return r.Text(w.Stdout)
+	return printReport(w.Stdout, r, in.JSON)
+}
+
+// printReport prints it for a person, or as JSON.
+func printReport(w io.Writer, r interface{ Text(io.Writer) error }, asJSON bool) error {
+	if !asJSON {
+		return r.Text(w)
 	}
-	enc := json.NewEncoder(w.Stdout)
+	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	return enc.Encode(r)
 }

@@ -3,7 +3,6 @@ package app
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"io"
 	"os"
 	"time"
@@ -81,12 +80,7 @@ func spending(ctx context.Context, w World, args []string) error {
 	if err != nil {
 		return err
 	}
-	if !in.JSON {
-		return r.Text(w.Stdout)
-	}
-	enc := json.NewEncoder(w.Stdout)
-	enc.SetIndent("", "  ")
-	return enc.Encode(r)
+	return printReport(w.Stdout, r, in.JSON)
 }
 
 // charges reads the export, if there is one.
