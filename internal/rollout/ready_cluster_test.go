@@ -101,7 +101,8 @@ func TestClusterWaitsForJobs(t *testing.T) {
 		t.Errorf("%s runs succeeded, want 1", got)
 	}
 	b.c.Kubectl(t, "delete", "job", "app", "-n", b.ns)
-	b.ready(t, job("end", "ttlSecondsAfterFinished: 0")) // it may be gone before it is looked at
+	b.ready(t, job("end", "ttlSecondsAfterFinished: 0"))                     // it may be gone before it is looked at,
+	b.c.Kubectl(t, "delete", "job", "app", "-n", b.ns, "--ignore-not-found") // or still be there, and its template cannot be changed
 	set := b.apply(t, job("idle", "backoffLimit: 1"))
 	b.c.Kubectl(t, "delete", "job", "app", "-n", b.ns)
 	if _, err := b.wait(t, set, limit); err == nil || fault.KindOf(err) != fault.Undetermined || !strings.Contains(err.Error(), "no event tells") {
