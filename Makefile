@@ -74,7 +74,7 @@ demo: build ## walk the golden path on the sample service; what it made is in .i
 
 test: ## unit, golden, script and contract tests
 	@$(GO) test ./...
-	@$(GO) test -tags kms -run KMS ./internal/attest
+	@$(GO) test -tags kms -run KMS ./internal/signing
 	@cd testdata/services/hello && $(GO) test ./...
 
 lint: ## gofmt, vet, staticcheck, actionlint, cross-compilation of what differs by platform

@@ -6,11 +6,11 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/org/idp/internal/attest"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/oci"
 	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/service"
+	"github.com/org/idp/internal/signing"
 )
 
 const targetLocal = service.Local
@@ -22,7 +22,7 @@ type embedded struct {
 
 	mu     sync.Mutex
 	server *oci.Server
-	keys   map[string]*attest.Key
+	keys   map[string]*signing.Key
 }
 
 func (e *embedded) close() {
@@ -55,7 +55,7 @@ func (d *delivery) registry(ctx context.Context, given string) (string, error) {
 }
 
 // key is what signs and verifies: the file, or a new one for the run, whose public half is left in the output folder.
-func (d *delivery) key(ctx context.Context, file string) (*attest.Key, error) {
+func (d *delivery) key(ctx context.Context, file string) (*signing.Key, error) {
 	e := &d.local
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -67,7 +67,7 @@ func (d *delivery) key(ctx context.Context, file string) (*attest.Key, error) {
 		return nil, err
 	}
 	if e.keys == nil {
-		e.keys = map[string]*attest.Key{}
+		e.keys = map[string]*signing.Key{}
 	}
 	e.keys[file] = k
 	public := d.out("cosign.pub")
@@ -79,27 +79,27 @@ func (d *delivery) key(ctx context.Context, file string) (*attest.Key, error) {
 }
 
 // loadKey reads a key from a file, from a variable as env://NAME, or finds it in a key management service.
-func (d *delivery) loadKey(ctx context.Context, file string) (*attest.Key, error) {
+func (d *delivery) loadKey(ctx context.Context, file string) (*signing.Key, error) {
 	if name, ok := strings.CutPrefix(file, "env://"); ok {
 		value := d.world.Getenv(name)
 		if value == "" {
 			return nil, fault.BadInputf("key %s: the variable is not set", file).WithNext("Set it to what is in the key file, from a secret of the repository.")
 		}
 		d.runner.Mask(value)
-		return attest.ParseKey(file, []byte(value), d.password)
+		return signing.ParseKey(file, []byte(value), d.password)
 	}
 	if strings.Contains(file, "://") {
-		return attest.LoadKMS(ctx, file)
+		return signing.LoadKMS(ctx, file)
 	}
 	if file != "" {
-		return attest.LoadKey(file, d.password)
+		return signing.LoadKey(file, d.password)
 	}
 	if !d.local.allowed {
 		return nil, fault.BadInputf("no key is given").
 			WithNext("Make one with: cosign generate-key-pair", "Then give it: --key cosign.key, with its password in COSIGN_PASSWORD",
 				"Of what was signed keyless, name the trusted root: --trusted-root FILE")
 	}
-	return attest.GenerateKey()
+	return signing.GenerateKey()
 }
 
 // password is that of the key file, which may well be empty; the runner hides it from now on.

@@ -16,6 +16,7 @@ import (
 	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/referrers"
 	"github.com/org/idp/internal/runner"
+	"github.com/org/idp/internal/signing"
 	"github.com/org/idp/internal/ui"
 	"github.com/org/idp/internal/verify"
 )
@@ -112,7 +113,7 @@ func (in *imageInputs) signer(ctx context.Context, w World) (attest.Verifier, er
 	if file == "" {
 		return nil, nil
 	}
-	key, err := attest.LoadKey(file, nil)
+	key, err := signing.LoadKey(file, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,10 @@ import (
 	"github.com/org/idp/internal/attest"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/policy"
+	"github.com/org/idp/internal/retry"
 	"github.com/org/idp/internal/runner"
+	"github.com/org/idp/internal/signing"
+	"github.com/org/idp/internal/verifying"
 )
 
 // keylessInputs are what signing without a key needs to know. Where the policy names files, they count.
@@ -36,27 +39,31 @@ func declareTrust(s *action.Set, target *string) {
 // sigstore has the instance of a run, and who signs with it.
 type sigstore struct {
 	mu       sync.Mutex
-	trust    *attest.Trust // of the public instance; nil until it is asked for
-	services *attest.Services
-	signer   *attest.KeylessSigner
+	trust    *verifying.Trust // of the public instance; nil until it is asked for
+	services *signing.Services
+	signer   *signing.KeylessSigner
 }
 
-func (s *sigstore) public(ctx context.Context, w World) (*attest.Trust, *attest.Services, error) {
+func (s *sigstore) public(ctx context.Context, w World) (*verifying.Trust, *signing.Services, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.trust == nil {
-		var err error
-		if s.trust, s.services, err = attest.Public(ctx, attest.Clock{Now: w.Now, Sleep: sleep}); err != nil {
+		trust, config, err := verifying.Public(ctx, retry.Clock{Now: w.Now, Sleep: sleep})
+		if err != nil {
 			return nil, nil, err
 		}
+		if s.services, err = signing.ParseServices(verifying.PublicInstance, config); err != nil {
+			return nil, nil, fault.Undeterminedf("%w", err)
+		}
+		s.trust = trust
 	}
 	return s.trust, s.services, nil
 }
 
 // trusted is the instance whose certificates count.
-func (s *sigstore) trusted(ctx context.Context, w World, file string) (*attest.Trust, error) {
+func (s *sigstore) trusted(ctx context.Context, w World, file string) (*verifying.Trust, error) {
 	if file != "" {
-		return attest.ReadTrust(file)
+		return verifying.ReadTrust(file)
 	}
 	trust, _, err := s.public(ctx, w)
 	return trust, err
@@ -79,8 +86,8 @@ func (d *delivery) signer(ctx context.Context, keyFile string, in keylessInputs)
 	if err != nil {
 		return nil, err
 	}
-	signer, err := attest.NewKeylessSigner(ctx, attest.KeylessOptions{Trust: trust, Services: services, AllowPublicLog: in.AllowPublicLog,
-		Clock: attest.Clock{Now: d.world.Now, Sleep: sleep},
+	signer, err := signing.NewKeylessSigner(ctx, signing.KeylessOptions{Trust: trust, Services: services, AllowPublicLog: in.AllowPublicLog,
+		Clock: retry.Clock{Now: d.world.Now, Sleep: sleep},
 		Token: func(ctx context.Context) (string, error) { return d.runner.IDToken(ctx, "sigstore", sleep) }})
 	if err != nil {
 		return nil, err
@@ -91,7 +98,7 @@ func (d *delivery) signer(ctx context.Context, keyFile string, in keylessInputs)
 	return signer, nil
 }
 
-func (s *sigstore) signed() *attest.KeylessSigner {
+func (s *sigstore) signed() *signing.KeylessSigner {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.signer
@@ -99,14 +106,14 @@ func (s *sigstore) signed() *attest.KeylessSigner {
 
 // builderOf is who vouches for the provenance: under a certificate the workflow, which no step of it can choose.
 func builderOf(s attest.Signer) string {
-	if signer, ok := s.(*attest.KeylessSigner); ok {
+	if signer, ok := s.(*signing.KeylessSigner); ok {
 		return signer.Identity()
 	}
 	return ""
 }
 
 // instance is the one of the policy, else of the inputs, else the public one.
-func (d *delivery) instance(ctx context.Context, in keylessInputs) (*attest.Trust, *attest.Services, error) {
+func (d *delivery) instance(ctx context.Context, in keylessInputs) (*verifying.Trust, *signing.Services, error) {
 	var rules policy.Keyless
 	if k := d.rules.Signer.Keyless; k != nil {
 		rules = *k
@@ -125,11 +132,11 @@ func (d *delivery) instance(ctx context.Context, in keylessInputs) (*attest.Trus
 		return nil, nil, fault.BadInputf("signing-config and trusted-root belong together: only one of them is given, in the policy or as an input").
 			WithNext("Give both, of the same sigstore instance.")
 	}
-	trust, err := attest.ReadTrust(root)
+	trust, err := verifying.ReadTrust(root)
 	if err != nil {
 		return nil, nil, err
 	}
-	services, err := attest.ReadServices(config)
+	services, err := signing.ReadServices(config)
 	return trust, services, err
 }
 
@@ -164,7 +171,7 @@ func (d *delivery) verifier(ctx context.Context, keyFile, trustedRoot string) (a
 	case rules.Key == policy.RunKey:
 		return d.key(ctx, keyFile)
 	}
-	key, err := attest.LoadKey(rules.Key, nil)
+	key, err := signing.LoadKey(rules.Key, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +180,7 @@ func (d *delivery) verifier(ctx context.Context, keyFile, trustedRoot string) (a
 
 // verifier knows an identity. Where the rules do not say whose repository it is, it is the project's.
 func (s *sigstore) verifier(ctx context.Context, w World, rules policy.Keyless, trustedRoot string, project runner.Project) (attest.Verifier, error) {
-	id := attest.Identity{Issuer: cmp.Or(rules.Issuer, attest.GitHubIssuer), Repository: rules.Repository, RepositoryID: rules.RepositoryID,
+	id := verifying.Identity{Issuer: cmp.Or(rules.Issuer, verifying.GitHubIssuer), Repository: rules.Repository, RepositoryID: rules.RepositoryID,
 		OwnerID: rules.OwnerID, Workflow: rules.Workflow, Ref: rules.Ref, Runner: rules.Runner}
 	if rules.Anywhere() {
 		if project.Repository == "" {
@@ -189,7 +196,7 @@ func (s *sigstore) verifier(ctx context.Context, w World, rules policy.Keyless, 
 	if err != nil {
 		return nil, err
 	}
-	v, err := attest.NewKeyless(trust, id)
+	v, err := verifying.NewKeyless(trust, id)
 	if err != nil {
 		return nil, fmt.Errorf("signer of the policy: %w", err)
 	}

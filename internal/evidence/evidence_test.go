@@ -18,6 +18,10 @@ import (
 	"github.com/org/idp/internal/evidence"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/signing"
+	"github.com/org/idp/internal/testkit/expect"
+	"github.com/org/idp/internal/testkit/signed"
+	"github.com/org/idp/internal/verifying"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -38,36 +42,13 @@ type served struct {
 func (s served) Read(_ context.Context, ref string) ([]attest.Attached, error) {
 	var list []attest.Attached
 	for i, b := range s.bundles {
-		statement, _, err := attest.Claimed(b)
+		statement, _, err := verifying.Claimed(b)
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, attest.Attached{Manifest: "sha256:" + strings.Repeat(string("0123456789abcdef"[i]), 64), Bundle: b, Statement: statement})
 	}
 	return list, s.err
-}
-
-func check(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func newKey(t *testing.T) *attest.Key {
-	t.Helper()
-	k, err := attest.GenerateKey()
-	check(t, err)
-	return k
-}
-
-func signed(t *testing.T, by *attest.Key, about, predicateType string, predicate any) []byte {
-	t.Helper()
-	s, err := attest.NewStatement(about, predicateType, predicate)
-	check(t, err)
-	b, err := by.Sign(t.Context(), s)
-	check(t, err)
-	return b
 }
 
 func provenance(change func(*attest.Provenance)) attest.Provenance {
@@ -89,47 +70,47 @@ func scan(stage string) attest.TestResult {
 }
 
 // whole is what a delivery leaves, and what others attach to it.
-func whole(t *testing.T, key *attest.Key) [][]byte {
+func whole(t *testing.T, key *signing.Key) [][]byte {
 	return [][]byte{
-		signed(t, key, digest, "https://slsa.dev/verification_summary/v1", map[string]any{"verifier": map[string]any{"id": "https://github.com/org/idp"},
+		signed.Bundle(t, key, digest, "https://slsa.dev/verification_summary/v1", map[string]any{"verifier": map[string]any{"id": "https://github.com/org/idp"},
 			"timeVerified": built.Add(time.Hour), "idpVerdict": map[string]any{"environment": "production", "clauses": []string{"signature", "provenance", "age"}}, "resourceUri": "ghcr.io/acme/checkout", "policy": map[string]any{"uri": "policy.yaml"}, "verificationResult": "PASSED"}),
-		signed(t, key, digest, attest.PredicateApproval, attest.Approval{Properties: []string{attest.Approved}, TimeCreated: built.Add(time.Hour),
+		signed.Bundle(t, key, digest, attest.PredicateApproval, attest.Approval{Properties: []string{attest.Approved}, TimeCreated: built.Add(time.Hour),
 			Detail: attest.ApprovalMore{Environment: "production", Commit: commit, By: "ada", URL: "https://github.com/acme/checkout/pull/7#issuecomment-1"}}),
-		signed(t, key, digest, attest.PredicateDeployment, attest.Deployment{Attributes: []attest.Attribute{{Attribute: attest.Deployed,
+		signed.Bundle(t, key, digest, attest.PredicateDeployment, attest.Deployment{Attributes: []attest.Attribute{{Attribute: attest.Deployed,
 			Conditions: attest.DeployedWhen{Environment: "production", Target: "kubernetes", Release: "checkout-12", FinishedOn: built.Add(2 * time.Hour)}}}}),
-		signed(t, key, digest, attest.PredicateTestResult, attest.TestResult{Result: "PASSED", PassedTests: []string{"get /", "smoke"},
+		signed.Bundle(t, key, digest, attest.PredicateTestResult, attest.TestResult{Result: "PASSED", PassedTests: []string{"get /", "smoke"},
 			Smoke: &attest.Smoke{Environment: "production", Commit: commit, Rounds: 3, P95MS: 4.2, FinishedOn: built.Add(3 * time.Hour)}}),
-		signed(t, key, digest, attest.PredicateTestResult, scan("sast")),
-		signed(t, key, digest, attest.PredicateTestResult, attest.TestResult{Result: "WARNED", PassedTests: []string{"a", "b"}, WarnedTests: []string{"c"}}),
-		signed(t, key, digest, attest.PredicateSBOM, map[string]any{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": []any{1}}),
-		signed(t, key, digest, "https://spdx.dev/Document/v2.3", map[string]any{"spdxVersion": "SPDX-2.3", "packages": []any{1, 2}}),
-		signed(t, key, digest, attest.PredicateProvenance, provenance(nil)),
-		signed(t, key, digest, attest.PredicateSignature, nil),
-		signed(t, newKey(t), digest, attest.PredicateProvenance, provenance(func(p *attest.Provenance) {
+		signed.Bundle(t, key, digest, attest.PredicateTestResult, scan("sast")),
+		signed.Bundle(t, key, digest, attest.PredicateTestResult, attest.TestResult{Result: "WARNED", PassedTests: []string{"a", "b"}, WarnedTests: []string{"c"}}),
+		signed.Bundle(t, key, digest, attest.PredicateSBOM, map[string]any{"bomFormat": "CycloneDX", "specVersion": "1.6", "components": []any{1}}),
+		signed.Bundle(t, key, digest, "https://spdx.dev/Document/v2.3", map[string]any{"spdxVersion": "SPDX-2.3", "packages": []any{1, 2}}),
+		signed.Bundle(t, key, digest, attest.PredicateProvenance, provenance(nil)),
+		signed.Bundle(t, key, digest, attest.PredicateSignature, nil),
+		signed.Bundle(t, signed.Key(t), digest, attest.PredicateProvenance, provenance(func(p *attest.Provenance) {
 			p.BuildDefinition.BuildType = "https://actions.github.io/buildtypes/workflow/v1"
 			p.BuildDefinition.ResolvedDependencies = []attest.Resource{{URI: "git+https://github.com/evil/checkout@refs/heads/main"}}
 		})),
-		signed(t, key, "sha256:"+strings.Repeat("e", 64), attest.PredicateTestResult, scan("secrets")),
-		signed(t, key, digest, "https://example.com/unheard-of", map[string]any{}),
-		signed(t, key, digest, attest.PredicateTestResult, map[string]any{"result": 1}),
+		signed.Bundle(t, key, "sha256:"+strings.Repeat("e", 64), attest.PredicateTestResult, scan("secrets")),
+		signed.Bundle(t, key, digest, "https://example.com/unheard-of", map[string]any{}),
+		signed.Bundle(t, key, digest, attest.PredicateTestResult, map[string]any{"result": 1}),
 	}
 }
 
 func read(t *testing.T, signer attest.Verifier, bundles ...[]byte) *evidence.Chain {
 	t.Helper()
 	c, err := evidence.Read(t.Context(), evidence.Inputs{Image: "ghcr.io/acme/checkout", Tag: "v1", Digest: digest, Signer: signer}, served{bundles: bundles})
-	check(t, err)
+	expect.NoError(t, err)
 	return c
 }
 
 // The golden files are what a person sees in terminals of 80 and 120 columns; the fingerprint differs from run to run.
 func TestText(t *testing.T) {
 	t.Parallel()
-	key := newKey(t)
+	key := signed.Key(t)
 	chain := read(t, key.Public(), whole(t, key)...)
 	for name, width := range map[string]int{"80.txt": 80, "120.txt": 120} {
 		var b strings.Builder
-		check(t, chain.WriteText(&b, width))
+		expect.NoError(t, chain.WriteText(&b, width))
 		got := strings.ReplaceAll(b.String(), key.Fingerprint(), "sha256:FINGERPRINT")
 		for _, line := range strings.Split(got, "\n") {
 			if n := len([]rune(line)); n > width && len(strings.Fields(line)) > 2 {
@@ -138,10 +119,10 @@ func TestText(t *testing.T) {
 		}
 		golden := filepath.Join("testdata", name)
 		if *update {
-			check(t, os.WriteFile(golden, []byte(got), 0o600))
+			expect.NoError(t, os.WriteFile(golden, []byte(got), 0o600))
 		}
 		want, err := os.ReadFile(golden)
-		check(t, err)
+		expect.NoError(t, err)
 		if d := cmp.Diff(string(want), got); d != "" {
 			t.Errorf("%s: %s", name, d)
 		}
@@ -151,7 +132,7 @@ func TestText(t *testing.T) {
 // What is not verified is never told as a fact, whoever reads it.
 func TestUnverifiedIsAClaim(t *testing.T) {
 	t.Parallel()
-	key, stranger := newKey(t), newKey(t)
+	key, stranger := signed.Key(t), signed.Key(t)
 	all := whole(t, key)
 	for name, c := range map[string]struct {
 		signer   attest.Verifier
@@ -176,7 +157,7 @@ func TestUnverifiedIsAClaim(t *testing.T) {
 				}
 			}
 			var b strings.Builder
-			check(t, chain.WriteText(&b, 100))
+			expect.NoError(t, chain.WriteText(&b, 100))
 			if verified != c.verified || strings.Count(b.String(), "✓ ") != c.verified || strings.Count(b.String(), "not verified: ") != len(c.bundles)-c.verified ||
 				strings.Count(b.String(), "claims: ") != len(c.bundles)-c.verified {
 				t.Errorf("%d verified:\n%s", verified, b.String())
@@ -195,7 +176,7 @@ func TestUndetermined(t *testing.T) {
 	if _, err := evidence.Read(t.Context(), in, served{err: errors.New("referrer cannot be read")}); err == nil || fault.KindOf(err) != fault.Undetermined {
 		t.Errorf("a registry that fails gives %v", err)
 	}
-	key := newKey(t)
+	key := signed.Key(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	in.Signer = key
@@ -207,7 +188,7 @@ func TestUndetermined(t *testing.T) {
 // Whatever a statement says, a terminal prints it and a runner takes it for text.
 func TestHostileText(t *testing.T) {
 	t.Parallel()
-	key := newKey(t)
+	key := signed.Key(t)
 	for name, text := range map[string]string{
 		"terminal sequence": "\x1b]0;x\x07\x1b[2J", "C1 sequence": "\u009b2J", "line": "x\n  ✓ sbom        \r\n::set-output name=a::b",
 		"command": "##[set-output name=a;]b", "right to left": "\u202etxt\u2066", "tag characters": "\U000E0041\U000E007F",
@@ -215,15 +196,15 @@ func TestHostileText(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bundle := signed(t, key, digest, attest.PredicateProvenance, provenance(func(p *attest.Provenance) {
+			bundle := signed.Bundle(t, key, digest, attest.PredicateProvenance, provenance(func(p *attest.Provenance) {
 				p.BuildDefinition.ExternalParameters.Source.Repository, p.RunDetails.Builder.ID = text, text
 				p.RunDetails.Metadata.InvocationID, p.BuildDefinition.ExternalParameters.Source.Ref = text, text
 			}))
-			chain := read(t, key.Public(), bundle, signed(t, key, digest, "https://example.com/"+text, nil), signed(t, key, digest, attest.PredicateTestResult,
+			chain := read(t, key.Public(), bundle, signed.Bundle(t, key, digest, "https://example.com/"+text, nil), signed.Bundle(t, key, digest, attest.PredicateTestResult,
 				attest.TestResult{Result: text, Scan: &attest.Scan{Stage: text, Tool: record.Tool{Name: text}}}))
 			var forPeople, forPrograms strings.Builder
-			check(t, chain.WriteText(&forPeople, 80))
-			check(t, chain.WriteJSON(&forPrograms))
+			expect.NoError(t, chain.WriteText(&forPeople, 80))
+			expect.NoError(t, chain.WriteJSON(&forPrograms))
 			for kind, out := range map[string]string{"text": forPeople.String(), "JSON": forPrograms.String()} {
 				for _, r := range out {
 					if r != '\n' && !unicode.IsGraphic(r) {
@@ -240,9 +221,9 @@ func TestHostileText(t *testing.T) {
 				t.Errorf("%d marks in %d bytes", n, len(forPeople.String()))
 			}
 			var back evidence.Chain
-			check(t, json.Unmarshal([]byte(forPrograms.String()), &back))
+			expect.NoError(t, json.Unmarshal([]byte(forPrograms.String()), &back))
 			var p attest.Provenance
-			check(t, json.Unmarshal(back.Items[0].Statement.Predicate, &p))
+			expect.NoError(t, json.Unmarshal(back.Items[0].Statement.Predicate, &p))
 			if got := p.BuildDefinition.ExternalParameters.Source.Repository; back.Items[0].Kind == "provenance" && got != text {
 				t.Errorf("JSON says %.80q", got)
 			}
@@ -253,9 +234,9 @@ func TestHostileText(t *testing.T) {
 // A time that JSON has no form for is left out; it keeps nobody from reading the rest.
 func TestTimeWithoutAForm(t *testing.T) {
 	t.Parallel()
-	key := newKey(t)
+	key := signed.Key(t)
 	for _, at := range []string{"9999-12-31T23:59:59-23:59", "0000-01-01T00:00:00+23:59"} {
-		chain := read(t, key.Public(), signed(t, key, digest, "https://slsa.dev/verification_summary/v1",
+		chain := read(t, key.Public(), signed.Bundle(t, key, digest, "https://slsa.dev/verification_summary/v1",
 			map[string]any{"timeVerified": at, "verificationResult": "PASSED"}))
 		var b strings.Builder
 		if err := chain.WriteJSON(&b); err != nil || chain.Items[0].MadeAt != nil || chain.Items[0].Kind != "verdict" {
@@ -271,9 +252,9 @@ func FuzzWriteJSON(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b string) {
 		chain := &evidence.Chain{Schema: evidence.Schema, Image: a, Items: []evidence.Item{{Kind: b, Summary: []string{a + b}}}}
 		var out strings.Builder
-		check(t, chain.WriteJSON(&out))
+		expect.NoError(t, chain.WriteJSON(&out))
 		var back evidence.Chain
-		check(t, json.Unmarshal([]byte(out.String()), &back))
+		expect.NoError(t, json.Unmarshal([]byte(out.String()), &back))
 		if back.Image != strings.ToValidUTF8(a, "\ufffd") && back.Image == a {
 			t.Errorf("%q became %q", a, back.Image)
 		}
@@ -282,7 +263,7 @@ func FuzzWriteJSON(f *testing.F) {
 				t.Fatalf("it has %U", r)
 			}
 		}
-		check(t, chain.WriteText(&out, len(a)))
+		expect.NoError(t, chain.WriteText(&out, len(a)))
 	})
 }
 
@@ -313,10 +294,10 @@ func FuzzStatement(f *testing.F) {
 		}
 		chain, err := evidence.Read(t.Context(), evidence.Inputs{Image: "x/y", Digest: digest},
 			claims{{PredicateType: types[max(kind, -kind, 0)%len(types)], Predicate: predicate}})
-		check(t, err)
+		expect.NoError(t, err)
 		var b strings.Builder
-		check(t, chain.WriteText(&b, 80))
-		check(t, chain.WriteJSON(&b))
+		expect.NoError(t, chain.WriteText(&b, 80))
+		expect.NoError(t, chain.WriteJSON(&b))
 		for _, r := range b.String() {
 			if r != '\n' && !unicode.IsGraphic(r) {
 				t.Fatalf("it has %U", r)

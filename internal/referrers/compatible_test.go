@@ -27,18 +27,21 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/org/idp/internal/attest"
+	"github.com/org/idp/internal/signing"
+	"github.com/org/idp/internal/testkit/expect"
+	"github.com/org/idp/internal/testkit/signed"
 )
 
 func get(t *testing.T, url string) []byte {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-	check(t, err)
+	expect.NoError(t, err)
 	req.Header.Set("Accept", "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json")
 	resp, err := http.DefaultClient.Do(req)
-	check(t, err)
+	expect.NoError(t, err)
 	defer func() { _ = resp.Body.Close() }()
 	data, err := io.ReadAll(resp.Body)
-	check(t, err)
+	expect.NoError(t, err)
 	if resp.StatusCode != http.StatusOK {
 		t.Fatalf("%s: %s\n%s", url, resp.Status, data)
 	}
@@ -55,7 +58,7 @@ func fetch(t *testing.T, a *at, listed bool) [][]byte {
 		list = base + "/manifests/" + strings.Replace(a.digest, ":", "-", 1)
 	}
 	var index v1.IndexManifest
-	check(t, json.Unmarshal(get(t, list), &index))
+	expect.NoError(t, json.Unmarshal(get(t, list), &index))
 	var bundles [][]byte
 	for _, d := range index.Manifests {
 		var m struct {
@@ -64,7 +67,7 @@ func fetch(t *testing.T, a *at, listed bool) [][]byte {
 			Layers       []v1.Descriptor   `json:"layers"`
 			Subject      v1.Descriptor     `json:"subject"`
 		}
-		check(t, json.Unmarshal(get(t, base+"/manifests/"+d.Digest.String()), &m))
+		expect.NoError(t, json.Unmarshal(get(t, base+"/manifests/"+d.Digest.String()), &m))
 		if m.ArtifactType != "application/vnd.dev.sigstore.bundle.v0.3+json" || m.Subject.Digest.String() != a.digest || len(m.Layers) != 1 {
 			t.Fatalf("referrer %+v", m)
 		}
@@ -79,9 +82,9 @@ func fetch(t *testing.T, a *at, listed bool) [][]byte {
 func verifierOf(t *testing.T, publicPEM []byte) signature.Verifier {
 	t.Helper()
 	public, err := cryptoutils.UnmarshalPEMToPublicKey(publicPEM)
-	check(t, err)
+	expect.NoError(t, err)
 	v, err := signature.LoadVerifier(public, crypto.SHA256)
-	check(t, err)
+	expect.NoError(t, err)
 	return v
 }
 
@@ -92,9 +95,9 @@ func TestBundlesVerifyWithSigstoreGo(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			a := newRegistry(t, listed)
-			key := newKey(t)
-			attach(t, a, key, 2, bundleOf(t, key, a.digest, attest.PredicateSignature, nil),
-				bundleOf(t, key, a.digest, attest.PredicateSBOM, map[string]any{"bomFormat": "CycloneDX", "note": "<&>"}))
+			key := signed.Key(t)
+			attach(t, a, key, 2, signed.Bundle(t, key, a.digest, attest.PredicateSignature, nil),
+				signed.Bundle(t, key, a.digest, attest.PredicateSBOM, map[string]any{"bomFormat": "CycloneDX", "note": "<&>"}))
 			types := map[string]bool{}
 			for _, data := range fetch(t, a, listed) {
 				result := sigstoreVerify(t, data, verifierOf(t, key.PublicPEM()), a.digest)
@@ -111,7 +114,7 @@ func TestBundlesVerifyWithSigstoreGo(t *testing.T) {
 }
 
 // hintOf is how cosign names a key in a bundle (pkg/cosign/bundle.MakeNewBundle).
-func hintOf(t *testing.T, key *attest.Key) string {
+func hintOf(t *testing.T, key *signing.Key) string {
 	t.Helper()
 	block, _ := pem.Decode(key.PublicPEM())
 	sum := sha256.Sum256(block.Bytes)
@@ -121,7 +124,7 @@ func hintOf(t *testing.T, key *attest.Key) string {
 func sigstoreVerify(t *testing.T, data []byte, v signature.Verifier, digest string) *verify.VerificationResult {
 	t.Helper()
 	b := new(bundle.Bundle)
-	check(t, b.UnmarshalJSON(data))
+	expect.NoError(t, b.UnmarshalJSON(data))
 	if version, err := b.Version(); err != nil || version != "v0.3" {
 		t.Fatalf("bundle version %s, %v", version, err)
 	}
@@ -129,11 +132,11 @@ func sigstoreVerify(t *testing.T, data []byte, v signature.Verifier, digest stri
 		return root.NewExpiringKey(v, time.Time{}, time.Time{}), nil
 	})
 	verifier, err := verify.NewVerifier(trusted, verify.WithNoObserverTimestamps())
-	check(t, err)
+	expect.NoError(t, err)
 	sum, err := hex.DecodeString(strings.TrimPrefix(digest, "sha256:"))
-	check(t, err)
+	expect.NoError(t, err)
 	result, err := verifier.Verify(b, verify.NewPolicy(verify.WithArtifactDigest("sha256", sum), verify.WithKey()))
-	check(t, err)
+	expect.NoError(t, err)
 	return result
 }
 
@@ -141,12 +144,12 @@ func sigstoreVerify(t *testing.T, data []byte, v signature.Verifier, digest stri
 func TestCosignAcceptsWhatIsAttached(t *testing.T) {
 	t.Parallel()
 	eachMode(t, func(t *testing.T, a *at) {
-		key := newKey(t)
-		attach(t, a, key, 2, bundleOf(t, key, a.digest, attest.PredicateSignature, nil),
-			bundleOf(t, key, a.digest, attest.PredicateSBOM, map[string]any{"bomFormat": "CycloneDX"}))
+		key := signed.Key(t)
+		attach(t, a, key, 2, signed.Bundle(t, key, a.digest, attest.PredicateSignature, nil),
+			signed.Bundle(t, key, a.digest, attest.PredicateSBOM, map[string]any{"bomFormat": "CycloneDX"}))
 		ref, err := name.ParseReference(a.ref)
-		check(t, err)
-		options := func(k *attest.Key) *cosign.CheckOpts {
+		expect.NoError(t, err)
+		options := func(k *signing.Key) *cosign.CheckOpts {
 			return &cosign.CheckOpts{SigVerifier: verifierOf(t, k.PublicPEM()), IgnoreTlog: true, NewBundleFormat: true,
 				TrustedMaterial: &root.BaseTrustedMaterial{}, ClaimVerifier: cosign.IntotoSubjectClaimVerifier}
 		}
@@ -154,7 +157,7 @@ func TestCosignAcceptsWhatIsAttached(t *testing.T) {
 		if err != nil || !verified || len(checked) != 2 {
 			t.Errorf("cosign verified %v, %d of 2: %v", verified, len(checked), err)
 		}
-		if _, verified, err := cosign.VerifyImageAttestations(t.Context(), ref, options(newKey(t))); err == nil || verified {
+		if _, verified, err := cosign.VerifyImageAttestations(t.Context(), ref, options(signed.Key(t))); err == nil || verified {
 			t.Errorf("cosign accepts another key: %v, %v", verified, err)
 		}
 	})
@@ -165,22 +168,22 @@ func TestCosignSignaturesVerifyHere(t *testing.T) {
 	t.Parallel()
 	eachMode(t, func(t *testing.T, a *at) {
 		pair, err := sign.NewEphemeralKeypair(nil)
-		check(t, err)
+		expect.NoError(t, err)
 		public, err := pair.GetPublicKeyPem()
-		check(t, err)
-		key, err := attest.LoadKey(file(t, []byte(public)), nil)
-		check(t, err)
+		expect.NoError(t, err)
+		key, err := signing.LoadKey(file(t, []byte(public)), nil)
+		expect.NoError(t, err)
 		payload := `{"_type":"https://in-toto.io/Statement/v1", "subject":[{"digest":{"sha256":"` + a.digest[7:] + `"}}], "predicateType":"https://sigstore.dev/cosign/sign/v1"}`
 		b, err := sign.Bundle(&sign.DSSEData{Data: []byte(payload), PayloadType: "application/vnd.in-toto+json"}, pair, sign.BundleOptions{Context: context.Background()})
-		check(t, err)
+		expect.NoError(t, err)
 		data, err := protojson.Marshal(b)
-		check(t, err)
+		expect.NoError(t, err)
 		digest, err := name.NewDigest(a.ref)
-		check(t, err)
-		check(t, ociremote.WriteAttestationNewBundleFormat(digest, data, attest.PredicateSignature))
+		expect.NoError(t, err)
+		expect.NoError(t, ociremote.WriteAttestationNewBundleFormat(digest, data, attest.PredicateSignature))
 
 		s, err := key.Verify(t.Context(), read(t, a, 1)[0].Bundle, a.digest)
-		check(t, err)
+		expect.NoError(t, err)
 		if s.PredicateType != attest.PredicateSignature {
 			t.Errorf("statement %+v", s)
 		}

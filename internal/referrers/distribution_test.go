@@ -17,62 +17,65 @@ import (
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/oci"
 	"github.com/org/idp/internal/referrers"
+	"github.com/org/idp/internal/signing"
 	"github.com/org/idp/internal/testkit/distribution"
+	"github.com/org/idp/internal/testkit/expect"
+	"github.com/org/idp/internal/testkit/signed"
 )
 
 // loggedIn makes the configuration of docker for this test one that knows a user of host.
 func loggedIn(t *testing.T, config string) {
 	t.Helper()
 	home := t.TempDir()
-	check(t, os.WriteFile(filepath.Join(home, "config.json"), []byte(config), 0o600))
+	expect.NoError(t, os.WriteFile(filepath.Join(home, "config.json"), []byte(config), 0o600))
 	t.Setenv("HOME", home)
 	t.Setenv("DOCKER_CONFIG", home)
 }
 
 // pushed puts a new image into the registry as sign does, evidence and tag included.
-func pushed(t *testing.T, key *attest.Key, repo string) (digest string) {
+func pushed(t *testing.T, key *signing.Key, repo string) (digest string) {
 	t.Helper()
 	img, err := random.Image(1<<20, 3)
-	check(t, err)
+	expect.NoError(t, err)
 	h, err := img.Digest()
-	check(t, err)
+	expect.NoError(t, err)
 	dir := t.TempDir()
 	l, err := layout.Write(dir, empty.Index)
-	check(t, err)
-	check(t, l.AppendImage(img))
+	expect.NoError(t, err)
+	expect.NoError(t, l.AppendImage(img))
 	images := oci.Client{}
-	check(t, images.Push(t.Context(), dir, repo, h.String()))
+	expect.NoError(t, images.Push(t.Context(), dir, repo, h.String()))
 	n, err := referrers.Registry{}.Attach(t.Context(), repo+"@"+h.String(), key,
-		bundleOf(t, key, h.String(), attest.PredicateSignature, nil), bundleOf(t, key, h.String(), attest.PredicateSBOM, map[string]any{"a": 1}))
+		signed.Bundle(t, key, h.String(), attest.PredicateSignature, nil), signed.Bundle(t, key, h.String(), attest.PredicateSBOM, map[string]any{"a": 1}))
 	if err != nil || n != 2 {
 		t.Fatalf("%d attached, %v", n, err)
 	}
 	for range 2 {
-		check(t, images.Tag(t.Context(), repo, h.String(), "main"))
+		expect.NoError(t, images.Tag(t.Context(), repo, h.String(), "main"))
 	}
 	return h.String()
 }
 
 // TestRegistryWithoutReferrers: the evidence is in the fallback tag, and is read from there.
 func TestRegistryWithoutReferrers(t *testing.T) {
-	r, key := distribution.Start(t, distribution.Options{User: "bot", Password: "hunter2"}), newKey(t)
+	r, key := distribution.Start(t, distribution.Options{User: "bot", Password: "hunter2"}), signed.Key(t)
 	repo := r.Addr + "/acme/checkout"
 	loggedIn(t, `{}`)
 	_, err := oci.Client{}.Pull(t.Context(), repo+"@sha256:"+strings.Repeat("0", 64))
-	wantError(t, err, "401 Unauthorized")
+	expect.Error(t, err, "401 Unauthorized")
 
 	loggedIn(t, `{"auths":{"`+r.Addr+`":{"auth":"Ym90Omh1bnRlcjI="}}}`) // bot:hunter2
 	digest := pushed(t, key, repo)
 	index, err := random.Index(1024, 2, 3)
-	check(t, err)
+	expect.NoError(t, err)
 	layouts := t.TempDir()
 	l, err := layout.Write(layouts, empty.Index)
-	check(t, err)
-	check(t, l.AppendIndex(index))
+	expect.NoError(t, err)
+	expect.NoError(t, l.AppendIndex(index))
 	h, err := index.Digest()
-	check(t, err)
-	check(t, oci.Client{}.Push(t.Context(), layouts, repo, h.String()))
-	check(t, oci.Client{}.Tag(t.Context(), repo, h.String(), "index"))
+	expect.NoError(t, err)
+	expect.NoError(t, oci.Client{}.Push(t.Context(), layouts, repo, h.String()))
+	expect.NoError(t, oci.Client{}.Tag(t.Context(), repo, h.String(), "index"))
 
 	for range 2 { // the second time nothing is added
 		served, err := referrers.Registry{}.Read(t.Context(), repo+"@"+digest)
@@ -89,14 +92,14 @@ func TestRegistryWithoutReferrers(t *testing.T) {
 // TestRegistryThatIsAPullThroughCache: image and evidence are read through it; nothing can be pushed to it, and it is said why.
 func TestRegistryThatIsAPullThroughCache(t *testing.T) {
 	loggedIn(t, `{}`)
-	upstream, key := distribution.Start(t, distribution.Options{}), newKey(t)
+	upstream, key := distribution.Start(t, distribution.Options{}), signed.Key(t)
 	digest := pushed(t, key, upstream.Addr+"/acme/checkout")
 	mirror := distribution.Start(t, distribution.Options{Upstream: upstream.Addr})
 	repo := mirror.Addr + "/acme/checkout"
 
 	img, err := oci.Client{}.Pull(t.Context(), repo+"@"+digest)
-	check(t, err)
-	check(t, oci.Client{}.Unpack(t.Context(), img, filepath.Join(t.TempDir(), "root")))
+	expect.NoError(t, err)
+	expect.NoError(t, oci.Client{}.Unpack(t.Context(), img, filepath.Join(t.TempDir(), "root")))
 	served, err := referrers.Registry{}.Read(t.Context(), repo+"@"+digest)
 	if err != nil || len(served) != 2 {
 		t.Fatalf("%d pieces of evidence, %v", len(served), err)
@@ -125,7 +128,7 @@ func TestRegistryThatIsAPullThroughCache(t *testing.T) {
 // TestRegistryThatRestarts: what is under way when a registry restarts goes on when it is back.
 func TestRegistryThatRestarts(t *testing.T) {
 	loggedIn(t, `{}`)
-	r, key := distribution.Start(t, distribution.Options{}), newKey(t)
+	r, key := distribution.Start(t, distribution.Options{}), signed.Key(t)
 	digest := pushed(t, key, r.Addr+"/acme/checkout")
 	r.Kill()
 	type answer struct {

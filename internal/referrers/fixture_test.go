@@ -2,7 +2,6 @@ package referrers_test
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"log"
 	"net/http"
@@ -18,8 +17,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"github.com/org/idp/internal/attest"
 	"github.com/org/idp/internal/referrers"
+	"github.com/org/idp/internal/testkit/expect"
 )
 
 // modes are the two ways in which registries list referrers.
@@ -44,12 +43,12 @@ func newRegistry(t *testing.T, listed bool) *at {
 	a.url = server.URL
 	repo := strings.TrimPrefix(server.URL, "http://") + "/acme/checkout"
 	img, err := random.Image(256, 1)
-	check(t, err)
+	expect.NoError(t, err)
 	tag, err := name.ParseReference(repo + ":base")
-	check(t, err)
-	check(t, remote.Write(tag, img))
+	expect.NoError(t, err)
+	expect.NoError(t, remote.Write(tag, img))
 	h, err := img.Digest()
-	check(t, err)
+	expect.NoError(t, err)
 	a.digest, a.ref = h.String(), repo+"@"+h.String()
 	return a
 }
@@ -57,58 +56,10 @@ func newRegistry(t *testing.T, listed bool) *at {
 // client does not pause between attempts.
 var client = referrers.Registry{Wait: func(context.Context, time.Duration) error { return nil }}
 
-func check(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func newKey(t *testing.T) *attest.Key {
-	t.Helper()
-	key, err := attest.GenerateKey()
-	check(t, err)
-	return key
-}
-
-func bundleOf(t *testing.T, key *attest.Key, digest, predicateType string, predicate any) []byte {
-	t.Helper()
-	s, err := attest.NewStatement(digest, predicateType, predicate)
-	check(t, err)
-	b, err := key.Sign(t.Context(), s)
-	check(t, err)
-	return b
-}
-
-// edit changes one field of a bundle's JSON, given as a path of keys.
-func edit(t *testing.T, bundle []byte, value any, path ...string) []byte {
-	t.Helper()
-	var doc map[string]any
-	check(t, json.Unmarshal(bundle, &doc))
-	node := doc
-	for _, k := range path[:len(path)-1] {
-		node = node[k].(map[string]any)
-	}
-	node[path[len(path)-1]] = value
-	data, err := json.Marshal(doc)
-	check(t, err)
-	return data
-}
-
-func wantError(t *testing.T, err error, part string) {
-	t.Helper()
-	if err == nil {
-		t.Fatalf("no error, expected one with %q", part)
-	}
-	if !strings.Contains(err.Error(), part) {
-		t.Fatalf("error %q, expected one with %q", err, part)
-	}
-}
-
 func file(t *testing.T, data []byte) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "cosign.pub")
-	check(t, os.WriteFile(path, data, 0o644))
+	expect.NoError(t, os.WriteFile(path, data, 0o644))
 	return path
 }
 

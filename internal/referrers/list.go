@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/org/idp/internal/attest"
+	"github.com/org/idp/internal/verifying"
 )
 
 // Limits against a registry that never ends. An image has five pieces of evidence a run; SBOMs are the largest of them.
@@ -215,7 +216,7 @@ func (s *session) referrer(ctx context.Context, listed v1.Descriptor) (*attest.A
 	if err != nil {
 		return nil, fmt.Errorf("bundle: %w", err)
 	}
-	statement, _, err := attest.Claimed(data)
+	statement, _, err := verifying.Claimed(data)
 	if err != nil {
 		return nil, err
 	}

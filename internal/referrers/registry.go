@@ -20,6 +20,7 @@ import (
 	"github.com/org/idp/internal/attest"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/oci"
+	"github.com/org/idp/internal/verifying"
 )
 
 // Registry reads and writes the evidence that is attached to images. Its zero value is ready.
@@ -136,12 +137,12 @@ func (s *session) attach(ctx context.Context, v attest.Verifier, bundles [][]byt
 // has tells whether the same statement by the same signer is there. Its signature is verified, else anyone could keep a
 // statement out by putting a broken copy of it there first.
 func (s *session) has(ctx context.Context, present [][]byte, v attest.Verifier, bundle []byte) bool {
-	_, want, err := attest.Claimed(bundle)
+	_, want, err := verifying.Claimed(bundle)
 	if err != nil {
 		return false
 	}
 	for _, p := range present {
-		_, got, err := attest.Claimed(p)
+		_, got, err := verifying.Claimed(p)
 		if err != nil || !bytes.Equal(got, want) {
 			continue
 		}

@@ -23,6 +23,9 @@ import (
 	"github.com/org/idp/internal/attest"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/referrers"
+	"github.com/org/idp/internal/signing"
+	"github.com/org/idp/internal/testkit/expect"
+	"github.com/org/idp/internal/testkit/signed"
 )
 
 func eachMode(t *testing.T, test func(t *testing.T, a *at)) {
@@ -35,10 +38,10 @@ func eachMode(t *testing.T, test func(t *testing.T, a *at)) {
 	}
 }
 
-func attach(t *testing.T, a *at, key *attest.Key, want int, bundles ...[]byte) {
+func attach(t *testing.T, a *at, key *signing.Key, want int, bundles ...[]byte) {
 	t.Helper()
 	added, err := client.Attach(t.Context(), a.ref, key, bundles...)
-	check(t, err)
+	expect.NoError(t, err)
 	if added != want {
 		t.Fatalf("%d added, expected %d", added, want)
 	}
@@ -47,7 +50,7 @@ func attach(t *testing.T, a *at, key *attest.Key, want int, bundles ...[]byte) {
 func read(t *testing.T, a *at, want int) []attest.Attached {
 	t.Helper()
 	attached, err := client.Read(t.Context(), a.ref)
-	check(t, err)
+	expect.NoError(t, err)
 	if len(attached) != want {
 		t.Fatalf("%d attached, expected %d", len(attached), want)
 	}
@@ -58,16 +61,16 @@ func TestAttachConverges(t *testing.T) {
 	t.Parallel()
 	eachMode(t, func(t *testing.T, a *at) {
 		read(t, a, 0)
-		key, other := newKey(t), newKey(t)
-		one := bundleOf(t, key, a.digest, attest.PredicateSignature, nil)
-		same := bundleOf(t, key, a.digest, attest.PredicateSignature, nil) // ECDSA: another signature of the same statement
-		sbom := bundleOf(t, key, a.digest, attest.PredicateSBOM, map[string]int{"version": 1})
-		newer := bundleOf(t, key, a.digest, attest.PredicateSBOM, map[string]int{"version": 2})
+		key, other := signed.Key(t), signed.Key(t)
+		one := signed.Bundle(t, key, a.digest, attest.PredicateSignature, nil)
+		same := signed.Bundle(t, key, a.digest, attest.PredicateSignature, nil) // ECDSA: another signature of the same statement
+		sbom := signed.Bundle(t, key, a.digest, attest.PredicateSBOM, map[string]int{"version": 1})
+		newer := signed.Bundle(t, key, a.digest, attest.PredicateSBOM, map[string]int{"version": 2})
 
 		attach(t, a, key, 2, one, same, sbom)
 		attach(t, a, key, 0, same, sbom)
 		attach(t, a, key, 1, newer)
-		attach(t, a, other, 1, bundleOf(t, other, a.digest, attest.PredicateSignature, nil))
+		attach(t, a, other, 1, signed.Bundle(t, other, a.digest, attest.PredicateSignature, nil))
 		for _, got := range read(t, a, 4) {
 			if _, err := key.Verify(t.Context(), got.Bundle, a.digest); err != nil {
 				if _, err := other.Verify(t.Context(), got.Bundle, a.digest); err != nil {
@@ -82,9 +85,9 @@ func TestAttachConverges(t *testing.T) {
 func TestAttachIsNotBlockedByABrokenCopy(t *testing.T) {
 	t.Parallel()
 	a := newRegistry(t, true)
-	key := newKey(t)
-	good := bundleOf(t, key, a.digest, attest.PredicateSignature, nil)
-	broken := edit(t, good, []any{map[string]any{"sig": base64.StdEncoding.EncodeToString([]byte("no"))}}, "dsseEnvelope", "signatures")
+	key := signed.Key(t)
+	good := signed.Bundle(t, key, a.digest, attest.PredicateSignature, nil)
+	broken := signed.Edit(t, good, []any{map[string]any{"sig": base64.StdEncoding.EncodeToString([]byte("no"))}}, "dsseEnvelope", "signatures")
 	if _, err := client.Attach(t.Context(), a.ref, key, broken); err == nil {
 		t.Fatal("a broken signature is attached")
 	}
@@ -97,16 +100,16 @@ func TestAttachIsNotBlockedByABrokenCopy(t *testing.T) {
 func put(t *testing.T, a *at, layer []byte, mediaType string) v1.Hash {
 	t.Helper()
 	subject, err := name.NewDigest(a.ref)
-	check(t, err)
+	expect.NoError(t, err)
 	desc, err := remote.Head(subject)
-	check(t, err)
+	expect.NoError(t, err)
 	img := mutate.MediaType(mutate.ConfigMediaType(empty.Image, types.MediaType("application/vnd.oci.empty.v1+json")), types.OCIManifestSchema1)
 	img, err = mutate.AppendLayers(img, static.NewLayer(layer, types.MediaType(mediaType)))
-	check(t, err)
+	expect.NoError(t, err)
 	img = mutate.Subject(img, *desc).(v1.Image)
 	h, err := img.Digest()
-	check(t, err)
-	check(t, remote.Write(subject.Context().Digest(h.String()), img))
+	expect.NoError(t, err)
+	expect.NoError(t, remote.Write(subject.Context().Digest(h.String()), img))
 	return h
 }
 
@@ -114,8 +117,8 @@ func TestReadLeavesOutOtherReferrers(t *testing.T) {
 	t.Parallel()
 	eachMode(t, func(t *testing.T, a *at) {
 		put(t, a, []byte("a signature of another kind"), "application/pgp-signature")
-		key := newKey(t)
-		attach(t, a, key, 1, bundleOf(t, key, a.digest, attest.PredicateSignature, nil))
+		key := signed.Key(t)
+		attach(t, a, key, 1, signed.Bundle(t, key, a.digest, attest.PredicateSignature, nil))
 		read(t, a, 1)
 	})
 }
@@ -123,15 +126,15 @@ func TestReadLeavesOutOtherReferrers(t *testing.T) {
 func TestReadRefusesWhatItCannotRead(t *testing.T) {
 	t.Parallel()
 	notStatement := func(t *testing.T, a *at) []byte {
-		good := bundleOf(t, newKey(t), a.digest, attest.PredicateSignature, nil)
-		return edit(t, good, base64.StdEncoding.EncodeToString([]byte(`{"_type":"x"}`)), "dsseEnvelope", "payload")
+		good := signed.Bundle(t, signed.Key(t), a.digest, attest.PredicateSignature, nil)
+		return signed.Edit(t, good, base64.StdEncoding.EncodeToString([]byte(`{"_type":"x"}`)), "dsseEnvelope", "payload")
 	}
 	tests := map[string]struct {
 		layer func(t *testing.T, a *at) []byte
 		want  string
 	}{
 		"truncated": {func(t *testing.T, a *at) []byte {
-			return bundleOf(t, newKey(t), a.digest, attest.PredicateSignature, nil)[:200]
+			return signed.Bundle(t, signed.Key(t), a.digest, attest.PredicateSignature, nil)[:200]
 		}, "not a sigstore bundle"},
 		"no JSON":      {func(*testing.T, *at) []byte { return []byte("<html>") }, "not a sigstore bundle"},
 		"no statement": {notStatement, `statement of type "x"`},
@@ -145,8 +148,8 @@ func TestReadRefusesWhatItCannotRead(t *testing.T) {
 			a := newRegistry(t, true)
 			h := put(t, a, tc.layer(t, a), attest.BundleType)
 			attached, err := client.Read(t.Context(), a.ref)
-			wantError(t, err, tc.want)
-			wantError(t, err, h.String())
+			expect.Error(t, err, tc.want)
+			expect.Error(t, err, h.String())
 			if fault.KindOf(err) != fault.Undetermined || attached != nil {
 				t.Errorf("kind %v, %d attached beside the error", fault.KindOf(err), len(attached))
 			}
@@ -212,15 +215,15 @@ func TestReadWhenTheRegistryFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := newRegistry(t, true)
-			key := newKey(t)
-			attach(t, a, key, 1, bundleOf(t, key, a.digest, attest.PredicateSignature, nil))
+			key := signed.Key(t)
+			attach(t, a, key, 1, signed.Bundle(t, key, a.digest, attest.PredicateSignature, nil))
 			a.change = tc.change
 			_, err := client.Read(t.Context(), a.ref)
-			wantError(t, err, tc.want)
+			expect.Error(t, err, tc.want)
 			if fault.KindOf(err) != fault.Undetermined {
 				t.Errorf("kind %v, expected undetermined", fault.KindOf(err))
 			}
-			if _, err := client.Attach(t.Context(), a.ref, key, bundleOf(t, key, a.digest, attest.PredicateSBOM, nil)); err == nil {
+			if _, err := client.Attach(t.Context(), a.ref, key, signed.Bundle(t, key, a.digest, attest.PredicateSBOM, nil)); err == nil {
 				t.Error("something was attached, though what is there could not be read")
 			}
 		})
@@ -250,9 +253,9 @@ func TestReadTriesAgain(t *testing.T) {
 func TestReadFollowsPages(t *testing.T) {
 	t.Parallel()
 	a := newRegistry(t, true)
-	key := newKey(t)
-	attach(t, a, key, 3, bundleOf(t, key, a.digest, attest.PredicateSignature, nil),
-		bundleOf(t, key, a.digest, attest.PredicateSBOM, nil), bundleOf(t, key, a.digest, attest.PredicateProvenance, nil))
+	key := signed.Key(t)
+	attach(t, a, key, 3, signed.Bundle(t, key, a.digest, attest.PredicateSignature, nil),
+		signed.Bundle(t, key, a.digest, attest.PredicateSBOM, nil), signed.Bundle(t, key, a.digest, attest.PredicateProvenance, nil))
 	all := rawList(t, a)
 	a.change = func(w http.ResponseWriter, r *http.Request) bool {
 		if !strings.Contains(r.URL.Path, "/referrers/") {
@@ -273,7 +276,7 @@ func TestReadFollowsPages(t *testing.T) {
 func rawList(t *testing.T, a *at) v1.IndexManifest {
 	t.Helper()
 	var index v1.IndexManifest
-	check(t, json.Unmarshal(get(t, a.url+"/v2/acme/checkout/referrers/"+a.digest), &index))
+	expect.NoError(t, json.Unmarshal(get(t, a.url+"/v2/acme/checkout/referrers/"+a.digest), &index))
 	return index
 }
 
@@ -287,7 +290,7 @@ func TestRegistryThatIsNotThere(t *testing.T) {
 	}
 	a := newRegistry(t, true)
 	_, err := client.Read(t.Context(), strings.Replace(a.ref, a.digest, otherDigest, 1))
-	wantError(t, err, ": 404 ")
+	expect.Error(t, err, ": 404 ")
 	if fault.KindOf(err) != fault.Undetermined {
 		t.Errorf("an image that is not there gives kind %v", fault.KindOf(err))
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/sign"
+	"github.com/org/idp/internal/testkit/expect"
 )
 
 var previous = "sha256:" + strings.Repeat("e", 64)
@@ -31,7 +32,7 @@ func delivered(t *testing.T, listed bool) (*world, *record.Record) {
 	t.Helper()
 	w := newWorld(t, listed)
 	_, err := w.run()
-	check(t, err)
+	expect.NoError(t, err)
 	r := w.inputs.Record
 	r.SetArtifact(record.Artifact{Image: w.inputs.Registry, Digest: w.digest})
 	r.Run = record.Run{ID: "7", Attempt: 2, URL: "https://github.com/acme/checkout/actions/runs/7/attempts/2"}
@@ -62,7 +63,7 @@ func (w *world) later() map[string]any {
 			w.t.Errorf("there are two of %s", key)
 		}
 		var predicate map[string]any
-		check(w.t, json.Unmarshal(s.Predicate, &predicate))
+		expect.NoError(w.t, json.Unmarshal(s.Predicate, &predicate))
 		got[key] = predicate
 	}
 	return got
@@ -84,7 +85,7 @@ func TestAppends(t *testing.T) {
 			t.Parallel()
 			w, in := delivered(t, listed)
 			out, err := sign.Append(t.Context(), in, w.deps)
-			check(t, err)
+			expect.NoError(t, err)
 			want := record.Attest{Reference: w.inputs.Registry + "@" + w.digest, Signer: w.key.Fingerprint(), Added: 4, Predicates: []string{"https://slsa.dev/verification_summary/v1",
 				"https://in-toto.io/attestation/svr/v0.1", "https://in-toto.io/attestation/scai/v0.3", "https://in-toto.io/attestation/test-result/v0.1"}}
 			if d := cmp.Diff(want, out.Evidence); d != "" {
@@ -95,13 +96,13 @@ func TestAppends(t *testing.T) {
 			}
 			var expected map[string]any
 			data, err := os.ReadFile(filepath.Join("testdata", "after.json"))
-			check(t, err)
-			check(t, json.Unmarshal([]byte(strings.NewReplacer("DIGEST", strings.TrimPrefix(w.digest, "sha256:"), "REGISTRY", strings.ReplaceAll(w.inputs.Registry, "/", "%2F")).Replace(string(data))), &expected))
+			expect.NoError(t, err)
+			expect.NoError(t, json.Unmarshal([]byte(strings.NewReplacer("DIGEST", strings.TrimPrefix(w.digest, "sha256:"), "REGISTRY", strings.ReplaceAll(w.inputs.Registry, "/", "%2F")).Replace(string(data))), &expected))
 			if d := cmp.Diff(expected, w.later()); d != "" {
 				t.Error(d)
 			}
 			again, err := sign.Append(t.Context(), in, w.deps)
-			check(t, err)
+			expect.NoError(t, err)
 			if again.Evidence.Added != 0 || len(w.served()) != 10 {
 				t.Errorf("a second time %d are added, %d are served", again.Evidence.Added, len(w.served()))
 			}
@@ -113,10 +114,10 @@ func TestPublishedFormsAfterwards(t *testing.T) {
 	t.Parallel()
 	w, in := delivered(t, true)
 	_, err := sign.Append(t.Context(), in, w.deps)
-	check(t, err)
+	expect.NoError(t, err)
 	for key, predicate := range w.later() {
 		data, err := json.Marshal(predicate)
-		check(t, err)
+		expect.NoError(t, err)
 		switch key {
 		case "verdict":
 			published(t, data, &vsa.VerificationSummary{}, "idpVerdict")
@@ -126,7 +127,7 @@ func TestPublishedFormsAfterwards(t *testing.T) {
 			published(t, data, &testresult.TestResult{}, "idpSmoke")
 		case "deployment":
 			var r scai.AttributeReport
-			check(t, protojson.Unmarshal(data, &r))
+			expect.NoError(t, protojson.Unmarshal(data, &r))
 			if err := r.Validate(); err != nil {
 				t.Error(err)
 			}
@@ -140,7 +141,7 @@ func TestAppendsOnlyWhatIsKnown(t *testing.T) {
 	deploy := func(change func(*record.Deploy)) func(*world) {
 		return func(w *world) {
 			e, err := record.EvidenceOf[record.Deploy](w.inputs.Record, record.StageDeploy)
-			check(w.t, err)
+			expect.NoError(w.t, err)
 			change(&e)
 			w.stage(record.StageDeploy, record.Passed, e)
 		}
@@ -189,7 +190,7 @@ func TestFailedSmokeIsSaid(t *testing.T) {
 		w, in := delivered(t, true)
 		w.stage(record.StageSmoke, record.Failed, e)
 		_, err := sign.Append(t.Context(), in, w.deps)
-		check(t, err)
+		expect.NoError(t, err)
 		got := w.later()["smoke"].(map[string]any)
 		want := map[string]any{"a check": []any{"GET /cart"}, "the version": []any{"smoke"}}[name]
 		if d := cmp.Diff(want, got["failedTests"]); d != "" || got["result"] != "FAILED" || cmp.Diff([]any{"GET /"}, got["passedTests"]) != "" {
@@ -223,7 +224,7 @@ func TestAppendIsCutOff(t *testing.T) {
 				t.Fatalf("cut off after %d requests it gives %v", n, err)
 			}
 			_, err = sign.Append(t.Context(), in, w.deps)
-			check(t, err)
+			expect.NoError(t, err)
 			if len(w.served()) != 10 {
 				t.Errorf("cut off after %d requests and run again, %d statements are served", n, len(w.served()))
 			}
@@ -244,7 +245,7 @@ func TestAppendsToNothing(t *testing.T) {
 		t.Errorf("no image: %v", err)
 	}
 	w, in = delivered(t, true)
-	w.deps.Signer = w.key.Public()
+	w.deps.Signer = w.publicKey()
 	if _, err := sign.Append(t.Context(), in, w.deps); fault.KindOf(err) != fault.BadInput || len(w.later()) != 0 {
 		t.Errorf("a public key: %v", err)
 	}

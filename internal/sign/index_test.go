@@ -17,6 +17,7 @@ import (
 	"github.com/org/idp/internal/attest"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/testkit/expect"
 )
 
 // indexed makes what the world has built an index of two images.
@@ -26,25 +27,25 @@ func (w *world) indexed() []record.Image {
 	index, build := v1.ImageIndex(empty.Index), record.Build{Platform: "linux/amd64,linux/arm64", SBOM: "out/sbom.cdx.json", Go: "1.26.0"}
 	for _, arch := range []string{"amd64", "arm64"} {
 		img, err := random.Image(64, 1)
-		check(w.t, err)
+		expect.NoError(w.t, err)
 		h, err := img.Digest()
-		check(w.t, err)
+		expect.NoError(w.t, err)
 		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: arch}}})
 		name := "sbom-linux-" + arch
-		check(w.t, os.WriteFile(filepath.Join(dir, name+".cdx.json"), bomOf(h.String()), 0o600))
-		check(w.t, os.WriteFile(filepath.Join(dir, name+".spdx.json"), spdxOf(h.String()), 0o600))
+		expect.NoError(w.t, os.WriteFile(filepath.Join(dir, name+".cdx.json"), bomOf(h.String()), 0o600))
+		expect.NoError(w.t, os.WriteFile(filepath.Join(dir, name+".spdx.json"), spdxOf(h.String()), 0o600))
 		build.Images = append(build.Images, record.Image{Digest: h.String(), Platform: "linux/" + arch, SBOM: "out/" + name + ".cdx.json",
 			SPDX: "out/" + name + ".spdx.json", Parameters: []string{"GOARCH=" + arch}})
 	}
 	path, err := layout.Write(filepath.Join(dir, "image"), empty.Index)
-	check(w.t, err)
-	check(w.t, path.AppendIndex(index))
+	expect.NoError(w.t, err)
+	expect.NoError(w.t, path.AppendIndex(index))
 	h, err := index.Digest()
-	check(w.t, err)
+	expect.NoError(w.t, err)
 	w.digest, build.Digest = h.String(), h.String()
 	w.inputs.Layout, w.inputs.SBOM, w.inputs.SPDX = string(path), filepath.Join(dir, "sbom.cdx.json"), filepath.Join(dir, "sbom.spdx.json")
-	check(w.t, os.WriteFile(w.inputs.SPDX, spdxOf(w.digest), 0o600))
-	check(w.t, os.WriteFile(w.inputs.SBOM, bomOf(w.digest), 0o600))
+	expect.NoError(w.t, os.WriteFile(w.inputs.SPDX, spdxOf(w.digest), 0o600))
+	expect.NoError(w.t, os.WriteFile(w.inputs.SBOM, bomOf(w.digest), 0o600))
 	w.stage(record.StageBuild, record.Passed, build)
 	scan := scanned("high")
 	scan.Platform = build.Platform
@@ -61,7 +62,7 @@ func TestIndexIsSignedWithItsImages(t *testing.T) {
 			w := newWorld(t, listed)
 			images := w.indexed()
 			out, err := w.run()
-			check(t, err)
+			expect.NoError(t, err)
 			if out.Evidence.Reference != w.inputs.Registry+"@"+w.digest || w.tagged(commit) != w.digest || !slices.Equal(out.Evidence.Predicates, predicates) ||
 				!slices.Equal(out.Evidence.Images, []string{w.inputs.Registry + "@" + images[0].Digest, w.inputs.Registry + "@" + images[1].Digest}) {
 				t.Errorf("%+v, the tag is on %s", out.Evidence, w.tagged(commit))
@@ -89,7 +90,7 @@ func TestIndexIsSignedWithItsImages(t *testing.T) {
 				t.Errorf("the tag is not last: %v", w.puts)
 			}
 			again, err := w.run()
-			check(t, err)
+			expect.NoError(t, err)
 			if !strings.HasPrefix(again.Summary, "nothing new: ") {
 				t.Errorf("a second run says %q", again.Summary)
 			}
@@ -126,14 +127,14 @@ func TestIndexWithSBOMsMixedUp(t *testing.T) {
 	for _, form := range []string{".cdx.json", ".spdx.json"} {
 		mine := filepath.Join(dir, "sbom-linux-amd64"+form)
 		kept, err := os.ReadFile(mine)
-		check(t, err)
+		expect.NoError(t, err)
 		other, err := os.ReadFile(filepath.Join(dir, "sbom-linux-arm64"+form))
-		check(t, err)
-		check(t, os.WriteFile(mine, other, 0o600))
+		expect.NoError(t, err)
+		expect.NoError(t, os.WriteFile(mine, other, 0o600))
 		_, err = w.run()
 		if fault.KindOf(err) != fault.Undetermined || !strings.Contains(err.Error(), "not of the image") || len(w.puts) != 0 {
 			t.Errorf("%s: %v, %v was pushed", form, err, w.puts)
 		}
-		check(t, os.WriteFile(mine, kept, 0o600))
+		expect.NoError(t, os.WriteFile(mine, kept, 0o600))
 	}
 }

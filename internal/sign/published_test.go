@@ -13,6 +13,7 @@ import (
 
 	"github.com/org/idp/internal/attest"
 	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/testkit/expect"
 )
 
 // TestPublishedForms reads every statement with in-toto's own definitions, which refuse a field that they do not have, and lets
@@ -23,15 +24,15 @@ func TestPublishedForms(t *testing.T) {
 	w.inputs.Record.Run = record.Run{ID: "7", Attempt: 2, URL: "https://github.com/acme/checkout/actions/runs/7/attempts/2", Event: "push",
 		RepositoryID: "42", OwnerID: "9", Workflow: "acme/checkout/.github/workflows/deliver.yml@refs/heads/main", WorkflowSHA: commit}
 	_, err := w.run()
-	check(t, err)
+	expect.NoError(t, err)
 	seen := map[string]int{}
 	for _, s := range w.served() {
 		seen[s.PredicateType]++
 		data, err := json.Marshal(s)
-		check(t, err)
+		expect.NoError(t, err)
 		var statement intoto.Statement
 		if s.Predicate != nil { // an image signature has none, which their validation does not know
-			check(t, protojson.Unmarshal(data, &statement))
+			expect.NoError(t, protojson.Unmarshal(data, &statement))
 			if err := statement.Validate(); err != nil {
 				t.Errorf("%s: %v", s.PredicateType, err)
 			}
@@ -39,7 +40,7 @@ func TestPublishedForms(t *testing.T) {
 		switch s.PredicateType {
 		case attest.PredicateProvenance:
 			var p provenance.Provenance
-			check(t, protojson.Unmarshal(s.Predicate, &p))
+			expect.NoError(t, protojson.Unmarshal(s.Predicate, &p))
 			if err := p.Validate(); err != nil {
 				t.Error(err)
 			}
@@ -63,10 +64,10 @@ func TestPublishedForms(t *testing.T) {
 func published(t *testing.T, predicate []byte, into proto.Message, extension string) {
 	t.Helper()
 	var fields map[string]json.RawMessage
-	check(t, json.Unmarshal(predicate, &fields))
+	expect.NoError(t, json.Unmarshal(predicate, &fields))
 	delete(fields, extension)
 	data, err := json.Marshal(fields)
-	check(t, err)
+	expect.NoError(t, err)
 	if err := protojson.Unmarshal(data, into); err != nil {
 		t.Error(err)
 	}

@@ -30,6 +30,8 @@ import (
 	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/referrers"
 	"github.com/org/idp/internal/sign"
+	"github.com/org/idp/internal/signing"
+	"github.com/org/idp/internal/testkit/expect"
 )
 
 const commit = "4f1c2ab4f1c2ab4f1c2ab4f1c2ab4f1c2ab4f1c2"
@@ -41,7 +43,7 @@ type world struct {
 	t      *testing.T
 	inputs sign.Inputs
 	deps   sign.Deps
-	key    *attest.Key
+	key    *signing.Key
 	digest string
 
 	mu   sync.Mutex
@@ -53,11 +55,12 @@ type world struct {
 // onTag calls f before each time that a fallback tag is written.
 func (w *world) onTag(f func()) { w.tag = f }
 
-func check(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
+// publicKey is what is in the file cosign.pub.
+func (w *world) publicKey() *signing.Key {
+	w.t.Helper()
+	public, err := signing.ParseKey("cosign.pub", w.key.PublicPEM(), nil)
+	expect.NoError(w.t, err)
+	return public
 }
 
 func newWorld(t *testing.T, listed bool) *world {
@@ -78,19 +81,19 @@ func newWorld(t *testing.T, listed bool) *world {
 
 	dir := t.TempDir()
 	img, err := random.Image(64, 1)
-	check(t, err)
+	expect.NoError(t, err)
 	path, err := layout.Write(filepath.Join(dir, "image"), empty.Index)
-	check(t, err)
-	check(t, path.AppendImage(img))
+	expect.NoError(t, err)
+	expect.NoError(t, path.AppendImage(img))
 	h, err := img.Digest()
-	check(t, err)
+	expect.NoError(t, err)
 	w.digest = h.String()
 	sbom := filepath.Join(dir, "sbom.cdx.json")
-	check(t, os.WriteFile(sbom, bomOf(w.digest), 0o600))
+	expect.NoError(t, os.WriteFile(sbom, bomOf(w.digest), 0o600))
 	spdx := filepath.Join(dir, "sbom.spdx.json")
-	check(t, os.WriteFile(spdx, spdxOf(w.digest), 0o600))
-	w.key, err = attest.GenerateKey()
-	check(t, err)
+	expect.NoError(t, os.WriteFile(spdx, spdxOf(w.digest), 0o600))
+	w.key, err = signing.GenerateKey()
+	expect.NoError(t, err)
 
 	r := record.New(record.Service{Name: "checkout", Owner: "team-payments"},
 		record.Source{Repository: "acme/checkout", Commit: commit, Ref: "refs/heads/main"}, record.Run{}, "staging")
@@ -125,7 +128,7 @@ func scanned(failOn string) record.Scan {
 func (w *world) stage(name string, outcome record.Outcome, evidence any) {
 	w.t.Helper()
 	data, err := json.Marshal(evidence)
-	check(w.t, err)
+	expect.NoError(w.t, err)
 	s := record.Stage{Name: name, Outcome: outcome, StartedAt: started, DurationMS: 1500, Evidence: data,
 		Tool: &record.Tool{Name: "tool of " + name, Version: "1.0.0"}}
 	if outcome != record.Passed {
@@ -159,7 +162,7 @@ func (w *world) run() (sign.Outputs, error) { return sign.Run(w.t.Context(), w.i
 func (w *world) tagged(tag string) string {
 	w.t.Helper()
 	ref, err := name.ParseReference(w.inputs.Registry + ":" + tag)
-	check(w.t, err)
+	expect.NoError(w.t, err)
 	desc, err := remote.Head(ref)
 	if err != nil {
 		return ""
@@ -171,11 +174,11 @@ func (w *world) tagged(tag string) string {
 func (w *world) served() []attest.Statement {
 	w.t.Helper()
 	attached, err := referrers.Registry{}.Read(w.t.Context(), w.inputs.Registry+"@"+w.digest)
-	check(w.t, err)
+	expect.NoError(w.t, err)
 	var list []attest.Statement
 	for _, a := range attached {
 		s, err := w.key.Verify(w.t.Context(), a.Bundle, w.digest)
-		check(w.t, err)
+		expect.NoError(w.t, err)
 		list = append(list, s.Statement)
 	}
 	return list
@@ -191,7 +194,7 @@ func TestSigns(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, listed)
 			out, err := w.run()
-			check(t, err)
+			expect.NoError(t, err)
 			want := record.Sign{Reference: w.inputs.Registry + "@" + w.digest, Predicates: predicates, Signer: w.key.Fingerprint(), Tag: commit}
 			if d := cmp.Diff(want, out.Evidence); d != "" {
 				t.Error(d)
@@ -210,7 +213,7 @@ func TestSigns(t *testing.T) {
 			}
 
 			again, err := w.run()
-			check(t, err)
+			expect.NoError(t, err)
 			if !strings.HasPrefix(again.Summary, "nothing new: ") || len(w.served()) != 6 {
 				t.Errorf("a second run says %q, and %d statements are served", again.Summary, len(w.served()))
 			}
@@ -225,7 +228,7 @@ func TestStatements(t *testing.T) {
 	w.inputs.Record.Run = record.Run{ID: "7", Attempt: 2, URL: "https://github.com/acme/checkout/actions/runs/7/attempts/2", Event: "push", // as the runner describes it
 		RepositoryID: "42", OwnerID: "9", Runner: "github-hosted", Workflow: "acme/ci/.github/workflows/deliver.yml@refs/heads/main", WorkflowSHA: strings.Repeat("ab", 20)}
 	_, err := w.run()
-	check(t, err)
+	expect.NoError(t, err)
 	got := map[string]any{}
 	for _, s := range w.served() {
 		key := s.PredicateType
@@ -234,7 +237,7 @@ func TestStatements(t *testing.T) {
 			continue
 		}
 		var predicate map[string]any
-		check(t, json.Unmarshal(s.Predicate, &predicate))
+		expect.NoError(t, json.Unmarshal(s.Predicate, &predicate))
 		if key == attest.PredicateSBOM {
 			delete(predicate, "metadata") // the image is a random one
 		}
@@ -248,8 +251,8 @@ func TestStatements(t *testing.T) {
 	}
 	var want map[string]any
 	data, err := os.ReadFile(filepath.Join("testdata", "statements.json"))
-	check(t, err)
-	check(t, json.Unmarshal(data, &want))
+	expect.NoError(t, err)
+	expect.NoError(t, json.Unmarshal(data, &want))
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
@@ -260,7 +263,7 @@ func TestSkippedScanIsNotAttested(t *testing.T) {
 	w := newWorld(t, true)
 	w.stage(record.StageSAST, record.Skipped, nil)
 	out, err := w.run()
-	check(t, err)
+	expect.NoError(t, err)
 	if len(w.served()) != 5 || len(out.Evidence.Predicates) != 5 || !strings.Contains(out.Summary, "provenance, SBOM, secrets scan →") {
 		t.Errorf("%d served, %q", len(w.served()), out.Summary)
 	}
@@ -304,24 +307,24 @@ func TestNothingIsPushed(t *testing.T) {
 		"no registry":     {func(w *world) { w.inputs.Registry = "" }, fault.BadInput, "no registry is given"},
 		"wrong registry":  {func(w *world) { w.inputs.Registry = "https://ghcr.io/x" }, fault.BadInput, "without scheme"},
 		"no key":          {func(w *world) { w.deps.Signer = nil }, fault.BadInput, "no signing key"},
-		"public key":      {func(w *world) { w.deps.Signer = w.key.Public() }, fault.BadInput, "cannot sign"},
+		"public key":      {func(w *world) { w.deps.Signer = w.publicKey() }, fault.BadInput, "cannot sign"},
 		"no record":       {func(w *world) { w.inputs.Record = nil }, fault.BadInput, "no delivery record"},
 		"no SBOM":         {func(w *world) { w.inputs.SBOM += ".gone" }, fault.Undetermined, "no such file"},
-		"SBOM of no form": {func(w *world) { check(w.t, os.WriteFile(w.inputs.SBOM, []byte("{}"), 0o600)) }, fault.Undetermined, "is not CycloneDX"},
+		"SBOM of no form": {func(w *world) { expect.NoError(w.t, os.WriteFile(w.inputs.SBOM, []byte("{}"), 0o600)) }, fault.Undetermined, "is not CycloneDX"},
 		"SBOM of another image": {func(w *world) {
-			check(w.t, os.WriteFile(w.inputs.SBOM, bomOf("sha256:"+strings.Repeat("d", 64)), 0o600))
+			expect.NoError(w.t, os.WriteFile(w.inputs.SBOM, bomOf("sha256:"+strings.Repeat("d", 64)), 0o600))
 		}, fault.Undetermined, "is not of the image that was built"},
 		"no SPDX":         {func(w *world) { w.inputs.SPDX += ".gone" }, fault.Undetermined, "no such file"},
-		"SPDX of no form": {func(w *world) { check(w.t, os.WriteFile(w.inputs.SPDX, []byte("{}"), 0o600)) }, fault.Undetermined, "is not SPDX 2.3"},
-		"SPDX cut off":    {func(w *world) { check(w.t, os.WriteFile(w.inputs.SPDX, []byte(`{"spdx`), 0o600)) }, fault.Undetermined, "unexpected end of JSON"},
+		"SPDX of no form": {func(w *world) { expect.NoError(w.t, os.WriteFile(w.inputs.SPDX, []byte("{}"), 0o600)) }, fault.Undetermined, "is not SPDX 2.3"},
+		"SPDX cut off":    {func(w *world) { expect.NoError(w.t, os.WriteFile(w.inputs.SPDX, []byte(`{"spdx`), 0o600)) }, fault.Undetermined, "unexpected end of JSON"},
 		"SPDX of another image": {func(w *world) {
-			check(w.t, os.WriteFile(w.inputs.SPDX, spdxOf("sha256:"+strings.Repeat("d", 64)), 0o600))
+			expect.NoError(w.t, os.WriteFile(w.inputs.SPDX, spdxOf("sha256:"+strings.Repeat("d", 64)), 0o600))
 		}, fault.Undetermined, "is not of the image that was built"},
 		"SPDX that describes another package": {func(w *world) {
-			check(w.t, os.WriteFile(w.inputs.SPDX, bytes.Replace(spdxOf(w.digest), []byte("DESCRIBES"), []byte("CONTAINS"), 1), 0o600))
+			expect.NoError(w.t, os.WriteFile(w.inputs.SPDX, bytes.Replace(spdxOf(w.digest), []byte("DESCRIBES"), []byte("CONTAINS"), 1), 0o600))
 		}, fault.Undetermined, "is not of the image that was built"},
 		"SBOM of no image": {func(w *world) {
-			check(w.t, os.WriteFile(w.inputs.SBOM, []byte(`{"bomFormat":"CycloneDX"}`), 0o600))
+			expect.NoError(w.t, os.WriteFile(w.inputs.SBOM, []byte(`{"bomFormat":"CycloneDX"}`), 0o600))
 		}, fault.Undetermined, "is not of the image that was built"},
 		"no layout": {func(w *world) { w.inputs.Layout += "-gone" }, fault.BadInput, "not an OCI image layout"},
 		"no time of build": {func(w *world) {
@@ -352,8 +355,8 @@ func TestOtherImageInTheLayout(t *testing.T) {
 	w := newWorld(t, true)
 	other := "sha256:" + strings.Repeat("d", 64)
 	w.stage(record.StageBuild, record.Passed, record.Build{Digest: other, Platform: "linux/amd64"})
-	check(t, os.WriteFile(w.inputs.SBOM, bomOf(other), 0o600))
-	check(t, os.WriteFile(w.inputs.SPDX, spdxOf(other), 0o600))
+	expect.NoError(t, os.WriteFile(w.inputs.SBOM, bomOf(other), 0o600))
+	expect.NoError(t, os.WriteFile(w.inputs.SPDX, spdxOf(other), 0o600))
 	_, err := w.run()
 	if err == nil || fault.KindOf(err) != fault.Undetermined || !strings.Contains(err.Error(), "was built; nothing was pushed") {
 		t.Errorf("gives %v", err)

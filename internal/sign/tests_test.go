@@ -13,6 +13,7 @@ import (
 
 	"github.com/org/idp/internal/attest"
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/testkit/expect"
 )
 
 const (
@@ -28,7 +29,7 @@ const (
 func (w *world) test(name, text string) {
 	w.t.Helper()
 	path := filepath.Join(w.t.TempDir(), name)
-	check(w.t, os.WriteFile(path, []byte(text), 0o600))
+	expect.NoError(w.t, os.WriteFile(path, []byte(text), 0o600))
 	w.inputs.Tests = append(w.inputs.Tests, path)
 }
 
@@ -38,7 +39,7 @@ func TestTestsAreSigned(t *testing.T) {
 	w.inputs.CommitTime = time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
 	w.test("test.json", goodTests)
 	out, err := w.run()
-	check(t, err)
+	expect.NoError(t, err)
 	if out.Evidence.Tests.Passed != 1 || !strings.Contains(out.Summary, "scans, tests") {
 		t.Errorf("%+v, %q", out.Evidence.Tests, out.Summary)
 	}
@@ -49,7 +50,7 @@ func TestTestsAreSigned(t *testing.T) {
 		}
 		if strings.Contains(string(s.Predicate), "idpTests") {
 			published(t, s.Predicate, &testresult.TestResult{}, "idpTests")
-			check(t, json.Unmarshal(s.Predicate, &got))
+			expect.NoError(t, json.Unmarshal(s.Predicate, &got))
 		}
 	}
 	// sha256sum of the text above
@@ -72,11 +73,11 @@ func TestFlakyTestsAreWarnedOf(t *testing.T) {
 	w := newWorld(t, true)
 	w.test("junit.xml", `<testsuite name="T"><testcase name="a"><flakyFailure/></testcase></testsuite>`)
 	_, err := w.run()
-	check(t, err)
+	expect.NoError(t, err)
 	for _, s := range w.served() {
 		var r attest.TestResult
 		if s.PredicateType == attest.PredicateTestResult {
-			check(t, json.Unmarshal(s.Predicate, &r))
+			expect.NoError(t, json.Unmarshal(s.Predicate, &r))
 		}
 		if r.Tests != nil && (r.Result != "WARNED" || len(r.PassedTests) != 0 || r.WarnedTests[0] != "T") {
 			t.Errorf("%s", s.Predicate)

@@ -1,19 +1,18 @@
 package verify_test
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/sigstore/sigstore-go/pkg/sign"
-	"google.golang.org/protobuf/encoding/protojson"
-
 	"github.com/org/idp/internal/attest"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/policy"
+	"github.com/org/idp/internal/testkit/expect"
+	"github.com/org/idp/internal/testkit/signed"
 	"github.com/org/idp/internal/testkit/sigstorefake"
 	"github.com/org/idp/internal/verify"
+	"github.com/org/idp/internal/verifying"
 )
 
 var instance = sigstorefake.Options{Rekor: 2, TSA: true}
@@ -24,22 +23,7 @@ func (w *world) keyless(i *sigstorefake.Instance, repository string, p piece) []
 	if p.about == "" {
 		p.about = w.digest
 	}
-	s, err := attest.NewStatement(p.about, p.kind, p.predicate)
-	check(w.t, err)
-	payload, err := json.Marshal(s)
-	check(w.t, err)
-	pair, err := sign.NewEphemeralKeypair(nil)
-	check(w.t, err)
-	b, err := sign.Bundle(&sign.DSSEData{Data: payload, PayloadType: attest.PayloadType}, pair, sign.BundleOptions{Context: w.t.Context(),
-		CertificateProvider: sign.NewFulcio(&sign.FulcioOptions{BaseURL: i.URL}),
-		CertificateProviderOptions: &sign.CertificateProviderOptions{IDToken: i.IDToken(sigstorefake.Workflow(repository,
-			".github/workflows/deliver.yml", "refs/heads/main"))},
-		TimestampAuthorities: []*sign.TimestampAuthority{sign.NewTimestampAuthority(&sign.TimestampAuthorityOptions{URL: i.URL + sigstorefake.TSA})},
-		TransparencyLogs:     []sign.Transparency{sign.NewRekor(&sign.RekorOptions{BaseURL: i.URL, Version: instance.Rekor})}})
-	check(w.t, err)
-	data, err := protojson.Marshal(b)
-	check(w.t, err)
-	return data
+	return signed.Keyless(w.t, i, sigstorefake.Workflow(repository, ".github/workflows/deliver.yml", "refs/heads/main"), p.about, p.kind, p.predicate)
 }
 
 // What a certificate proves is held against what the statement says: another repository of the same owner, which the policy
@@ -52,10 +36,10 @@ func TestKeyless(t *testing.T) {
 	scanned := func(offset time.Duration) piece {
 		return scan("sast", func(r *attest.TestResult) { r.Scan.FinishedOn = time.Now().Add(offset) })
 	}
-	ownersJobs := attest.Identity{Issuer: attest.GitHubIssuer, OwnerID: "77"}
-	oneRepository := attest.Identity{Issuer: attest.GitHubIssuer, Repository: "acme/checkout"}
+	ownersJobs := verifying.Identity{Issuer: verifying.GitHubIssuer, OwnerID: "77"}
+	oneRepository := verifying.Identity{Issuer: verifying.GitHubIssuer, Repository: "acme/checkout"}
 	for name, c := range map[string]struct {
-		identity   attest.Identity
+		identity   verifying.Identity
 		provenance piece
 		builtIn    string
 		scan       piece
@@ -67,9 +51,9 @@ func TestKeyless(t *testing.T) {
 		"one repository":        {identity: oneRepository},
 		"any repository":        {identity: ownersJobs},
 		"nothing else is known": {identity: ownersJobs, change: func(in *verify.Inputs) { in.Repository, in.Commit = "", "" }},
-		"wrong identity": {identity: attest.Identity{Issuer: attest.GitHubIssuer, Repository: "acme/cart"},
+		"wrong identity": {identity: verifying.Identity{Issuer: verifying.GitHubIssuer, Repository: "acme/cart"},
 			want: map[string]string{"signature": "no image signature", "provenance": "no provenance", "sast": "no sast result", "age": "no evidence"}},
-		"wrong issuer": {identity: attest.Identity{Issuer: "https://token.example.com", Repository: "acme/checkout"},
+		"wrong issuer": {identity: verifying.Identity{Issuer: "https://token.example.com", Repository: "acme/checkout"},
 			want: map[string]string{"signature": "no image signature", "provenance": "no provenance", "sast": "no sast result", "age": "no evidence"}},
 		"provenance signed elsewhere": {identity: ownersJobs, builtIn: "acme/evil", want: map[string]string{
 			"provenance": `signed by a job of "https://github.com/acme/evil" and not of acme/checkout`}},
@@ -91,10 +75,10 @@ func TestKeyless(t *testing.T) {
 			t.Parallel()
 			w, i := newWorld(t, true), sigstorefake.Start(t, instance)
 			file, _ := i.Files()
-			trust, err := attest.ReadTrust(file)
-			check(t, err)
-			w.inputs.Signer, err = attest.NewKeyless(trust, c.identity)
-			check(t, err)
+			trust, err := verifying.ReadTrust(file)
+			expect.NoError(t, err)
+			w.inputs.Signer, err = verifying.NewKeyless(trust, c.identity)
+			expect.NoError(t, err)
 			w.inputs.Rules.Signer = policy.Signer{Keyless: &policy.Keyless{}}
 			w.inputs.Rules.Require = []string{"provenance", "sast"}
 			if c.change != nil {

@@ -8,6 +8,8 @@ import (
 	"github.com/org/idp/internal/attest"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/policy"
+	"github.com/org/idp/internal/signing"
+	"github.com/org/idp/internal/testkit/expect"
 )
 
 // component is a CycloneDX component under a licence; empty for one that does not say it.
@@ -151,8 +153,8 @@ func testRun(change func(*attest.TestResult)) piece {
 // The tests of the service: the newest run on this commit counts, and it has to have passed something.
 func TestTestsAreRequired(t *testing.T) {
 	t.Parallel()
-	stranger, err := attest.GenerateKey()
-	check(t, err)
+	stranger, err := signing.GenerateKey()
+	expect.NoError(t, err)
 	byStranger := testRun(nil)
 	byStranger.by = stranger
 	elsewhere := testRun(nil)
@@ -219,8 +221,8 @@ func deployedTo(change func(*attest.Attribute)) piece {
 // What became of the image in the environment before: it was live there, and its newest smoke test there passed.
 func TestEvidenceOfTheEnvironmentBefore(t *testing.T) {
 	t.Parallel()
-	stranger, err := attest.GenerateKey()
-	check(t, err)
+	stranger, err := signing.GenerateKey()
+	expect.NoError(t, err)
 	byStranger := smoked(nil)
 	byStranger.by = stranger
 	elsewhere := deployedTo(nil)

@@ -27,6 +27,9 @@ import (
 	"github.com/org/idp/internal/policy"
 	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/referrers"
+	"github.com/org/idp/internal/signing"
+	"github.com/org/idp/internal/testkit/expect"
+	"github.com/org/idp/internal/testkit/signed"
 	"github.com/org/idp/internal/verify"
 )
 
@@ -42,7 +45,7 @@ type world struct {
 	t           *testing.T
 	server      *httptest.Server
 	ref, digest string
-	key         *attest.Key
+	key         *signing.Key
 	inputs      verify.Inputs
 	client      referrers.Registry
 }
@@ -53,14 +56,14 @@ func newWorld(t *testing.T, referrers bool) *world {
 	t.Cleanup(server.Close)
 	repo := strings.TrimPrefix(server.URL, "http://") + "/acme/checkout"
 	img, err := random.Image(64, 1)
-	check(t, err)
+	expect.NoError(t, err)
 	tag, err := name.ParseReference(repo + ":base")
-	check(t, err)
-	check(t, remote.Write(tag, img))
+	expect.NoError(t, err)
+	expect.NoError(t, remote.Write(tag, img))
 	h, err := img.Digest()
-	check(t, err)
-	key, err := attest.GenerateKey()
-	check(t, err)
+	expect.NoError(t, err)
+	key, err := signing.GenerateKey()
+	expect.NoError(t, err)
 	w := &world{t: t, server: server, ref: repo + "@" + h.String(), digest: h.String(), key: key}
 	w.client.Wait = func(context.Context, time.Duration) error { return nil }
 	w.inputs = verify.Inputs{Reference: w.ref, Environment: "staging", Policy: "default", PolicyDigest: "sha256:" + strings.Repeat("c", 64),
@@ -70,16 +73,9 @@ func newWorld(t *testing.T, referrers bool) *world {
 	return w
 }
 
-func check(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // piece is one statement to attach; the zero values of by and about are the world's own.
 type piece struct {
-	by        *attest.Key
+	by        *signing.Key
 	about     string
 	kind      string
 	predicate any
@@ -93,11 +89,7 @@ func (w *world) bundle(p piece) []byte {
 	if p.about == "" {
 		p.about = w.digest
 	}
-	s, err := attest.NewStatement(p.about, p.kind, p.predicate)
-	check(w.t, err)
-	b, err := p.by.Sign(w.t.Context(), s)
-	check(w.t, err)
-	return b
+	return signed.Bundle(w.t, p.by, p.about, p.kind, p.predicate)
 }
 
 func (w *world) attach(pieces ...piece) {
@@ -111,16 +103,16 @@ func (w *world) attach(pieces ...piece) {
 func (w *world) put(layer []byte) {
 	w.t.Helper()
 	subject, err := name.NewDigest(w.ref)
-	check(w.t, err)
+	expect.NoError(w.t, err)
 	desc, err := remote.Head(subject)
-	check(w.t, err)
+	expect.NoError(w.t, err)
 	img := mutate.MediaType(mutate.ConfigMediaType(empty.Image, "application/vnd.oci.empty.v1+json"), types.OCIManifestSchema1)
 	img, err = mutate.AppendLayers(img, static.NewLayer(layer, attest.BundleType))
-	check(w.t, err)
+	expect.NoError(w.t, err)
 	img = mutate.Subject(img, *desc).(v1.Image)
 	h, err := img.Digest()
-	check(w.t, err)
-	check(w.t, remote.Write(subject.Context().Digest(h.String()), img))
+	expect.NoError(w.t, err)
+	expect.NoError(w.t, remote.Write(subject.Context().Digest(h.String()), img))
 }
 
 func (w *world) run() (verify.Outputs, error) {
@@ -177,7 +169,7 @@ func TestPasses(t *testing.T) {
 			w := newWorld(t, referrers)
 			w.attach(whole()...)
 			out, err := w.run()
-			check(t, err)
+			expect.NoError(t, err)
 			if out.Summary != "policy default/staging: 6 of 6 clauses" {
 				t.Errorf("summary %q", out.Summary)
 			}
@@ -199,8 +191,8 @@ func TestPasses(t *testing.T) {
 // Each case spoils one thing and names the clauses that refuse it, with a part of the reason.
 func TestRefuses(t *testing.T) {
 	t.Parallel()
-	stranger, err := attest.GenerateKey()
-	check(t, err)
+	stranger, err := signing.GenerateKey()
+	expect.NoError(t, err)
 	other := "sha256:" + strings.Repeat("d", 64)
 	byStranger := func(p piece) piece { p.by = stranger; return p }
 	tests := map[string]struct {
@@ -314,8 +306,8 @@ func TestRefuses(t *testing.T) {
 // What else is attached does no harm: evidence of other signers, of other days, of other kinds.
 func TestPassesDespite(t *testing.T) {
 	t.Parallel()
-	stranger, err := attest.GenerateKey()
-	check(t, err)
+	stranger, err := signing.GenerateKey()
+	expect.NoError(t, err)
 	failed := scan("sast", func(r *attest.TestResult) { r.Result = attest.ResultFailed; r.Scan.FinishedOn = now })
 	failed.by = stranger
 	tests := map[string]struct {
@@ -355,13 +347,13 @@ func TestTamperedPayload(t *testing.T) {
 	w := newWorld(t, true)
 	w.attach(without(4)...)
 	var doc map[string]any
-	check(t, json.Unmarshal(w.bundle(scan("secrets", func(r *attest.TestResult) { r.Result = attest.ResultFailed })), &doc))
+	expect.NoError(t, json.Unmarshal(w.bundle(scan("secrets", func(r *attest.TestResult) { r.Result = attest.ResultFailed })), &doc))
 	envelope := doc["dsseEnvelope"].(map[string]any)
 	payload, err := base64.StdEncoding.DecodeString(envelope["payload"].(string))
-	check(t, err)
+	expect.NoError(t, err)
 	envelope["payload"] = base64.StdEncoding.EncodeToString([]byte(strings.Replace(string(payload), "FAILED", "PASSED", 1)))
 	tampered, err := json.Marshal(doc)
-	check(t, err)
+	expect.NoError(t, err)
 	w.put(tampered)
 	out, err := w.run()
 	if fault.KindOf(err) != fault.Failed || err == nil {

@@ -35,6 +35,14 @@ type Options struct {
 	TSA   bool
 }
 
+// Forms are the kinds of instances that there are: who vouches for the time, and which log keeps the signature.
+var Forms = map[string]Options{
+	"Rekor v1":                {Rekor: 1},
+	"Rekor v1, timestamps":    {Rekor: 1, TSA: true},
+	"Rekor v2, timestamps":    {Rekor: 2, TSA: true},
+	"timestamps without logs": {TSA: true},
+}
+
 // Instance is one sigstore instance. Two share nothing, so neither trusts what the other signed.
 type Instance struct {
 	URL string

@@ -1,4 +1,4 @@
-package attest
+package verifying
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/retry"
 	"github.com/org/idp/internal/testkit/sigstorefake"
 )
 
@@ -107,13 +108,13 @@ func TestPublicByTUF(t *testing.T) {
 			}))
 			defer server.Close()
 			clock := hasty()
-			trust, services, err := fromTUF(t.Context(), newLine(clock), server.URL, first)
+			trust, services, err := fromTUF(t.Context(), retry.NewBudget(clock), server.URL, first)
 			if tc.want == "" {
 				if err != nil || trust == nil || services == nil {
 					t.Fatal(err)
 				}
-				if c, err := services.at(time.Now()); err != nil || c.fulcio != i.URL || trust.String() != public {
-					t.Errorf("%+v, %v", c, err)
+				if string(services) != string(tc.files["signing_config.v0.2.json"]) || trust.String() != PublicInstance {
+					t.Errorf("%s, signing config %s", trust, services)
 				}
 				return
 			}
@@ -136,27 +137,10 @@ func swap(served map[string][]byte) {
 	}
 }
 
-// A service that does not answer in time is asked again, and its silence is not said to be an interruption.
-func TestSlowService(t *testing.T) {
-	t.Parallel()
-	var asked atomic.Int64
-	release := make(chan struct{})
-	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1); <-release }))
-	defer server.Close()
-	defer close(release)
-	l := newLine(hasty())
-	l.attempt = 20 * time.Millisecond
-	_, err := l.client(t.Context(), "the log", 200).Get(server.URL)
-	if err == nil || fault.KindOf(err) != fault.Undetermined || !strings.Contains(err.Error(), "does not answer within 20ms") ||
-		strings.Contains(err.Error(), "deadline") || asked.Load() < 8 || asked.Load() > 14 {
-		t.Errorf("asked %d times: %v", asked.Load(), err)
-	}
-}
-
 // hasty is a clock that goes on by what was to be waited, and does not wait.
-func hasty() Clock {
+func hasty() retry.Clock {
 	var ahead atomic.Int64
-	return Clock{
+	return retry.Clock{
 		Now:   func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) },
 		Sleep: func(ctx context.Context, d time.Duration) error { ahead.Add(int64(d)); return ctx.Err() },
 	}

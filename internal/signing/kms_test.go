@@ -1,6 +1,6 @@
 //go:build kms
 
-package attest_test
+package signing_test
 
 import (
 	"context"
@@ -14,27 +14,28 @@ import (
 
 	"github.com/sigstore/sigstore/pkg/signature/kms/fake"
 
-	"github.com/org/idp/internal/attest"
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/signing"
+	"github.com/org/idp/internal/testkit/expect"
 )
 
 func TestKMS(t *testing.T) {
 	t.Parallel()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	check(t, err)
+	expect.NoError(t, err)
 	ctx := context.WithValue(t.Context(), fake.KmsCtxKey{}, private)
-	key, err := attest.LoadKMS(ctx, "fakekms://key")
-	check(t, err)
+	key, err := signing.LoadKMS(ctx, "fakekms://key")
+	expect.NoError(t, err)
 	b, err := key.Sign(t.Context(), statement(t))
-	check(t, err)
+	expect.NoError(t, err)
 	if _, err := key.Public().Verify(t.Context(), b, digestA); err != nil {
 		t.Error(err)
 	}
 	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	check(t, err)
-	_, err = attest.LoadKMS(context.WithValue(t.Context(), fake.KmsCtxKey{}, p384), "fakekms://key")
-	wantError(t, err, "is not an ECDSA P-256 key")
-	if _, err := attest.LoadKMS(t.Context(), "nokms://key"); err == nil || fault.KindOf(err) != fault.Undetermined {
+	expect.NoError(t, err)
+	_, err = signing.LoadKMS(context.WithValue(t.Context(), fake.KmsCtxKey{}, p384), "fakekms://key")
+	expect.Error(t, err, "is not an ECDSA P-256 key")
+	if _, err := signing.LoadKMS(t.Context(), "nokms://key"); err == nil || fault.KindOf(err) != fault.Undetermined {
 		t.Errorf("a service that nobody knows: %v", err)
 	}
 }
@@ -45,7 +46,7 @@ func TestKMSVaultRefuses(t *testing.T) {
 	defer server.Close()
 	t.Setenv("VAULT_ADDR", server.URL)
 	t.Setenv("VAULT_TOKEN", "made-up")
-	_, err := attest.LoadKMS(t.Context(), "hashivault://delivery")
+	_, err := signing.LoadKMS(t.Context(), "hashivault://delivery")
 	if err == nil || fault.KindOf(err) != fault.Undetermined || !strings.Contains(err.Error(), "permission denied") || strings.Contains(err.Error(), "made-up") {
 		t.Errorf("error %v", err)
 	}

@@ -1,4 +1,4 @@
-package attest
+package signing
 
 import (
 	"bytes"
@@ -31,13 +31,13 @@ func (k *KeylessSigner) rekor(ctx context.Context, log root.Service) (sign.Trans
 	}
 	const name = "the transparency log"
 	if log.MajorAPIVersion == 1 {
-		client := k.line.client(ctx, name, http.StatusOK, http.StatusCreated, http.StatusConflict) // of a conflict the entry is read
+		client := k.budget.Client(ctx, name, http.StatusOK, http.StatusCreated, http.StatusConflict) // of a conflict the entry is read
 		rt := httptransport.NewWithClient(u.Host, u.Path+"/", []string{u.Scheme}, client)
 		opts.Client = whole{entries.New(rt, strfmt.Default)}
 		return sign.NewRekor(opts), nil
 	}
 	opts.ClientV2 = tiles{url: u.JoinPath("/api/v2/log/entries").String(),
-		client: k.line.client(ctx, name, http.StatusOK, http.StatusCreated, http.StatusConflict)}
+		client: k.budget.Client(ctx, name, http.StatusOK, http.StatusCreated, http.StatusConflict)}
 	return sign.NewRekor(opts), nil
 }
 

@@ -1,4 +1,4 @@
-package attest
+package verifying
 
 import (
 	"context"
@@ -12,25 +12,31 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/retry"
 )
 
-const public = "the public sigstore instance"
+// PublicInstance is what errors call the public instance.
+const PublicInstance = "the public sigstore instance"
 
-// Public asks for the TrustedRoot and the SigningConfig of the public instance, by The Update Framework: only the first of
-// its roots is built in, so that neither can be older than its signers allow. It is undetermined when they cannot be had.
-func Public(ctx context.Context, clock Clock) (*Trust, *Services, error) {
+// signingConfig is the SigningConfig in the repository of the public instance.
+const signingConfig = "signing_config.v0.2.json"
+
+// Public asks for the TrustedRoot and the SigningConfig, as JSON, of the public instance, by The Update Framework: only the
+// first of its roots is built in, so that neither can be older than its signers allow. It is undetermined when they cannot be
+// had.
+func Public(ctx context.Context, clock retry.Clock) (*Trust, []byte, error) {
 	opts := tuf.DefaultOptions()
-	return fromTUF(ctx, newLine(clock), opts.RepositoryBaseURL, opts.Root)
+	return fromTUF(ctx, retry.NewBudget(clock), opts.RepositoryBaseURL, opts.Root)
 }
 
-func fromTUF(ctx context.Context, l *line, url string, first []byte) (*Trust, *Services, error) {
+func fromTUF(ctx context.Context, budget *retry.Budget, url string, first []byte) (*Trust, []byte, error) {
 	failed := func(err error) error {
 		return fault.Undeterminedf("whom the public sigstore instance trusts is not known: %w", err).
 			WithNext("Run it again when "+url+" can be reached; https://status.sigstore.dev",
 				"Or give a TrustedRoot: --trusted-root FILE, made by cosign trusted-root create")
 	}
 	client, err := tuf.New(&tuf.Options{Root: first, RepositoryBaseURL: url, DisableLocalCache: true, Context: ctx,
-		Fetcher: fetcher{l.client(ctx, "its repository", http.StatusOK, http.StatusNotFound, http.StatusForbidden)}})
+		Fetcher: fetcher{budget.Client(ctx, "its repository", http.StatusOK, http.StatusNotFound, http.StatusForbidden)}})
 	if err != nil {
 		return nil, nil, failed(err)
 	}
@@ -38,15 +44,15 @@ func fromTUF(ctx context.Context, l *line, url string, first []byte) (*Trust, *S
 	if err != nil {
 		return nil, nil, failed(err)
 	}
-	config, err := root.GetSigningConfig(client)
+	config, err := client.GetTarget(signingConfig)
 	if err != nil {
 		return nil, nil, failed(err)
 	}
-	trust, err := newTrust(public, material)
+	trust, err := newTrust(PublicInstance, material)
 	if err != nil {
 		return nil, nil, failed(err)
 	}
-	return trust, &Services{name: public, config: config}, nil
+	return trust, config, nil
 }
 
 // fetcher gets the files of a TUF repository. That a newer root is not there is an answer, too.

@@ -1,4 +1,4 @@
-package attest
+package verifying
 
 import (
 	"cmp"
@@ -6,36 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
+
+	"github.com/org/idp/internal/attest"
 )
 
 // GitHubIssuer is who vouches for the jobs of github.com.
 const GitHubIssuer = "https://token.actions.githubusercontent.com"
 
-// Certificate is what a certificate of Fulcio says about who signed: the claims of the identity token, by the extensions of
-// https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md. A field is empty where the issuer does not say it.
-type Certificate struct {
-	Issuer       string    `json:"issuer"`                 // of the identity token, as a URL
-	Subject      string    `json:"subject"`                // subject alternative name; of a job the URI of its workflow at a ref
-	Workflow     string    `json:"workflow,omitempty"`     // URI of the workflow that holds the job, at a ref: a reusable one, or Caller
-	WorkflowSHA  string    `json:"workflowSHA,omitempty"`  // commit of the workflow
-	Caller       string    `json:"caller,omitempty"`       // URI of the workflow that was started, at a ref
-	Repository   string    `json:"repository,omitempty"`   // URL
-	RepositoryID string    `json:"repositoryID,omitempty"` // stays the same when the repository is renamed, and is never used again
-	OwnerID      string    `json:"ownerID,omitempty"`
-	Visibility   string    `json:"visibility,omitempty"` // public, private or internal
-	Commit       string    `json:"commit,omitempty"`
-	Ref          string    `json:"ref,omitempty"`
-	Event        string    `json:"event,omitempty"`
-	Runner       string    `json:"runner,omitempty"` // github-hosted or self-hosted
-	Run          string    `json:"run,omitempty"`    // URL of the attempt of the run
-	NotBefore    time.Time `json:"notBefore"`
-	NotAfter     time.Time `json:"notAfter"`
-}
-
-func certificateOf(c *x509.Certificate) (*Certificate, error) {
+// CertificateOf reads a certificate of Fulcio. One with several names is of whoever reads the one or the other first, and an error.
+func CertificateOf(c *x509.Certificate) (*attest.Certificate, error) {
 	if n := len(c.URIs) + len(c.EmailAddresses) + len(c.DNSNames) + len(c.IPAddresses); n > 1 {
 		return nil, fmt.Errorf("the certificate has %d subject alternative names", n)
 	}
@@ -43,7 +24,7 @@ func certificateOf(c *x509.Certificate) (*Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the certificate cannot be read: %w", err)
 	}
-	return &Certificate{Issuer: s.Issuer, Subject: s.SubjectAlternativeName, Workflow: s.BuildSignerURI, WorkflowSHA: s.BuildSignerDigest,
+	return &attest.Certificate{Issuer: s.Issuer, Subject: s.SubjectAlternativeName, Workflow: s.BuildSignerURI, WorkflowSHA: s.BuildSignerDigest,
 		Caller: s.BuildConfigURI, Repository: s.SourceRepositoryURI, RepositoryID: s.SourceRepositoryIdentifier,
 		OwnerID: s.SourceRepositoryOwnerIdentifier, Visibility: s.SourceRepositoryVisibilityAtSigning, Commit: s.SourceRepositoryDigest,
 		Ref: s.SourceRepositoryRef, Event: s.BuildTrigger, Runner: s.RunnerEnvironment, Run: s.RunInvocationURI,
@@ -93,8 +74,8 @@ func (i Identity) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// check names everything in which the certificate differs from what is asked.
-func (i Identity) check(c *Certificate) error {
+// Check names everything in which the certificate differs from what is asked.
+func (i Identity) Check(c *attest.Certificate) error {
 	var wrong []string
 	differs := func(what, have, want string) {
 		wrong = append(wrong, fmt.Sprintf("its %s is %q, not %s", what, have, want))
@@ -127,7 +108,7 @@ func (i Identity) check(c *Certificate) error {
 }
 
 // signedBy holds the subject against the workflow.
-func (i Identity) signedBy(c *Certificate) bool {
+func (i Identity) signedBy(c *attest.Certificate) bool {
 	if i.Workflow != "" && !strings.HasPrefix(i.Workflow, ".") {
 		return atRef(absolute(i.Workflow, github), c.Subject)
 	}

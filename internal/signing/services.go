@@ -1,4 +1,4 @@
-package attest
+package signing
 
 import (
 	"fmt"
@@ -10,6 +10,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/sign"
 
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/verifying"
 )
 
 // Services are those of a sigstore instance that signing asks, as its SigningConfig lists them.
@@ -27,15 +28,24 @@ type chosen struct {
 
 // ReadServices reads a SigningConfig as JSON, such as cosign takes as --signing-config. What is wrong with it is BadInput.
 func ReadServices(file string) (*Services, error) {
-	data, err := readConfig("signing config", file)
+	data, err := verifying.ReadConfig("signing config", file)
 	if err != nil {
 		return nil, err
 	}
+	services, err := ParseServices(file, data)
+	if err != nil {
+		return nil, fault.BadInputf("%w", err).WithNext(makeConfig)
+	}
+	return services, nil
+}
+
+// ParseServices reads what is in a SigningConfig; name is where it is from.
+func ParseServices(name string, data []byte) (*Services, error) {
 	config, err := root.NewSigningConfigFromJSON(data)
 	if err != nil {
-		return nil, fault.BadInputf("%s is no SigningConfig: %w", file, err).WithNext(makeConfig)
+		return nil, fmt.Errorf("%s is no SigningConfig: %w", name, err)
 	}
-	return &Services{name: file, config: config}, nil
+	return &Services{name: name, config: config}, nil
 }
 
 const makeConfig = "Make one with: cosign signing-config create"

@@ -1,6 +1,7 @@
-package attest_test
+package signing_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -21,6 +22,9 @@ import (
 
 	"github.com/org/idp/internal/attest"
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/signing"
+	"github.com/org/idp/internal/testkit/expect"
+	"github.com/org/idp/internal/testkit/signed"
 )
 
 const password = "correct horse battery staple"
@@ -32,8 +36,8 @@ func give(p string) func() ([]byte, error) {
 func file(t *testing.T, name string, data []byte, mode os.FileMode) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
-	check(t, os.WriteFile(path, data, mode))
-	check(t, os.Chmod(path, mode))
+	expect.NoError(t, os.WriteFile(path, data, mode))
+	expect.NoError(t, os.Chmod(path, mode))
 	return path
 }
 
@@ -41,13 +45,13 @@ func file(t *testing.T, name string, data []byte, mode os.FileMode) string {
 func TestLoadKeyOfCosign(t *testing.T) {
 	t.Parallel()
 	pair, err := cosign.GenerateKeyPair(func(bool) ([]byte, error) { return []byte(password), nil })
-	check(t, err)
+	expect.NoError(t, err)
 
-	private, err := attest.LoadKey(file(t, "cosign.key", pair.PrivateBytes, 0o600), give(password))
-	check(t, err)
+	private, err := signing.LoadKey(file(t, "cosign.key", pair.PrivateBytes, 0o600), give(password))
+	expect.NoError(t, err)
 	asked := false
-	public, err := attest.LoadKey(file(t, "cosign.pub", pair.PublicBytes, 0o644), func() ([]byte, error) { asked = true; return nil, nil })
-	check(t, err)
+	public, err := signing.LoadKey(file(t, "cosign.pub", pair.PublicBytes, 0o644), func() ([]byte, error) { asked = true; return nil, nil })
+	expect.NoError(t, err)
 
 	if !private.CanSign() || public.CanSign() || asked {
 		t.Errorf("private can sign: %v, public can sign: %v, password asked for a public key: %v", private.CanSign(), public.CanSign(), asked)
@@ -62,7 +66,7 @@ func TestLoadKeyOfCosign(t *testing.T) {
 		t.Errorf("public half is\n%s\nexpected\n%s", private.PublicPEM(), pair.PublicBytes)
 	}
 	digest := "sha256:" + strings.Repeat("a", 64)
-	if _, err := public.Verify(t.Context(), bundleOf(t, private, digest, attest.PredicateSignature, nil), digest); err != nil {
+	if _, err := public.Verify(t.Context(), signed.Bundle(t, private, digest, attest.PredicateSignature, nil), digest); err != nil {
 		t.Errorf("the public half does not verify what the private half signed: %v", err)
 	}
 }
@@ -70,23 +74,23 @@ func TestLoadKeyOfCosign(t *testing.T) {
 func TestLoadKeyRefuses(t *testing.T) {
 	t.Parallel()
 	pair, err := cosign.GenerateKeyPair(func(bool) ([]byte, error) { return []byte(password), nil })
-	check(t, err)
+	expect.NoError(t, err)
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
-	check(t, err)
+	expect.NoError(t, err)
 	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	check(t, err)
+	expect.NoError(t, err)
 	plain := func(key any) []byte {
 		der, err := x509.MarshalPKCS8PrivateKey(key)
-		check(t, err)
+		expect.NoError(t, err)
 		return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 	}
 	spki := func(key any) []byte {
 		der, err := x509.MarshalPKIXPublicKey(key)
-		check(t, err)
+		expect.NoError(t, err)
 		return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 	}
 	imported, err := cosign.ImportKeyPair(file(t, "rsa.pem", plain(rsaKey), 0o600), func(bool) ([]byte, error) { return []byte(password), nil })
-	check(t, err)
+	expect.NoError(t, err)
 	damaged := pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED SIGSTORE PRIVATE KEY", Bytes: []byte(`{"kdf":{}}`)})
 
 	tests := map[string]struct {
@@ -114,8 +118,8 @@ func TestLoadKeyRefuses(t *testing.T) {
 				return // has no such bits
 			}
 			path := file(t, "some.key", tc.data, tc.mode)
-			_, err := attest.LoadKey(path, give(tc.password))
-			wantError(t, err, tc.want)
+			_, err := signing.LoadKey(path, give(tc.password))
+			expect.Error(t, err, tc.want)
 			if fault.KindOf(err) != fault.BadInput {
 				t.Errorf("kind %v, expected bad input", fault.KindOf(err))
 			}
@@ -125,7 +129,7 @@ func TestLoadKeyRefuses(t *testing.T) {
 			}
 		})
 	}
-	_, err = attest.LoadKey(filepath.Join(t.TempDir(), "none.key"), give(password))
+	_, err = signing.LoadKey(filepath.Join(t.TempDir(), "none.key"), give(password))
 	if !errors.Is(err, os.ErrNotExist) || fault.KindOf(err) != fault.BadInput {
 		t.Errorf("missing file gives %v", err)
 	}
@@ -133,10 +137,30 @@ func TestLoadKeyRefuses(t *testing.T) {
 
 func TestKeyPrintsItsFingerprintOnly(t *testing.T) {
 	t.Parallel()
-	key := newKey(t)
+	key := signed.Key(t)
 	for _, format := range []string{"%v", "%+v", "%s"} {
 		if got := fmt.Sprintf(format, key); got != key.Fingerprint() {
 			t.Errorf("%s prints %q", format, got)
 		}
+	}
+}
+
+func TestSignRefuses(t *testing.T) {
+	t.Parallel()
+	key := signed.Key(t)
+	s, err := attest.NewStatement(digestA, attest.PredicateSignature, nil)
+	expect.NoError(t, err)
+	public, err := signing.ParseKey("cosign.pub", key.PublicPEM(), nil)
+	expect.NoError(t, err)
+	if _, err := public.Sign(t.Context(), s); fault.KindOf(err) != fault.BadInput {
+		t.Errorf("a public key signs: %v", err)
+	}
+	if _, err := key.Sign(t.Context(), attest.Statement{Type: attest.StatementType}); err == nil {
+		t.Error("a statement about nothing is signed")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := key.Sign(ctx, s); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
 	}
 }

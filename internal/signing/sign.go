@@ -1,4 +1,7 @@
-package attest
+// Package signing signs statements into sigstore bundles v0.3, which is what cosign writes and reads with --new-bundle-format,
+// so either can check the other: with a key from a file, a variable or a key management service, or keyless, with what
+// Fulcio, Rekor and a timestamp authority give for a job's identity token. Every signer verifies what it signed.
+package signing
 
 import (
 	"context"
@@ -6,28 +9,25 @@ import (
 	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	protocommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
-	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore-go/pkg/sign"
-	"github.com/sigstore/sigstore/pkg/signature"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/org/idp/internal/attest"
 	"github.com/org/idp/internal/fault"
 )
 
 // Sign puts the statement into a bundle that names the key by its hash, as cosign does. Nothing is sent anywhere: a key's
 // bundle has neither a certificate nor an entry in a transparency log.
-func (k *Key) Sign(ctx context.Context, s Statement) ([]byte, error) {
+func (k *Key) Sign(ctx context.Context, s attest.Statement) ([]byte, error) {
 	if !k.CanSign() {
 		return nil, fault.BadInputf("key %s is a public key, which cannot sign", k.Fingerprint()).
 			WithNext("Give the private key: --key cosign.key")
 	}
-	trusted, err := k.trusted()
+	trusted, err := k.Trusted()
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +36,7 @@ func (k *Key) Sign(ctx context.Context, s Statement) ([]byte, error) {
 
 // signBundle is what every kind of signer ends in; the options hold what else goes into the bundle. sign.Bundle verifies
 // its own work against the trusted root.
-func signBundle(ctx context.Context, s Statement, pair sign.Keypair, opts sign.BundleOptions) ([]byte, error) {
+func signBundle(ctx context.Context, s attest.Statement, pair sign.Keypair, opts sign.BundleOptions) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -48,34 +48,18 @@ func signBundle(ctx context.Context, s Statement, pair sign.Keypair, opts sign.B
 		return nil, err
 	}
 	opts.Context = ctx
-	b, err := sign.Bundle(&sign.DSSEData{Data: payload, PayloadType: PayloadType}, pair, opts)
+	b, err := sign.Bundle(&sign.DSSEData{Data: payload, PayloadType: attest.PayloadType}, pair, opts)
 	if err != nil {
 		return nil, fmt.Errorf("sign %s: %w", s.PredicateType, err)
 	}
 	return protojson.Marshal(b)
 }
 
-// trusted is the key as the only thing to trust. It never expires: its owner ends its use in the policy.
-func (k *Key) trusted() (root.TrustedMaterial, error) {
-	verifier, err := signature.LoadECDSAVerifier(k.public, crypto.SHA256)
-	if err != nil {
-		return nil, err
-	}
-	expiring := root.NewExpiringKey(verifier, time.Time{}, time.Time{})
-	return root.NewTrustedPublicKeyMaterial(func(string) (root.TimeConstrainedVerifier, error) {
-		// The hint is not looked at: it is the signer's word, and there is one key only.
-		return expiring, nil
-	}), nil
-}
-
 // keypair is a Key in the form that sigstore-go signs with.
 type keypair struct{ *Key }
 
-// GetHint is what cosign gives: the base64 of the sha256 of the public key's DER form.
-func (p keypair) GetHint() []byte {
-	sum := sha256.Sum256(p.spki)
-	return []byte(base64.StdEncoding.EncodeToString(sum[:]))
-}
+// GetHint is what cosign gives.
+func (p keypair) GetHint() []byte { return p.Hint() }
 
 func (keypair) GetHashAlgorithm() protocommon.HashAlgorithm {
 	return protocommon.HashAlgorithm_SHA2_256
@@ -87,7 +71,7 @@ func (keypair) GetSigningAlgorithm() protocommon.PublicKeyDetails {
 
 func (keypair) GetKeyAlgorithm() string { return "ECDSA" }
 
-func (p keypair) GetPublicKey() crypto.PublicKey { return p.public }
+func (p keypair) GetPublicKey() crypto.PublicKey { return p.PublicKey() }
 
 func (p keypair) GetPublicKeyPem() (string, error) { return string(p.PublicPEM()), nil }
 

@@ -1,4 +1,4 @@
-package attest
+package signing
 
 import (
 	"context"
@@ -10,37 +10,41 @@ import (
 
 	"github.com/sigstore/sigstore-go/pkg/sign"
 
+	"github.com/org/idp/internal/attest"
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/retry"
+	"github.com/org/idp/internal/verifying"
 )
 
 // KeylessOptions are what signing keyless needs.
 type KeylessOptions struct {
-	Trust    *Trust
+	Trust    *verifying.Trust
 	Services *Services
 	// Token asks for an identity token of this job, for the audience sigstore.
 	Token func(context.Context) (string, error)
 	// AllowPublicLog lets a repository that is not public be named in a public log.
 	AllowPublicLog bool
-	Clock          Clock
+	Clock          retry.Clock
 }
 
 // KeylessSigner signs with a key that lives as long as this process, under a certificate that lives for ten minutes.
 type KeylessSigner struct {
-	*Keyless
-	opts KeylessOptions
-	to   chosen
-	line *line
-	pair *Key
+	*verifying.Keyless
+	opts   KeylessOptions
+	to     chosen
+	budget *retry.Budget
+	pair   *Key
 
 	mu          sync.Mutex
 	der         []byte
-	certificate *Certificate
+	certificate *attest.Certificate
+	identity    verifying.Identity
 }
 
 // NewKeylessSigner asks for a token and a certificate. It is BadInput, and nothing is sent, where a repository that is not
 // public would become known.
 func NewKeylessSigner(ctx context.Context, opts KeylessOptions) (*KeylessSigner, error) {
-	k := &KeylessSigner{opts: opts, line: newLine(opts.Clock)}
+	k := &KeylessSigner{opts: opts, budget: retry.NewBudget(opts.Clock)}
 	var err error
 	if k.to, err = opts.Services.at(opts.Clock.Now()); err != nil {
 		return nil, err
@@ -58,7 +62,7 @@ func NewKeylessSigner(ctx context.Context, opts KeylessOptions) (*KeylessSigner,
 func (k *KeylessSigner) Identity() string { return k.certificate.Subject }
 
 // Certificate is what the certificate says.
-func (k *KeylessSigner) Certificate() Certificate { return *k.certificate }
+func (k *KeylessSigner) Certificate() attest.Certificate { return *k.certificate }
 
 // margin is how much of a certificate's life has to be left for a signature: its time is told by others, whose clocks may
 // be ahead, and a log may need seconds.
@@ -85,7 +89,7 @@ func (k *KeylessSigner) leaf(ctx context.Context) ([]byte, error) {
 		}
 	}
 	fulcio := sign.NewFulcio(&sign.FulcioOptions{BaseURL: k.to.fulcio, Timeout: -1,
-		Transport: k.line.client(ctx, "the certificate authority", http.StatusOK, http.StatusCreated).Transport})
+		Transport: k.budget.Client(ctx, "the certificate authority", http.StatusOK, http.StatusCreated).Transport})
 	der, err := fulcio.GetCertificate(ctx, keypair{k.pair}, &sign.CertificateProviderOptions{IDToken: token})
 	if err != nil {
 		return nil, unanswered("no certificate", err)
@@ -99,19 +103,20 @@ func (k *KeylessSigner) adopt(der []byte) error {
 	if err != nil {
 		return fault.Undeterminedf("the certificate authority gives a certificate that cannot be read: %w", err)
 	}
-	if !k.pair.public.Equal(parsed.PublicKey) {
+	if !k.pair.PublicKey().Equal(parsed.PublicKey) {
 		return fault.Undeterminedf("the certificate authority gives a certificate for another key")
 	}
-	c, err := certificateOf(parsed)
+	c, err := verifying.CertificateOf(parsed)
 	if err != nil {
 		return fault.Undeterminedf("%w", err)
 	}
-	identity := Identity{Issuer: c.Issuer, RepositoryID: c.RepositoryID, OwnerID: c.OwnerID, Workflow: c.Subject}
+	identity := verifying.Identity{Issuer: c.Issuer, RepositoryID: c.RepositoryID, OwnerID: c.OwnerID, Workflow: c.Subject}
 	if k.Keyless == nil {
-		if k.Keyless, err = NewKeyless(k.opts.Trust, identity); err != nil {
+		if k.Keyless, err = verifying.NewKeyless(k.opts.Trust, identity); err != nil {
 			return fault.Undeterminedf("the certificate names nobody: %w", err)
 		}
-	} else if err := k.identity.check(c); err != nil {
+		k.identity = identity
+	} else if err := k.identity.Check(c); err != nil {
 		return fault.Undeterminedf("a second certificate differs from the first: %w", err)
 	}
 	k.der, k.certificate = der, c
@@ -119,7 +124,7 @@ func (k *KeylessSigner) adopt(der []byte) error {
 }
 
 // Sign has the signature logged and its time told, as the instance wants it.
-func (k *KeylessSigner) Sign(ctx context.Context, s Statement) ([]byte, error) {
+func (k *KeylessSigner) Sign(ctx context.Context, s attest.Statement) ([]byte, error) {
 	digest, err := s.Digest()
 	if err != nil {
 		return nil, err
@@ -131,7 +136,7 @@ func (k *KeylessSigner) Sign(ctx context.Context, s Statement) ([]byte, error) {
 	opts := sign.BundleOptions{CertificateProvider: issued(der)}
 	for _, tsa := range k.to.tsas {
 		opts.TimestampAuthorities = append(opts.TimestampAuthorities, sign.NewTimestampAuthority(&sign.TimestampAuthorityOptions{URL: tsa.URL, Timeout: -1,
-			Transport: k.line.client(ctx, "the timestamp authority", http.StatusOK, http.StatusCreated).Transport}))
+			Transport: k.budget.Client(ctx, "the timestamp authority", http.StatusOK, http.StatusCreated).Transport}))
 	}
 	for _, log := range k.to.logs {
 		rekor, err := k.rekor(ctx, log)

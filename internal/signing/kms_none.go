@@ -1,6 +1,6 @@
 //go:build !kms
 
-package attest
+package signing
 
 import (
 	"context"

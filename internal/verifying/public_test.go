@@ -1,4 +1,4 @@
-package attest
+package verifying
 
 import (
 	"crypto"
@@ -55,7 +55,7 @@ func TestPublicInstance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := certificateOf(content.Certificate())
+	c, err := CertificateOf(content.Certificate())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,10 +65,10 @@ func TestPublicInstance(t *testing.T) {
 		c.Run != "https://github.com/sigstore/sigstore-js/actions/runs/5904696764/attempts/1" || c.Runner != "github-hosted" || c.Event != "push" {
 		t.Errorf("the certificate is read as %+v", c)
 	}
-	if err := (Identity{Issuer: GitHubIssuer, RepositoryID: "495574555", Workflow: ".github/workflows/release.yml", Ref: "refs/heads/main"}).check(c); err != nil {
+	if err := (Identity{Issuer: GitHubIssuer, RepositoryID: "495574555", Workflow: ".github/workflows/release.yml", Ref: "refs/heads/main"}).Check(c); err != nil {
 		t.Error(err)
 	}
-	if err := (Identity{Issuer: GitHubIssuer, Repository: "sigstore/cosign"}).check(c); err == nil {
+	if err := (Identity{Issuer: GitHubIssuer, Repository: "sigstore/cosign"}).Check(c); err == nil {
 		t.Error("it is of another repository, too")
 	}
 }

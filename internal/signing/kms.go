@@ -1,19 +1,18 @@
 //go:build kms
 
-package attest
+package signing
 
 import (
 	"bytes"
 	"context"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"time"
 
 	"github.com/sigstore/sigstore/pkg/signature/kms"
 	"github.com/sigstore/sigstore/pkg/signature/options"
 
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/verifying"
 
 	// the services that cosign knows
 	_ "github.com/sigstore/sigstore/pkg/signature/kms/aws"
@@ -38,15 +37,11 @@ func LoadKMS(ctx context.Context, ref string) (*Key, error) {
 	if err != nil {
 		return nil, fault.Undeterminedf("public half of key %s: %w", ref, err)
 	}
-	p256, ok := public.(*ecdsa.PublicKey)
-	if !ok || p256.Curve != elliptic.P256() {
-		return nil, wrongKind(ref)
-	}
-	key, err := newKey(nil, p256)
+	half, err := verifying.NewKey(ref, public)
 	if err != nil {
 		return nil, err
 	}
-	key.remote = func(ctx context.Context, data []byte) ([]byte, error) {
+	return &Key{Key: half, remote: func(ctx context.Context, data []byte) ([]byte, error) {
 		ctx, cancel := context.WithTimeout(ctx, kmsPatience)
 		defer cancel()
 		sig, err := sv.SignMessage(bytes.NewReader(data), options.WithContext(ctx))
@@ -54,6 +49,5 @@ func LoadKMS(ctx context.Context, ref string) (*Key, error) {
 			return nil, fault.Undeterminedf("key %s does not sign: %w", ref, err)
 		}
 		return sig, nil
-	}
-	return key, nil
+	}}, nil
 }

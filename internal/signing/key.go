@@ -1,13 +1,11 @@
-package attest
+package signing
 
 import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/pem"
 	"fmt"
 	"os"
@@ -16,20 +14,19 @@ import (
 	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
 
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/verifying"
 )
 
 // The PEM types that cosign writes: the first since 2.0, the second before.
 const (
 	pemSigstoreKey = "ENCRYPTED SIGSTORE PRIVATE KEY"
 	pemCosignKey   = "ENCRYPTED COSIGN PRIVATE KEY"
-	pemPublicKey   = "PUBLIC KEY"
 )
 
 // Key is an ECDSA P-256 key, the kind that cosign makes: a pair, or the public half alone.
 type Key struct {
-	private *ecdsa.PrivateKey // nil where only the public half is known
-	public  *ecdsa.PublicKey
-	spki    []byte // DER of the public half
+	*verifying.Key                   // the public half
+	private        *ecdsa.PrivateKey // nil where only the public half is known
 	// remote signs where the private half is in a key management service.
 	remote func(ctx context.Context, data []byte) ([]byte, error)
 }
@@ -40,7 +37,7 @@ func GenerateKey() (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newKey(private, &private.PublicKey)
+	return newPair("of this run", private)
 }
 
 // LoadKey reads a cosign key file: a private key, which signs and verifies, or a public one, which verifies. The password
@@ -62,32 +59,22 @@ func LoadKey(path string, password func() ([]byte, error)) (*Key, error) {
 func ParseKey(path string, data []byte, password func() ([]byte, error)) (*Key, error) {
 	block, _ := pem.Decode(data)
 	if block == nil {
-		return nil, fault.BadInputf("key %s is not a PEM file", path).WithNext(makeKey)
+		return nil, fault.BadInputf("key %s is not a PEM file", path).WithNext(verifying.MakeKey)
 	}
 	switch block.Type {
-	case pemPublicKey:
-		return loadPublic(path, block.Bytes)
+	case verifying.PEMType:
+		public, err := verifying.ParseKey(path, block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		return &Key{Key: public}, nil
 	case pemSigstoreKey, pemCosignKey:
 		return loadPrivate(path, block.Bytes, password)
 	case "PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY":
 		return nil, fault.BadInputf("key %s is not encrypted", path).
 			WithNext("Import it into a cosign key: cosign import-key-pair --key " + path)
 	}
-	return nil, fault.BadInputf("key %s holds a %s, not a cosign key", path, block.Type).WithNext(makeKey)
-}
-
-const makeKey = "Make a key pair: cosign generate-key-pair"
-
-func loadPublic(path string, der []byte) (*Key, error) {
-	parsed, err := x509.ParsePKIXPublicKey(der)
-	if err != nil {
-		return nil, fault.BadInputf("key %s cannot be read: %w", path, err)
-	}
-	public, ok := parsed.(*ecdsa.PublicKey)
-	if !ok || public.Curve != elliptic.P256() {
-		return nil, wrongKind(path)
-	}
-	return newKey(nil, public)
+	return nil, fault.BadInputf("key %s holds a %s, not a cosign key", path, block.Type).WithNext(verifying.MakeKey)
 }
 
 func loadPrivate(path string, sealed []byte, password func() ([]byte, error)) (*Key, error) {
@@ -106,17 +93,21 @@ func loadPrivate(path string, sealed []byte, password func() ([]byte, error)) (*
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
-		return nil, fault.BadInputf("key %s holds no private key in PKCS #8 form", path).WithNext(makeKey)
+		return nil, fault.BadInputf("key %s holds no private key in PKCS #8 form", path).WithNext(verifying.MakeKey)
 	}
 	private, ok := parsed.(*ecdsa.PrivateKey)
-	if !ok || private.Curve != elliptic.P256() {
-		return nil, wrongKind(path)
+	if !ok {
+		return nil, verifying.WrongKind(path)
 	}
-	return newKey(private, &private.PublicKey)
+	return newPair(path, private)
 }
 
-func wrongKind(path string) error {
-	return fault.BadInputf("key %s is not an ECDSA P-256 key", path).WithNext(makeKey)
+func newPair(name string, private *ecdsa.PrivateKey) (*Key, error) {
+	public, err := verifying.NewKey(name, &private.PublicKey)
+	if err != nil {
+		return nil, err
+	}
+	return &Key{Key: public, private: private}, nil
 }
 
 // checkMode refuses a private key that every user of the machine can read. Windows keeps no such bits.
@@ -132,33 +123,8 @@ func checkMode(path string) error {
 	return nil
 }
 
-func newKey(private *ecdsa.PrivateKey, public *ecdsa.PublicKey) (*Key, error) {
-	spki, err := x509.MarshalPKIXPublicKey(public)
-	if err != nil {
-		return nil, err
-	}
-	return &Key{private: private, public: public, spki: spki}, nil
-}
-
-// PublicPEM is the public half as a file that cosign verify --key takes.
-func (k *Key) PublicPEM() []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: pemPublicKey, Bytes: k.spki})
-}
-
 // Public is the same key without its private half.
-func (k *Key) Public() *Key { return &Key{public: k.public, spki: k.spki} }
-
-// Fingerprint is sha256:HEX of the public key's DER form (SubjectPublicKeyInfo).
-func (k *Key) Fingerprint() string {
-	sum := sha256.Sum256(k.spki)
-	return "sha256:" + hex.EncodeToString(sum[:])
-}
-
-// Identity is the fingerprint.
-func (k *Key) Identity() string { return k.Fingerprint() }
+func (k *Key) Public() *verifying.Key { return k.Key }
 
 // CanSign tells whether the private half is known.
 func (k *Key) CanSign() bool { return k.private != nil || k.remote != nil }
-
-// String is the fingerprint, so that no way of printing a key shows more.
-func (k *Key) String() string { return k.Fingerprint() }

@@ -1,4 +1,4 @@
-package attest_test
+package signing_test
 
 import (
 	"context"
@@ -19,7 +19,12 @@ import (
 
 	"github.com/org/idp/internal/attest"
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/retry"
+	"github.com/org/idp/internal/signing"
+	"github.com/org/idp/internal/testkit/expect"
+	"github.com/org/idp/internal/testkit/signed"
 	"github.com/org/idp/internal/testkit/sigstorefake"
+	"github.com/org/idp/internal/verifying"
 )
 
 // pauses notes for how long was waited, and does not wait.
@@ -49,40 +54,45 @@ func (p *pauses) total() (sum time.Duration) {
 	return sum
 }
 
-func optionsOf(t *testing.T, i *sigstorefake.Instance, claims sigstorefake.Claims) (attest.KeylessOptions, *pauses) {
+func optionsOf(t *testing.T, i *sigstorefake.Instance, claims sigstorefake.Claims) (signing.KeylessOptions, *pauses) {
 	t.Helper()
 	_, config := i.Files()
-	services, err := attest.ReadServices(config)
-	check(t, err)
+	services, err := signing.ReadServices(config)
+	expect.NoError(t, err)
 	p := &pauses{}
-	return attest.KeylessOptions{Trust: trustOf(t, i), Services: services, Clock: attest.Clock{Now: p.now, Sleep: p.sleep},
+	return signing.KeylessOptions{Trust: signed.Trust(t, i), Services: services, Clock: retry.Clock{Now: p.now, Sleep: p.sleep},
 		Token: func(context.Context) (string, error) { return i.IDToken(claims), nil }}, p
 }
 
 func statement(t *testing.T) attest.Statement {
 	t.Helper()
 	s, err := attest.NewStatement(digestA, attest.PredicateSBOM, map[string]string{"bomFormat": "CycloneDX"})
-	check(t, err)
+	expect.NoError(t, err)
 	return s
 }
 
-var claims = sigstorefake.Workflow(repository, workflow, mainRef)
+var (
+	claims  = sigstorefake.Workflow("acme/checkout", ".github/workflows/deliver.yml", "refs/heads/main")
+	digestA = "sha256:" + strings.Repeat("a", 64)
+)
 
 func TestKeylessSign(t *testing.T) {
 	t.Parallel()
-	for name, form := range forms {
+	for name, form := range sigstorefake.Forms {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			i := sigstorefake.Start(t, form)
 			opts, slept := optionsOf(t, i, claims)
-			signer, err := attest.NewKeylessSigner(t.Context(), opts)
-			check(t, err)
+			signer, err := signing.NewKeylessSigner(t.Context(), opts)
+			expect.NoError(t, err)
 			for range 3 {
 				b, err := signer.Sign(t.Context(), statement(t))
-				check(t, err)
-				for _, v := range []attest.Verifier{verifierOf(t, i, ours), signer} {
+				expect.NoError(t, err)
+				anybody, err := verifying.NewKeyless(signed.Trust(t, i), verifying.Identity{Issuer: verifying.GitHubIssuer, Repository: "acme/checkout"})
+				expect.NoError(t, err)
+				for _, v := range []attest.Verifier{anybody, signer} {
 					got, err := v.Verify(t.Context(), b, digestA)
-					check(t, err)
+					expect.NoError(t, err)
 					if got.PredicateType != attest.PredicateSBOM || got.Signer != signer.Identity() {
 						t.Errorf("%s of %s", got.PredicateType, got.Signer)
 					}
@@ -168,7 +178,7 @@ func TestServicesFail(t *testing.T) {
 				i := sigstorefake.Start(t, service.form)
 				opts, slept := optionsOf(t, i, claims)
 				i.Break(service.path, way.handler)
-				signer, err := attest.NewKeylessSigner(t.Context(), opts)
+				signer, err := signing.NewKeylessSigner(t.Context(), opts)
 				var b []byte
 				if err == nil {
 					b, err = signer.Sign(t.Context(), statement(t))
@@ -212,10 +222,10 @@ func TestServicesRecover(t *testing.T) {
 			w.WriteHeader(http.StatusBadGateway)
 		})
 	}
-	signer, err := attest.NewKeylessSigner(t.Context(), opts)
-	check(t, err)
+	signer, err := signing.NewKeylessSigner(t.Context(), opts)
+	expect.NoError(t, err)
 	_, err = signer.Sign(t.Context(), statement(t))
-	check(t, err)
+	expect.NoError(t, err)
 	if want := []time.Duration{time.Second, 7 * time.Second}; !slices.Equal(slept.list, slices.Concat(want, want, want)) {
 		t.Errorf("waited for %v", slept.list)
 	}
@@ -225,8 +235,8 @@ func TestKeylessInterrupted(t *testing.T) {
 	t.Parallel()
 	i := sigstorefake.Start(t, sigstorefake.Options{TSA: true})
 	opts, _ := optionsOf(t, i, claims)
-	signer, err := attest.NewKeylessSigner(t.Context(), opts)
-	check(t, err)
+	signer, err := signing.NewKeylessSigner(t.Context(), opts)
+	expect.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	i.Break(sigstorefake.TSA, func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.ReadAll(r.Body) // the end of a connection is seen only then
@@ -243,14 +253,14 @@ func TestEntryIsLoggedAlready(t *testing.T) {
 	t.Parallel()
 	i := sigstorefake.Start(t, sigstorefake.Options{Rekor: 2, TSA: true})
 	opts, _ := optionsOf(t, i, claims)
-	signer, err := attest.NewKeylessSigner(t.Context(), opts)
-	check(t, err)
+	signer, err := signing.NewKeylessSigner(t.Context(), opts)
+	expect.NoError(t, err)
 	i.Break(sigstorefake.RekorB, func(w http.ResponseWriter, _ *http.Request) {
 		i.Break(sigstorefake.RekorB, nil)
 		http.Error(w, "an equivalent entry already exists in the transparency log with index 7", http.StatusConflict)
 	})
 	_, err = signer.Sign(t.Context(), statement(t))
-	check(t, err)
+	expect.NoError(t, err)
 	i.Break(sigstorefake.RekorB, answer(http.StatusConflict, ""))
 	if _, err := signer.Sign(t.Context(), statement(t)); err == nil || fault.KindOf(err) != fault.Undetermined {
 		t.Errorf("a log that has everything already: %v", err)
@@ -266,32 +276,32 @@ func TestCertificateIsRenewed(t *testing.T) {
 	opts.Clock.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 	next := claims
 	opts.Token = func(context.Context) (string, error) { return i.IDToken(next), nil }
-	signer, err := attest.NewKeylessSigner(t.Context(), opts)
-	check(t, err)
+	signer, err := signing.NewKeylessSigner(t.Context(), opts)
+	expect.NoError(t, err)
 	ahead.Store(int64(9 * time.Minute))
 	_, err = signer.Sign(t.Context(), statement(t))
-	check(t, err)
+	expect.NoError(t, err)
 	if n := i.Asked(sigstorefake.Fulcio); n != 2 {
 		t.Errorf("asked for %d certificates", n)
 	}
 	ahead.Store(int64(30 * time.Minute))
 	next.JobWorkflowRef = "acme/checkout/.github/workflows/other.yml@refs/heads/main"
 	_, err = signer.Sign(t.Context(), statement(t))
-	wantError(t, err, "a second certificate differs from the first")
+	expect.Error(t, err, "a second certificate differs from the first")
 }
 
 func TestPrivacy(t *testing.T) {
 	t.Parallel()
 	i := sigstorefake.Start(t, sigstorefake.Options{TSA: true})
 	public := filepath.Join(t.TempDir(), "public.json")
-	check(t, os.WriteFile(public, []byte(`{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json",
+	expect.NoError(t, os.WriteFile(public, []byte(`{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json",
 		"caUrls":[{"url":"`+i.URL+`","majorApiVersion":1,"validFor":{"start":"2020-01-01T00:00:00Z"},"operator":"x"}],
 		"rekorTlogUrls":[{"url":"https://log2025-1.rekor.Sigstore.dev.","majorApiVersion":2,"validFor":{"start":"2020-01-01T00:00:00Z"},"operator":"x"}],
 		"rekorTlogConfig":{"selector":"ANY"},
 		"tsaUrls":[{"url":"`+i.URL+sigstorefake.TSA+`","majorApiVersion":1,"validFor":{"start":"2020-01-01T00:00:00Z"},"operator":"x"}],
 		"tsaConfig":{"selector":"ANY"}}`), 0o600))
-	services, err := attest.ReadServices(public)
-	check(t, err)
+	services, err := signing.ReadServices(public)
+	expect.NoError(t, err)
 	for name, tc := range map[string]struct {
 		change func(*sigstorefake.Claims)
 		allow  bool
@@ -312,9 +322,9 @@ func TestPrivacy(t *testing.T) {
 		tc.change(&c)
 		opts, _ := optionsOf(t, i, c)
 		opts.Services, opts.AllowPublicLog = services, tc.allow
-		_, err := attest.NewKeylessSigner(t.Context(), opts)
+		_, err := signing.NewKeylessSigner(t.Context(), opts)
 		if tc.want == "" {
-			check(t, err)
+			expect.NoError(t, err)
 			continue
 		}
 		if err == nil || fault.KindOf(err) != fault.BadInput || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), "log2025-1.rekor.sigstore.dev") {
@@ -328,8 +338,8 @@ func TestPrivacy(t *testing.T) {
 	c := claims
 	c.Visibility = "private"
 	opts, _ := optionsOf(t, i, c)
-	_, err = attest.NewKeylessSigner(t.Context(), opts)
-	check(t, err)
+	_, err = signing.NewKeylessSigner(t.Context(), opts)
+	expect.NoError(t, err)
 }
 
 func TestKeylessRefuses(t *testing.T) {
@@ -339,10 +349,10 @@ func TestKeylessRefuses(t *testing.T) {
 	token := func(text string) func(context.Context) (string, error) {
 		return func(context.Context) (string, error) { return text, nil }
 	}
-	try := func(change func(*attest.KeylessOptions)) error {
+	try := func(change func(*signing.KeylessOptions)) error {
 		opts, _ := optionsOf(t, i, claims)
 		change(&opts)
-		signer, err := attest.NewKeylessSigner(t.Context(), opts)
+		signer, err := signing.NewKeylessSigner(t.Context(), opts)
 		if err != nil {
 			return err
 		}
@@ -351,29 +361,31 @@ func TestKeylessRefuses(t *testing.T) {
 	}
 	noToken := fault.BadInputf("this job may not ask")
 	elsewhere := sigstorefake.Start(t, form)
-	with := func(text string) func(*attest.KeylessOptions) {
-		return func(o *attest.KeylessOptions) {
+	with := func(text string) func(*signing.KeylessOptions) {
+		return func(o *signing.KeylessOptions) {
 			file := filepath.Join(t.TempDir(), "config.json")
-			check(t, os.WriteFile(file, []byte(text), 0o600))
-			services, err := attest.ReadServices(file)
-			check(t, err)
+			expect.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+			services, err := signing.ReadServices(file)
+			expect.NoError(t, err)
 			o.Services = services
 		}
 	}
 	config := string(i.SigningConfig())
 	for name, tc := range map[string]struct {
-		change func(*attest.KeylessOptions)
+		change func(*signing.KeylessOptions)
 		kind   fault.Kind
 		want   string
 	}{
-		"no token":           {func(o *attest.KeylessOptions) { o.Token = func(context.Context) (string, error) { return "", noToken } }, fault.BadInput, "may not ask"},
-		"a token of nothing": {func(o *attest.KeylessOptions) { o.Token = token("x") }, fault.Undetermined, "not a JWT"},
-		"a token of others":  {func(o *attest.KeylessOptions) { o.Token = token(elsewhere.IDToken(claims)) }, fault.Undetermined, "answers 400 Bad Request"},
-		"claims": {func(o *attest.KeylessOptions) {
+		"no token": {func(o *signing.KeylessOptions) {
+			o.Token = func(context.Context) (string, error) { return "", noToken }
+		}, fault.BadInput, "may not ask"},
+		"a token of nothing": {func(o *signing.KeylessOptions) { o.Token = token("x") }, fault.Undetermined, "not a JWT"},
+		"a token of others":  {func(o *signing.KeylessOptions) { o.Token = token(elsewhere.IDToken(claims)) }, fault.Undetermined, "answers 400 Bad Request"},
+		"claims": {func(o *signing.KeylessOptions) {
 			o.Token = token("x." + base64.RawURLEncoding.EncodeToString([]byte("{")) + ".x")
 		}, fault.Undetermined,
 			"no claims that can be read"},
-		"another trust": {func(o *attest.KeylessOptions) { o.Trust = trustOf(t, elsewhere) }, fault.Undetermined, "what was signed just now does not verify"},
+		"another trust": {func(o *signing.KeylessOptions) { o.Trust = signed.Trust(t, elsewhere) }, fault.Undetermined, "what was signed just now does not verify"},
 		"plain HTTP":    {with(strings.ReplaceAll(config, i.URL, "http://fulcio.example")), fault.BadInput, "is not an https:// address"},
 		"nobody":        {with(`{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json"}`), fault.BadInput, "certificate authority: no matching service"},
 		"no time":       {with(string(sigstorefake.Start(t, sigstorefake.Options{Rekor: 2}).SigningConfig())), fault.BadInput, "no timestamp authority is named"},
@@ -385,8 +397,8 @@ func TestKeylessRefuses(t *testing.T) {
 	}
 	for name, text := range map[string]string{"empty": "", "no JSON": "x", "another": "{}", "version": `{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.1+json"}`} {
 		file := filepath.Join(t.TempDir(), "config.json")
-		check(t, os.WriteFile(file, []byte(text), 0o600))
-		if _, err := attest.ReadServices(file); err == nil || fault.KindOf(err) != fault.BadInput {
+		expect.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		if _, err := signing.ReadServices(file); err == nil || fault.KindOf(err) != fault.BadInput {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -398,11 +410,11 @@ func TestCertificateOfAnotherKey(t *testing.T) {
 	i := sigstorefake.Start(t, sigstorefake.Options{TSA: true})
 	opts, _ := optionsOf(t, i, claims)
 	i.Break(sigstorefake.Fulcio, answer(200, fmt.Sprintf(`{"signedCertificateDetachedSct":{"chain":{"certificates":[%q]}}}`,
-		"-----BEGIN CERTIFICATE-----\n"+base64.StdEncoding.EncodeToString(selfSigned(t))+"\n-----END CERTIFICATE-----\n")))
-	_, err := attest.NewKeylessSigner(t.Context(), opts)
-	wantError(t, err, "a certificate for another key")
+		"-----BEGIN CERTIFICATE-----\n"+base64.StdEncoding.EncodeToString(signed.SelfSigned(t))+"\n-----END CERTIFICATE-----\n")))
+	_, err := signing.NewKeylessSigner(t.Context(), opts)
+	expect.Error(t, err, "a certificate for another key")
 	i.Break(sigstorefake.Fulcio, nil)
 	i.Taint(func(c *x509.Certificate) { c.URIs = nil })
-	_, err = attest.NewKeylessSigner(t.Context(), opts)
-	wantError(t, err, "no Subject Alternative Name found")
+	_, err = signing.NewKeylessSigner(t.Context(), opts)
+	expect.Error(t, err, "no Subject Alternative Name found")
 }

@@ -1,4 +1,5 @@
-package attest
+// Package retry bears with services that give no answer, for as long as one run has patience with all of them.
+package retry
 
 import (
 	"bytes"
@@ -35,8 +36,8 @@ const (
 	maxPause  = 30 * time.Second
 )
 
-// line leads to the services of an instance. What may pass by itself is tried again, until patience has run out.
-type line struct {
+// Budget leads to services. What may pass by itself is tried again, until patience has run out.
+type Budget struct {
 	clock   Clock
 	next    http.RoundTripper
 	attempt time.Duration
@@ -46,21 +47,22 @@ type line struct {
 	counted time.Time     // until when: what several calls wait for at the same time is spent once
 }
 
-func newLine(clock Clock) *line {
+// NewBudget is the patience of one run.
+func NewBudget(clock Clock) *Budget {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 8 // statements are signed side by side
-	return &line{clock: clock, next: transport, attempt: attempt}
+	return &Budget{clock: clock, next: transport, attempt: attempt}
 }
 
-// client speaks to one service, which name says in errors. The clients of sigstore-go drop the context of a call, so it is
+// Client speaks to one service, which name says in errors. The clients of sigstore-go drop the context of a call, so it is
 // here. An answer whose status is not among the accepted is an error, and is not read any further than its first line.
-func (l *line) client(ctx context.Context, name string, accept ...int) *http.Client {
-	return &http.Client{Transport: &call{line: l, ctx: ctx, name: name, accept: accept},
+func (b *Budget) Client(ctx context.Context, name string, accept ...int) *http.Client {
+	return &http.Client{Transport: &call{Budget: b, ctx: ctx, name: name, accept: accept},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 type call struct {
-	*line
+	*Budget
 	ctx    context.Context
 	name   string
 	accept []int
@@ -91,17 +93,17 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // bear tells whether there is patience for what failed, and for the pause after it.
-func (l *line) bear(from, to time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if from.Before(l.counted) {
-		from = l.counted
+func (b *Budget) bear(from, to time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if from.Before(b.counted) {
+		from = b.counted
 	}
 	if to.After(from) {
-		l.spent += to.Sub(from)
-		l.counted = to
+		b.spent += to.Sub(from)
+		b.counted = to
 	}
-	return l.spent <= patience
+	return b.spent <= patience
 }
 
 // cancelled is the answer of a log of the form of Rekor v2, nginx's 499, to whoever waited beside a client that went away: what is
@@ -146,9 +148,9 @@ func (c *call) once(req *http.Request) (res *http.Response, wait time.Duration, 
 	return nil, wait, err
 }
 
-func (l *line) noAnswer(ctx context.Context, err error) error {
+func (b *Budget) noAnswer(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return fmt.Errorf("does not answer within %s", l.attempt) // without the cause, which reads as if the run had been cut off
+		return fmt.Errorf("does not answer within %s", b.attempt) // without the cause, which reads as if the run had been cut off
 	}
 	return fmt.Errorf("cannot be reached: %w", err)
 }

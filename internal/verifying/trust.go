@@ -1,4 +1,4 @@
-package attest
+package verifying
 
 import (
 	"errors"
@@ -23,7 +23,7 @@ const maxConfig = 4 << 20
 
 // ReadTrust reads a TrustedRoot as JSON, such as cosign takes as --trusted-root. What is wrong with it is BadInput.
 func ReadTrust(file string) (*Trust, error) {
-	data, err := readConfig("trusted root", file)
+	data, err := ReadConfig("trusted root", file)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,8 @@ func newTrust(name string, material root.TrustedMaterial) (*Trust, error) {
 	return t, nil
 }
 
-func readConfig(what, file string) ([]byte, error) {
+// ReadConfig reads a file that describes a sigstore instance, of a bounded size; what is the matter with it is BadInput.
+func ReadConfig(what, file string) ([]byte, error) {
 	f, err := os.Open(file) // #nosec G304 -- the path is the caller's own input
 	if err != nil {
 		return nil, fault.BadInputf("%s: %w", what, err)

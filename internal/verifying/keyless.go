@@ -1,4 +1,4 @@
-package attest
+package verifying
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/sigstore/sigstore-go/pkg/verify"
+
+	"github.com/org/idp/internal/attest"
 )
 
 // Keyless knows a signer by the identity in a certificate that lived for minutes: who it was is what the certificate says,
@@ -33,7 +35,7 @@ func (k *Keyless) Identity() string { return k.identity.String() }
 
 // Verify gives what the bundle says when a certificate with this identity signed it. The signer of what it gives is the
 // certificate's subject.
-func (k *Keyless) Verify(ctx context.Context, bundle []byte, digest string) (*Verified, error) {
+func (k *Keyless) Verify(ctx context.Context, bundle []byte, digest string) (*attest.Verified, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -54,14 +56,14 @@ func (k *Keyless) Verify(ctx context.Context, bundle []byte, digest string) (*Ve
 	if leaf == nil || result.Signature == nil || result.Signature.Certificate == nil {
 		return nil, errNoCertificate
 	}
-	certificate, err := certificateOf(leaf)
+	certificate, err := CertificateOf(leaf)
 	if err != nil {
 		return nil, err
 	}
-	if err := k.identity.check(certificate); err != nil {
+	if err := k.identity.Check(certificate); err != nil {
 		return nil, err
 	}
-	v := &Verified{Statement: *d.statement, Signer: certificate.Subject, Certificate: certificate}
+	v := &attest.Verified{Statement: *d.statement, Signer: certificate.Subject, Certificate: certificate}
 	v.SignedAt = earliest(result.VerifiedTimestamps)
 	return v, nil
 }

@@ -1,0 +1,26 @@
+package sigstorefake
+
+import (
+	"github.com/sigstore/sigstore-go/pkg/sign"
+	"google.golang.org/protobuf/encoding/protojson"
+)
+
+// Sign signs a payload as sigstore-go's own command does, for a job with these claims, with all that the instance has.
+func (i *Instance) Sign(by Claims, payloadType string, payload []byte) []byte {
+	i.t.Helper()
+	pair, err := sign.NewEphemeralKeypair(nil)
+	i.check(err)
+	o := sign.BundleOptions{CertificateProvider: sign.NewFulcio(&sign.FulcioOptions{BaseURL: i.URL}),
+		CertificateProviderOptions: &sign.CertificateProviderOptions{IDToken: i.IDToken(by)}, Context: i.t.Context()}
+	if i.opts.TSA {
+		o.TimestampAuthorities = []*sign.TimestampAuthority{sign.NewTimestampAuthority(&sign.TimestampAuthorityOptions{URL: i.URL + TSA})}
+	}
+	if i.opts.Rekor != 0 {
+		o.TransparencyLogs = []sign.Transparency{sign.NewRekor(&sign.RekorOptions{BaseURL: i.URL, Version: i.opts.Rekor})}
+	}
+	b, err := sign.Bundle(&sign.DSSEData{Data: payload, PayloadType: payloadType}, pair, o)
+	i.check(err)
+	data, err := protojson.Marshal(b)
+	i.check(err)
+	return data
+}
