@@ -11,6 +11,7 @@ import (
 	"github.com/org/idp/internal/cost"
 	"github.com/org/idp/internal/events"
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/gitstore"
 	"github.com/org/idp/internal/notify"
 	"github.com/org/idp/internal/projection"
 	"github.com/org/idp/internal/record"
@@ -83,7 +84,7 @@ func (d *delivery) catalogURL(ctx context.Context, given string) (string, error)
 	if err != nil {
 		return "", err
 	}
-	return dir, catalog.CreateBare(ctx, dir)
+	return dir, gitstore.CreateBare(ctx, dir)
 }
 
 type eventsWork struct{ in events.Inputs }

@@ -18,7 +18,7 @@ var stages = []string{"sast", "secrets", "gate", "build", "container", "cost", "
 // foundation is what everything else stands on, so it may know none of the stages and not app.
 var foundation = []string{"sbom",
 	"action", "fault", "finding", "gitrepo", "gosource", "policy", "proc", "record", "evidence", "referrers", "report", "retry", "runner", "schema", "service", "strictyaml", "ui",
-	"announce", "apply", "attest", "catalogfile", "clustertarget", "codeowners", "dora", "github", "guard", "kubernetes", "local", "localtarget", "logtext", "manifest", "oci", "projection", "release", "rollout", "sarif", "send", "signing", "spend", "strategy", "target", "testrun", "triage", "verifying", "waiver"}
+	"announce", "apply", "attest", "catalogfile", "clustertarget", "codeowners", "dora", "github", "gitstore", "guard", "kubernetes", "local", "localtarget", "logtext", "manifest", "oci", "projection", "release", "rollout", "sarif", "send", "signing", "spend", "strategy", "target", "testrun", "triage", "verifying", "waiver"}
 
 // alone is who may import a heavy library: one package. sigstore-go has two, since whoever verifies needs neither keys nor tokens,
 // nor the clients of a certificate authority and a log; signing knows verifying, and never the other way round.

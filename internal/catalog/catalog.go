@@ -1,9 +1,6 @@
 // Package catalog registers a service and its delivery in the catalogue: a Git repository of Backstage entities, a
-// machine-readable index and one log of deliveries per service and environment. A delivery is one commit, made on the
-// newest state of the catalogue and pushed with plain git, so that publishers need no lock and none loses a line.
-//
-// The commit is built from blobs, without a working tree: what others have put into the catalogue (symbolic links,
-// attributes, names that differ by case only) is never acted on.
+// machine-readable index and one log of deliveries per service and environment. It says what the catalogue holds; gitstore makes
+// the one commit that a delivery is.
 package catalog
 
 import (
@@ -17,6 +14,7 @@ import (
 	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/catalogfile"
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/gitstore"
 	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/service"
 )
@@ -100,7 +98,7 @@ func (in Inputs) Check() error {
 	if in.URL == "" {
 		return nil
 	}
-	_, err := parseRemote(in.URL)
+	_, err := gitstore.ParseRemote(in.URL)
 	return err
 }
 
@@ -114,11 +112,11 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	if err != nil {
 		return out, err
 	}
-	to, err := parseRemote(in.URL)
+	to, err := gitstore.ParseRemote(in.URL)
 	if err != nil {
 		return out, err
 	}
-	out.Evidence.URL = to.shown
+	out.Evidence.URL = to.Shown
 	if err := in.validate(); err != nil {
 		return out, err
 	}
@@ -128,12 +126,14 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 		return out, err
 	}
 	defer func() { _ = os.RemoveAll(temp) }()
-	repo, err := newRepo(ctx, temp, to, in.Branch, in.Checkout != "" && !in.Plan, deps)
+	store, err := gitstore.Open(ctx, gitstore.Options{Remote: to, Branch: in.Branch, Temp: temp, Whole: in.Checkout != "" && !in.Plan,
+		Author: gitstore.Person{Name: deps.Name, Email: deps.Email}, Now: deps.Now, Sleep: deps.Sleep, Progress: deps.Progress})
 	if err != nil {
 		return out, err
 	}
-	out.Tool = record.Tool{Name: "git", Version: repo.version}
-	done, err := publish(ctx, repo, in, deps)
+	defer store.Close()
+	out.Tool = record.Tool{Name: "git", Version: store.Version()}
+	done, err := publish(ctx, store, in, deps)
 	if err != nil {
 		return out, err
 	}
@@ -147,7 +147,7 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	if in.Plan || in.Checkout == "" {
 		return out, nil
 	}
-	if err := replaceCopy(ctx, repo, done.commit, in.Checkout); err != nil {
+	if err := store.Copy(ctx, done.commit, in.Checkout); err != nil {
 		return out, fmt.Errorf("the delivery is in the catalogue, its copy for people is not: %w", err)
 	}
 	return out, nil

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/org/idp/internal/catalogfile"
+	"github.com/org/idp/internal/gitstore"
 	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/service"
 )
@@ -59,7 +60,7 @@ func delivered(t *testing.T, svc *service.Service, run, commit, digest string, o
 func bare(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "catalog.git")
-	if err := CreateBare(t.Context(), dir); err != nil {
+	if err := gitstore.CreateBare(t.Context(), dir); err != nil {
 		t.Fatal(err)
 	}
 	return dir

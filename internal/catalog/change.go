@@ -11,6 +11,7 @@ import (
 
 	"github.com/org/idp/internal/catalogfile"
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/gitstore"
 	"github.com/org/idp/internal/record"
 )
 
@@ -29,15 +30,15 @@ type change struct {
 }
 
 // derive compares the catalogue at tip with what it has to be.
-func derive(ctx context.Context, r *repo, tip string, in Inputs, entry catalogfile.Line) (change, error) {
+func derive(ctx context.Context, tip *gitstore.Tip, in Inputs, entry catalogfile.Line) (change, error) {
 	c := change{files: map[string][]byte{}}
 	entity := "catalog/" + in.Service.Name + ".yaml"
 	folder := "deliveries/" + in.Service.Name + "/" + entry.Environment + "/"
-	old, err := r.read(ctx, tip, entity, catalogfile.StateFile(in.Service.Name), folder)
+	old, err := tip.Read(ctx, entity, catalogfile.StateFile(in.Service.Name), folder)
 	if err != nil {
 		return c, err
 	}
-	before, err := c.register(ctx, r, tip, in, old)
+	before, err := c.register(ctx, tip, in, old)
 	if err != nil {
 		return c, err
 	}
@@ -77,7 +78,7 @@ func derive(ctx context.Context, r *repo, tip string, in Inputs, entry catalogfi
 
 // register brings the index in line with the facts of the service, and gives what the catalogue said of it before. The index,
 // which grows with the catalogue, is read only when the service is new there, or is not what it was.
-func (c *change) register(ctx context.Context, r *repo, tip string, in Inputs, old map[string][]byte) (catalogfile.Service, error) {
+func (c *change) register(ctx context.Context, tip *gitstore.Tip, in Inputs, old map[string][]byte) (catalogfile.Service, error) {
 	var before catalogfile.Service
 	file := catalogfile.StateFile(in.Service.Name)
 	if text, ok := old[file]; ok {
@@ -94,7 +95,7 @@ func (c *change) register(ctx context.Context, r *repo, tip string, in Inputs, o
 			return before, nil
 		}
 	}
-	more, err := r.read(ctx, tip, indexFile, readmeFile)
+	more, err := tip.Read(ctx, indexFile, readmeFile)
 	if err != nil {
 		return before, err
 	}

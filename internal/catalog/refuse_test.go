@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/gitstore"
 	"github.com/org/idp/internal/proc"
 )
 
@@ -213,22 +214,6 @@ func TestCredentialsReachTheServerAndNobodyElse(t *testing.T) {
 	}
 }
 
-func TestTextsOfGitAreCleaned(t *testing.T) {
-	t.Parallel()
-	r, err := parseRemote("https://x-access-token:gh%2Bs_abc@example.com/c.git")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, text := range []string{"fatal: unable to access 'https://x-access-token:other@example.com/c.git/'", "gh+s_abc", "gh%2Bs_abc", r.header} {
-		if got := r.clean(text); strings.Contains(got, "abc") || strings.Contains(got, "other") || got == text {
-			t.Error(got)
-		}
-	}
-	if strings.Contains(r.url+r.shown, "abc") {
-		t.Errorf("%+v", r)
-	}
-}
-
 // Not parallel: a hook of some other repository, such as pre-push, runs us with these set.
 func TestCallersEnvironmentDoesNotRedirect(t *testing.T) {
 	victim := t.TempDir()
@@ -241,7 +226,7 @@ func TestCallersEnvironmentDoesNotRedirect(t *testing.T) {
 	t.Setenv("GIT_TRACE", "2")
 	t.Setenv("GIT_AUTHOR_NAME", "somebody else")
 	dir := filepath.Join(t.TempDir(), "catalog.git")
-	if err := CreateBare(t.Context(), dir); err != nil {
+	if err := gitstore.CreateBare(t.Context(), dir); err != nil {
 		t.Fatal(err)
 	}
 	in := inputs(t, dir)
@@ -269,14 +254,14 @@ func TestCreateBare(t *testing.T) {
 	dir := bare(t)
 	in := inputs(t, dir)
 	mustRun(t, in)
-	if err := CreateBare(t.Context(), dir); err != nil || commits(t, dir) != 1 {
+	if err := gitstore.CreateBare(t.Context(), dir); err != nil || commits(t, dir) != 1 {
 		t.Errorf("a catalogue that is there has to stay: %v", err)
 	}
 	taken := t.TempDir()
 	if err := os.WriteFile(filepath.Join(taken, "x"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := CreateBare(t.Context(), taken); fault.KindOf(err) != fault.BadInput || err == nil {
+	if err := gitstore.CreateBare(t.Context(), taken); fault.KindOf(err) != fault.BadInput || err == nil {
 		t.Errorf("%v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package catalog
+package gitstore
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 func CreateBare(ctx context.Context, dir string) error {
 	run := func(at string, args ...string) (string, error) {
 		// The two variables that lead git elsewhere are set, so nothing that a caller exported counts.
-		env := append(environ(filepath.Dir(at), remote{}), "GIT_DIR="+at)
+		env := append(environ(filepath.Dir(at), Remote{}), "GIT_DIR="+at)
 		out, err := proc.Run(ctx, proc.Command{Dir: filepath.Dir(at), Env: env, Name: "git", Args: args})
 		return strings.TrimSpace(string(out)), err
 	}
