@@ -129,6 +129,9 @@ func logLines(t *testing.T, url, folder string) []catalogfile.Line {
 	t.Helper()
 	var all []catalogfile.Line
 	for path := range strings.FieldsSeq(git(t, url, "ls-tree", "-r", "--name-only", "main", folder+"/")) {
+		if !strings.HasSuffix(path, ".jsonl") {
+			continue
+		}
 		for text := range strings.Lines(show(t, url, path)) {
 			var l catalogfile.Line
 			if err := json.Unmarshal([]byte(text), &l); err != nil {

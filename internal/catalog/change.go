@@ -187,7 +187,7 @@ Written by the delivery of each service; people and portals read it.
   backstage.io/source-location and github.com/project-slug, and the links to runbook and dashboards. All of these come
   from the service's idp.yaml, so change them there.
 * ` + "`index.json`" + `: every service with its owner, its repository and its entity.
-* ` + "`services/SERVICE.json`" + `: the same of one service, and per environment the latest delivery and the latest that passed.
+* ` + "`deliveries/SERVICE/state.json`" + `: the same of one service, and per environment the latest delivery and the latest that passed.
 * ` + "`deliveries/SERVICE/ENVIRONMENT/YEAR-MONTH.jsonl`" + `: every delivery, one JSON object a line, oldest first, failed
   ones and rollbacks by hand too.
 

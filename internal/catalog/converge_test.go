@@ -111,7 +111,7 @@ func TestIndexIsReadOnlyToRegister(t *testing.T) {
 	edit(t, in.URL, map[string]string{"index.json": "not an index\n"})
 	in.Record = delivered(t, in.Service, "101", strings.Repeat("b", 40), digestA, record.Passed)
 	mustRun(t, in)
-	if changed := git(t, in.URL, "diff", "--name-only", "main~", "main"); changed != "deliveries/checkout/staging/"+time.Now().UTC().Format("2006-01")+".jsonl\nservices/checkout.json\n" {
+	if changed := git(t, in.URL, "diff", "--name-only", "main~", "main"); changed != "deliveries/checkout/staging/"+time.Now().UTC().Format("2006-01")+".jsonl\ndeliveries/checkout/state.json\n" {
 		t.Errorf("it changed %s", changed)
 	}
 	in.Service.Tier = 2
@@ -188,7 +188,7 @@ func TestRollbackByHandIsLogged(t *testing.T) {
 		lines[2].Outcome != record.Passed || lines[2].Image != "" || lines[1].Digest != after.Digest {
 		t.Errorf("the log is %+v", lines)
 	}
-	if text := show(t, in.URL, "services/checkout.json"); strings.Count(text, before.Digest) != 2 {
+	if text := show(t, in.URL, "deliveries/checkout/state.json"); strings.Count(text, before.Digest) != 2 {
 		t.Errorf("the state does not say that %s is live: %s", before.Digest, text)
 	}
 	// One that failed is no pass of anything, and what is deployed later in the same record is no rollback.
@@ -218,7 +218,7 @@ func TestServiceWithoutDeliveryIsRegisteredOnly(t *testing.T) {
 	if out.Evidence.Delivery != 0 || !out.Evidence.Changed || out.Summary != "component checkout, no delivery to log" {
 		t.Errorf("%+v", out)
 	}
-	if text := git(t, in.URL, "ls-tree", "-r", "--name-only", "main"); strings.Contains(text, "deliveries") {
+	if text := git(t, in.URL, "ls-tree", "-r", "--name-only", "main"); strings.Contains(text, ".jsonl") {
 		t.Error(text)
 	}
 }

@@ -164,8 +164,18 @@ func TestFindings(t *testing.T) {
 		"not in the index":    {add("catalog/web.yaml", strings.ReplaceAll(component, "NAME", "web")), []string{"catalog/web.yaml:1: index: web is not in index.json: no delivery registered it"}},
 		"log without service": {add("deliveries/web/staging/2026-11.jsonl", line(t, "web", "staging", 1)), []string{"deliveries/web: index: web has deliveries and is not in index.json"}},
 		"log is ahead":        {add("deliveries/checkout/staging/2026-12.jsonl", line(t, "checkout", "staging", 3)), []string{"deliveries/checkout/staging/2026-12.jsonl: index: its last delivery is 3 (passed), and index.json has 2 (passed)"}},
-		"log is empty":        {add("deliveries/checkout/staging/2026-12.jsonl", "\n"), nil}, // the one before has it
-		"log is long":         {add("deliveries/checkout/staging/2026-11.jsonl", strings.Repeat(line(t, "checkout", "staging", 1), 10_000)+line(t, "checkout", "staging", 2)), nil},
+		"state is no log": {func(t *testing.T, f fstest.MapFS) {
+			index(t, f, func(s *catalogfile.Service) {
+				data, err := json.Marshal(catalogfile.State{Schema: catalogfile.StateSchema, Service: *s})
+				if err != nil {
+					t.Fatal(err)
+				}
+				f[catalogfile.StateFile("checkout")] = file(string(data))
+				s.Environments = nil
+			})
+		}, nil},
+		"log is empty": {add("deliveries/checkout/staging/2026-12.jsonl", "\n"), nil}, // the one before has it
+		"log is long":  {add("deliveries/checkout/staging/2026-11.jsonl", strings.Repeat(line(t, "checkout", "staging", 1), 10_000)+line(t, "checkout", "staging", 2)), nil},
 		"log is gone": {func(_ *testing.T, f fstest.MapFS) {
 			delete(f, "deliveries/checkout/staging/2026-10.jsonl")
 			delete(f, "deliveries/checkout/staging/2026-11.jsonl")

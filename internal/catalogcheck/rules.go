@@ -159,6 +159,9 @@ func (c *check) logs(name string) part {
 		return part{findings: []Finding{unreadable(folder, err)}}
 	}
 	for _, e := range environments {
+		if e.Name() == catalogfile.StateName {
+			continue
+		}
 		in := path.Join(folder, e.Name())
 		file, line, err := c.lastLine(in)
 		switch {

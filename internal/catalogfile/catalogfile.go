@@ -19,7 +19,7 @@ const (
 	IndexFile    = "index.json"
 	DeliveriesIn = "deliveries"
 	EntitiesIn   = "catalog"
-	StatesIn     = "services"
+	StateName    = "state.json" // no environment is called so: that has no dot
 )
 
 // Index is index.json: every service, by name. What changes with every delivery is not in there, so that a delivery neither
@@ -38,17 +38,17 @@ type Service struct {
 	Repository   string                 `json:"repository"`
 	Path         string                 `json:"path,omitempty" jsonschema_description:"Folder of the service in the repository; absent at its root."`
 	Entity       string                 `json:"entity" jsonschema_description:"File of the Backstage entity in the catalogue."`
-	Environments map[string]Environment `json:"environments,omitempty" jsonschema_description:"By name; in services/SERVICE.json, not in index.json."`
+	Environments map[string]Environment `json:"environments,omitempty" jsonschema_description:"By name; in deliveries/SERVICE/state.json, not in index.json."`
 }
 
-// State is services/SERVICE.json: what the index says of a service, and its deliveries.
+// State is deliveries/SERVICE/state.json: what the index says of a service, and its deliveries.
 type State struct {
 	Schema string `json:"schema"`
 	Service
 }
 
-// StateFile is where the state of a service is.
-func StateFile(service string) string { return StatesIn + "/" + service + ".json" }
+// StateFile is where the state of a service is: beside its logs, so that a delivery changes one folder that has all services and not two.
+func StateFile(service string) string { return DeliveriesIn + "/" + service + "/" + StateName }
 
 // ParseState reads the state of a service.
 func ParseState(text []byte, service string) (Service, error) {

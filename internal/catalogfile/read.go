@@ -84,6 +84,9 @@ func Deliveries(ctx context.Context, catalogue fs.FS, each func(*Line) error) er
 		return each(l)
 	}
 	for _, folder := range folders {
+		if path.Base(folder) == StateName {
+			continue
+		}
 		g.Go(func() error { return deliveriesOf(ctx, catalogue, folder, locked) })
 	}
 	return g.Wait()
@@ -168,10 +171,16 @@ func (x *Index) readStates(catalogue fs.FS) error {
 	return g.Wait()
 }
 
-// readState is nil where the service has no such file; a name that cannot be a file has none.
+// serviceName is what a service that deliveries register may be called. Others are in an index that people wrote.
+var serviceName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// readState is nil where the service has no such file.
 func readState(catalogue fs.FS, name string) (*Service, error) {
+	if !serviceName.MatchString(name) {
+		return nil, nil
+	}
 	text, err := fs.ReadFile(catalogue, StateFile(name))
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {

@@ -25,7 +25,7 @@ func TestReadIndexJoinsTheStates(t *testing.T) {
 		t.Errorf("without a state: %+v, %v", x, err)
 	}
 	for name, state := range map[string]string{"no JSON": "{", "another form": `{"schema":"idp.service/v2","name":"a"}`, "another service": `{"schema":"idp.service/v1","name":"b"}`} {
-		if _, err := read(state); err == nil || !strings.Contains(err.Error(), "services/a.json") {
+		if _, err := read(state); err == nil || !strings.Contains(err.Error(), "deliveries/a/state.json") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
