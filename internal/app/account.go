@@ -40,6 +40,9 @@ func (w *catalogWork) stage(ctx context.Context, d *delivery) (result, error) {
 	if err := d.history(ctx, &in); err != nil {
 		return result{}, err
 	}
+	if in.Definitions, err = definitions(d.svc, d.dir()); err != nil {
+		return result{}, err
+	}
 	deps := catalog.Deps{Name: "idp", Email: "idp@localhost", Now: d.world.Now, Sleep: sleep, Progress: d.progress(w.name())}
 	out, err := catalog.Run(ctx, in, deps)
 	if err == nil && in.Plan {
@@ -48,6 +51,19 @@ func (w *catalogWork) stage(ctx context.Context, d *delivery) (result, error) {
 		d.wrote(w.name(), in.Checkout, "the catalogue")
 	}
 	return resultOf(out, err)
+}
+
+// definitions reads what describes the service's APIs. It was readable when idp.yaml was read.
+func definitions(svc *service.Service, dir string) (map[string][]byte, error) {
+	texts := map[string][]byte{}
+	for _, a := range svc.APIs {
+		text, err := a.Definition(dir)
+		if err != nil {
+			return nil, fault.Undeterminedf("the definition of API %s cannot be read: %w", a.Name, err)
+		}
+		texts[a.Name] = text
+	}
+	return texts, nil
 }
 
 // maxBrings is how many commits one line of the catalogue names.

@@ -25,7 +25,11 @@ type Inputs struct {
 	Branch string
 	Plan   bool // nothing is pushed or copied
 
+	Elsewhere []string // references that other catalogues have
+
 	// Filled by the app.
+
+	Definitions map[string][]byte // of the service's APIs, by name
 
 	Record   *record.Record // a snapshot; its catalog stage, if any, is not looked at
 	Service  *service.Service
@@ -47,6 +51,8 @@ func (in *Inputs) Declare(s *action.Set) {
 		Usage: "Push nothing to the catalogue, and write what would change there to catalog.diff in the output folder."})
 	s.String(&in.Branch, action.Input{Name: "catalog-branch", Default: "main", Example: "main",
 		Usage: "Branch of the catalogue that is written to."})
+	s.List(&in.Elsewhere, action.Input{Name: "catalog-elsewhere", Example: "group:*, user:*",
+		Usage: "Entities that other catalogues have, such as teams from an identity provider, so that they are not written here: references as KIND:NAMESPACE/NAME, a * at the end for all that begin so."})
 }
 
 // Deps is what the stage needs from outside.
@@ -94,6 +100,9 @@ var noBranch = regexp.MustCompile(`^[-/.]|[/.]$|\.\.|//|/\.|@\{|\.lock(/|$)|[\x0
 func (in Inputs) Check() error {
 	if noBranch.MatchString(in.Branch) {
 		return fault.BadInputf("input catalog-branch: %q cannot be the name of a branch", in.Branch)
+	}
+	if err := catalogfile.CheckPatterns(in.Elsewhere); err != nil {
+		return fault.BadInputf("input catalog-elsewhere: %w", err).WithNext("Write KIND:NAMESPACE/NAME, or the beginning of it and a *, such as group:*.")
 	}
 	if in.URL == "" {
 		return nil

@@ -22,41 +22,51 @@ const (
 
 // change is what has to be written over one state of the catalogue; nothing when that is up to date.
 type change struct {
-	files    map[string][]byte
-	what     []string // for people
+	files    map[string][]byte // nil takes a file away
+	what     []string          // for people
 	message  string
 	delivery int
 	ours     bool // the log holds the very line of this run already
+	idx      *index
+}
+
+// view is the catalogue as one attempt found it, and what is to be in it.
+type view struct {
+	tip   *gitstore.Tip
+	in    Inputs
+	entry catalogfile.Line
+	old   map[string][]byte // files that belong to the service
+}
+
+func (v view) entity() string { return catalogfile.EntitiesIn + "/" + v.in.Service.Name + ".yaml" }
+
+func (v view) state() string { return catalogfile.StateFile(v.in.Service.Name) }
+
+// folder is that of the service's deliveries to the environment.
+func (v view) folder() string {
+	return catalogfile.DeliveriesIn + "/" + v.in.Service.Name + "/" + v.entry.Environment + "/"
 }
 
 // derive compares the catalogue at tip with what it has to be.
 func derive(ctx context.Context, tip *gitstore.Tip, in Inputs, entry catalogfile.Line) (change, error) {
 	c := change{files: map[string][]byte{}}
-	entity := "catalog/" + in.Service.Name + ".yaml"
-	folder := "deliveries/" + in.Service.Name + "/" + entry.Environment + "/"
-	old, err := tip.Read(ctx, entity, catalogfile.StateFile(in.Service.Name), folder)
+	v := view{tip: tip, in: in, entry: entry}
+	var err error
+	if v.old, err = tip.Read(ctx, v.entity(), v.state(), v.folder()); err != nil {
+		return c, err
+	}
+	before, err := c.register(ctx, v)
 	if err != nil {
 		return c, err
 	}
-	before, err := c.register(ctx, tip, in, old)
+	after, err := c.entities(ctx, v, before)
 	if err != nil {
 		return c, err
 	}
-	text, fields, err := editEntity(old[entity], componentOf(in))
-	if err != nil {
-		return c, unreadable(entity, err)
-	}
-	if len(fields) > 0 {
-		if old[entity] == nil {
-			fields = []string{"new"}
-		}
-		c.put(entity, text, entity+" ("+strings.Join(fields, ", ")+")")
-	}
-	past, err := c.log(old, folder, entry)
+	past, err := c.log(v.old, v.folder(), entry)
 	if err != nil {
 		return c, err
 	}
-	after := facts(in)
 	after.Environments = maps.Clone(before.Environments)
 	if len(past.lines) > 0 {
 		if after.Environments == nil {
@@ -64,66 +74,142 @@ func derive(ctx context.Context, tip *gitstore.Tip, in Inputs, entry catalogfile
 		}
 		after.Environments[entry.Environment] = past.index()
 	}
-	file := catalogfile.StateFile(in.Service.Name)
-	now, err := state(after)
+	now, err := indented(after)
 	if err != nil {
 		return c, err
 	}
-	if !bytes.Equal(now, old[file]) {
-		c.put(file, now, file)
+	if !bytes.Equal(now, v.old[v.state()]) {
+		c.put(v.state(), now, v.state())
 	}
 	c.message = message(in, entry, c.delivery)
 	return c, nil
 }
 
+// entities brings those of the service in line, and gives its new state, without deliveries.
+func (c *change) entities(ctx context.Context, v view, before catalogfile.State) (catalogfile.State, error) {
+	after := catalogfile.State{Schema: catalogfile.StateSchema, Service: facts(v.in)}
+	s, err := c.settle(ctx, v, before)
+	if err != nil {
+		return after, err
+	}
+	var old catalogfile.Derived
+	if before.Derived != nil {
+		old = *before.Derived
+	}
+	component := componentOf(v.in)
+	component.names = []namedList{{"providesApis", "api", s.derived.Provides, old.Provides}, {"consumesApis", "api", s.derived.Consumes, old.Consumes},
+		{"dependsOn", "", s.derived.DependsOn, old.DependsOn}}
+	text, fields, err := editEntity(v.old[v.entity()], component, s.things, s.gone)
+	if err != nil {
+		return after, unreadable(v.entity(), err)
+	}
+	if len(fields) > 0 {
+		if v.old[v.entity()] == nil {
+			fields = []string{"new"}
+		}
+		c.put(v.entity(), text, v.entity()+" ("+strings.Join(fields, ", ")+")")
+	}
+	if err := c.definitions(ctx, v, s, old.Definitions); err != nil {
+		return after, err
+	}
+	if !reflect.DeepEqual(s.derived, catalogfile.Derived{}) {
+		after.Derived = &s.derived
+	}
+	return after, nil
+}
+
+// definitions writes those of APIs that are not what they were, and takes away what is no longer provided. Their folder is
+// fetched only then.
+func (c *change) definitions(ctx context.Context, v view, s settled, before map[string]string) error {
+	now := s.derived.Definitions
+	if maps.Equal(now, before) {
+		return nil
+	}
+	files := slices.Sorted(maps.Keys(now))
+	for _, file := range slices.Sorted(maps.Keys(before)) {
+		if _, ok := now[file]; !ok && strings.HasPrefix(file, catalogfile.APIsIn+"/"+v.in.Service.Name+"/") {
+			files = append(files, file)
+		}
+	}
+	old, err := v.tip.Read(ctx, files...)
+	if err != nil {
+		return err
+	}
+	texts := map[string][]byte{}
+	for _, t := range s.things {
+		texts[t.file] = t.text
+	}
+	for _, file := range files {
+		text, wanted := texts[file]
+		switch _, there := old[file]; {
+		case wanted && !bytes.Equal(text, old[file]):
+			c.put(file, text, file)
+		case !wanted && there:
+			c.put(file, nil, file+" (gone)")
+		}
+	}
+	return nil
+}
+
 // register brings the index in line with the facts of the service, and gives what the catalogue said of it before. The index,
 // which grows with the catalogue, is read only when the service is new there, or is not what it was.
-func (c *change) register(ctx context.Context, tip *gitstore.Tip, in Inputs, old map[string][]byte) (catalogfile.Service, error) {
-	var before catalogfile.Service
-	file := catalogfile.StateFile(in.Service.Name)
-	if text, ok := old[file]; ok {
+func (c *change) register(ctx context.Context, v view) (catalogfile.State, error) {
+	var before catalogfile.State
+	text, stated := v.old[v.state()]
+	if stated {
 		var err error
-		if before, err = catalogfile.ParseState(text, in.Service.Name); err != nil {
-			return before, unreadable(file, err)
+		if before, err = catalogfile.ParseState(text, v.in.Service.Name); err != nil {
+			return before, unreadable(v.state(), err)
 		}
-		if err := rival(before, in.Record); err != nil {
+		if err := rival(before.Service, v.in.Record); err != nil {
 			return before, err
 		}
-		known := before
+		known := before.Service
 		known.Environments = nil
-		if reflect.DeepEqual(known, facts(in)) {
+		if reflect.DeepEqual(known, facts(v.in)) {
 			return before, nil
 		}
 	}
-	more, err := tip.Read(ctx, indexFile, readmeFile)
+	idx, err := c.index(ctx, v)
 	if err != nil {
 		return before, err
 	}
-	idx, err := parseIndex(more[indexFile])
+	listed, found, err := idx.entry(v.in.Service.Name)
 	if err != nil {
 		return before, unreadable(indexFile, err)
 	}
-	listed, found, err := idx.entry(in.Service.Name)
-	if err != nil {
-		return before, unreadable(indexFile, err)
-	}
-	if err := rival(listed, in.Record); err != nil {
+	if err := rival(listed, v.in.Record); err != nil {
 		return before, err
 	}
-	if _, ok := old[file]; !ok && found { // as catalogues were before there were states
-		before = listed
+	if !stated && found { // as catalogues were before there were states
+		before.Service = listed
 	}
-	text, changed, err := idx.list(facts(in))
+	now, changed, err := idx.list(facts(v.in))
 	if err != nil {
 		return before, unreadable(indexFile, err)
 	}
 	if changed {
-		c.put(indexFile, text, indexFile)
+		c.put(indexFile, now, indexFile)
+	}
+	return before, nil
+}
+
+// index reads index.json, once in an attempt.
+func (c *change) index(ctx context.Context, v view) (*index, error) {
+	if c.idx != nil {
+		return c.idx, nil
+	}
+	more, err := v.tip.Read(ctx, indexFile, readmeFile)
+	if err != nil {
+		return nil, err
+	}
+	if c.idx, err = parseIndex(more[indexFile]); err != nil {
+		return nil, unreadable(indexFile, err)
 	}
 	if more[readmeFile] == nil && more[indexFile] == nil {
 		c.put(readmeFile, []byte(readme), readmeFile)
 	}
-	return before, nil
+	return c.idx, nil
 }
 
 // log adds the delivery to its log unless it is there, and gives all of it.
@@ -177,19 +263,3 @@ func loggable(l catalogfile.Line) bool {
 		return (s.Name == record.StageDeploy || s.Name == record.StageRollback) && s.Outcome == record.Passed
 	})
 }
-
-const readme = `# Service catalogue
-
-Written by the delivery of each service; people and portals read it.
-
-* ` + "`catalog/SERVICE.yaml`" + `: the service as a Backstage entity. Edit what you like: a delivery only sets the name,
-  the description, owner, system and lifecycle, the label idp/tier, the annotations idp/slo-availability,
-  backstage.io/source-location and github.com/project-slug, and the links to runbook and dashboards. All of these come
-  from the service's idp.yaml, so change them there.
-* ` + "`index.json`" + `: every service with its owner, its repository and its entity.
-* ` + "`deliveries/SERVICE/state.json`" + `: the same of one service, and per environment the latest delivery and the latest that passed.
-* ` + "`deliveries/SERVICE/ENVIRONMENT/YEAR-MONTH.jsonl`" + `: every delivery, one JSON object a line, oldest first, failed
-  ones and rollbacks by hand too.
-
-Point Backstage at it with a location of type url that ends in /catalog/*.yaml.
-`

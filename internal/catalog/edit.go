@@ -2,35 +2,43 @@ package catalog
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/org/idp/internal/catalogfile"
 )
 
-// editEntity sets the component's fields in the file and leaves all else as people wrote it: other keys, comments, other
-// entities. It gives the new text and the fields that changed; without one the text stays byte for byte.
-func editEntity(data []byte, c component) ([]byte, []string, error) {
+// editEntity sets the component's fields in the file, and those of what goes with it, and leaves all else as people wrote it:
+// other keys, comments, other entities. It gives the new text and the fields that changed; without one the text stays byte for byte.
+func editEntity(data []byte, c component, things []thing, gone []string) ([]byte, []string, error) {
 	docs, err := documents(data)
 	if err != nil {
 		return nil, nil, err
 	}
-	root, err := findComponent(docs, c.name)
+	root, err := findEntity(docs, "Component", c.name)
 	if err != nil {
 		return nil, nil, err
 	}
+	empty := len(docs) == 0
 	if root == nil {
-		root = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
-		docs = append(docs, &yaml.Node{Kind: yaml.DocumentNode, Content: []*yaml.Node{root}})
+		root = newEntity(&docs)
 	}
 	e := &editor{}
 	e.component(root, c)
+	for _, t := range things {
+		e.thing(&docs, t)
+	}
+	docs = e.without(docs, gone)
 	if e.err != nil || len(e.changed) == 0 {
 		return data, nil, e.err
 	}
 	var b bytes.Buffer
-	if len(docs) == 1 && len(data) > 0 && root.Line == 0 {
+	if len(data) > 0 && empty {
 		b.Write(data) // only comments, which are in no document
 		b.WriteString("\n")
 	}
@@ -44,15 +52,35 @@ func editEntity(data []byte, c component) ([]byte, []string, error) {
 	if err := enc.Close(); err != nil {
 		return nil, nil, err
 	}
-	// What cannot be read back must not be published, whatever the file held that YAML writes in another way.
-	again, err := documents(b.Bytes())
-	if err == nil {
-		root, err = findComponent(again, c.name)
+	return b.Bytes(), e.changed, readsBack(b.Bytes(), len(docs), c, things)
+}
+
+// readsBack refuses what must not be published, whatever the file held that YAML writes in another way.
+func readsBack(text []byte, count int, c component, things []thing) error {
+	docs, err := documents(text)
+	if err == nil && len(docs) != count {
+		err = errors.New("it has another number of entities")
 	}
-	if err != nil || root == nil || len(again) != len(docs) {
-		return nil, nil, fmt.Errorf("it cannot be edited safely: %w", errors.Join(err, errors.New("its new text does not read back")))
+	for _, t := range append([]thing{{kind: "Component", name: c.name}}, things...) {
+		if err != nil {
+			break
+		}
+		var root *yaml.Node
+		if root, err = findEntity(docs, t.kind, t.name); err == nil && root == nil {
+			err = fmt.Errorf("%s %s is not there", t.kind, t.name)
+		}
 	}
-	return b.Bytes(), e.changed, nil
+	if err != nil {
+		return fmt.Errorf("it cannot be edited safely, since its new text does not read back: %w", err)
+	}
+	return nil
+}
+
+// newEntity adds an empty one.
+func newEntity(docs *[]*yaml.Node) *yaml.Node {
+	root := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+	*docs = append(*docs, &yaml.Node{Kind: yaml.DocumentNode, Content: []*yaml.Node{root}})
+	return root
 }
 
 func documents(data []byte) ([]*yaml.Node, error) {
@@ -74,43 +102,59 @@ func documents(data []byte) ([]*yaml.Node, error) {
 	}
 }
 
-// findComponent gives the entity's mapping; nil when the file has other entities only.
-func findComponent(docs []*yaml.Node, name string) (*yaml.Node, error) {
+// findEntity gives the mapping of an entity in the default namespace; nil when the file has others only.
+func findEntity(docs []*yaml.Node, kind, name string) (*yaml.Node, error) {
 	var found *yaml.Node
+	want, _ := catalogfile.Ref(name, kind, "default")
 	for _, doc := range docs {
 		root := doc.Content[0]
 		if isNull(root) {
 			continue
 		}
-		if root.Kind != yaml.MappingNode {
-			return nil, fmt.Errorf("line %d: it is not an entity", root.Line)
+		head, err := headOf(root)
+		if err != nil {
+			return nil, err
 		}
 		if err := uniqueKeys(root); err != nil {
 			return nil, err
 		}
-		var head struct {
-			APIVersion string `yaml:"apiVersion"`
-			Kind       string `yaml:"kind"`
-			Metadata   struct {
-				Name      string `yaml:"name"`
-				Namespace string `yaml:"namespace"`
-			} `yaml:"metadata"`
-		}
-		if err := root.Decode(&head); err != nil {
-			return nil, err
-		}
-		if head.Kind != "Component" || head.Metadata.Name != name || (head.Metadata.Namespace != "" && head.Metadata.Namespace != "default") {
+		if head.ref() != want {
 			continue
 		}
 		if head.APIVersion != apiVersion {
 			return nil, fmt.Errorf("line %d: apiVersion %q, this program writes %q", root.Line, head.APIVersion, apiVersion)
 		}
 		if found != nil {
-			return nil, fmt.Errorf("line %d: component %s is there twice", root.Line, name)
+			return nil, fmt.Errorf("line %d: %s %s is there twice", root.Line, strings.ToLower(kind), name)
 		}
 		found = root
 	}
 	return found, nil
+}
+
+// head is what tells entities apart.
+type head struct {
+	APIVersion string `yaml:"apiVersion"`
+	Kind       string `yaml:"kind"`
+	Metadata   struct {
+		Name      string `yaml:"name"`
+		Namespace string `yaml:"namespace"`
+	} `yaml:"metadata"`
+}
+
+// headOf is empty for nothing between two lines of hyphens.
+func headOf(root *yaml.Node) (h head, err error) {
+	if isNull(root) {
+		return h, nil
+	}
+	if root.Kind != yaml.MappingNode || root.Decode(&h) != nil {
+		return h, fmt.Errorf("line %d: it is not an entity", root.Line)
+	}
+	return h, nil
+}
+
+func (h head) ref() string {
+	return strings.ToLower(h.Kind + ":" + cmp.Or(h.Metadata.Namespace, "default") + "/" + h.Metadata.Name)
 }
 
 const apiVersion = "backstage.io/v1alpha1"
@@ -144,6 +188,9 @@ func (e *editor) component(root *yaml.Node, c component) {
 	e.set(spec, "spec.lifecycle", "lifecycle", c.lifecycle)
 	e.set(spec, "spec.owner", "owner", c.owner)
 	e.setIfSaid(spec, "spec.system", "system", c.system)
+	for _, l := range c.names {
+		e.names(spec, l)
+	}
 }
 
 func (e *editor) setIfSaid(m *yaml.Node, field, key, text string) {

@@ -91,7 +91,7 @@ spec:
   definition: |
     openapi: 3.1.0
 `
-	got, fields, err := editEntity([]byte(edited), testComponent())
+	got, fields, err := editEntity([]byte(edited), testComponent(), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ spec:
 	if diff := cmp.Diff(wantFields, fields); diff != "" {
 		t.Error(diff)
 	}
-	again, fields, err := editEntity(got, testComponent())
+	again, fields, err := editEntity(got, testComponent(), nil, nil)
 	if err != nil || len(fields) > 0 || string(again) != want {
 		t.Errorf("the second edit changed %v, %v", fields, err)
 	}
@@ -112,7 +112,7 @@ spec:
 func TestRightTextIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	const text = "{apiVersion: 'backstage.io/v1alpha1', kind: Component,\n\n metadata: {name: \"checkout\"}, spec: {owner: a, type: x,   lifecycle: production}}\n---\n"
-	got, fields, err := editEntity([]byte(text), component{name: "checkout", owner: "a", lifecycle: "production"})
+	got, fields, err := editEntity([]byte(text), component{name: "checkout", owner: "a", lifecycle: "production"}, nil, nil)
 	if err != nil || len(fields) > 0 || string(got) != text {
 		t.Errorf("%v %v\n%s", fields, err, got)
 	}
@@ -120,11 +120,11 @@ func TestRightTextIsLeftAlone(t *testing.T) {
 
 func TestWhatIdpYAMLStopsSaying(t *testing.T) {
 	t.Parallel()
-	full, _, err := editEntity(nil, testComponent())
+	full, _, err := editEntity(nil, testComponent(), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, _, err := editEntity(full, component{name: "checkout", owner: "team-payments", lifecycle: "production"})
+	got, _, err := editEntity(full, component{name: "checkout", owner: "team-payments", lifecycle: "production"}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestTextsThatYAMLReadsAsSomethingElse(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"null", "yes", "2026-11-23", "0x1f", "1.0", "~", "- a", "a: b", "#x", "&a", "*a", "!x", "line\nbreak", "ümlaut", "'", `"`, " "} {
 		c := component{name: "checkout", owner: text, lifecycle: "production", description: text, tier: "1"}
-		out, _, err := editEntity(nil, c)
+		out, _, err := editEntity(nil, c, nil, nil)
 		if err != nil {
 			t.Errorf("%q: %v", text, err)
 			continue
@@ -174,7 +174,7 @@ func TestFilesThatAreNotEntities(t *testing.T) {
 		"anchor":           head + "  title: &a x\nspec: {owner: &o old, x: *o}\n",
 		"alias":            head + "  a: &l {x: y}\n  labels: *l\n",
 	} {
-		if out, fields, err := editEntity([]byte(text), testComponent()); err == nil {
+		if out, fields, err := editEntity([]byte(text), testComponent(), nil, nil); err == nil {
 			t.Errorf("%s: changed %v\n%s", name, fields, out)
 		}
 	}
@@ -183,7 +183,7 @@ func TestFilesThatAreNotEntities(t *testing.T) {
 func TestEmptyFilesBecomeEntities(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "\n", "# nothing yet\n", "---\n", "---\n---\n", "kind: System\nmetadata: {name: checkout}\n"} {
-		out, _, err := editEntity([]byte(text), testComponent())
+		out, _, err := editEntity([]byte(text), testComponent(), nil, nil)
 		if err != nil || !strings.Contains(string(out), "owner: team-payments") {
 			t.Errorf("%q: %v\n%s", text, err, out)
 		}

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"strconv"
 
 	"github.com/org/idp/internal/projection"
@@ -19,16 +20,14 @@ type component struct {
 	tier, slo                                   string // empty when idp.yaml has none
 	source, slug                                string // empty when the code's host is not known
 	links                                       []entityLink
+	names                                       []namedList
 }
 
 type entityLink struct{ url, title, kind string }
 
 func componentOf(in Inputs) component {
 	s := in.Service
-	c := component{name: s.Name, description: s.Description, owner: s.Owner, system: s.System, lifecycle: s.Lifecycle}
-	if c.lifecycle == "" {
-		c.lifecycle = "production"
-	}
+	c := component{name: s.Name, description: s.Description, owner: s.Owner, system: s.System, lifecycle: lifecycle(s)}
 	if s.Tier > 0 {
 		c.tier = strconv.Itoa(s.Tier)
 	}
@@ -39,6 +38,8 @@ func componentOf(in Inputs) component {
 	c.links = linksOf(s)
 	return c
 }
+
+func lifecycle(s *service.Service) string { return cmp.Or(s.Lifecycle, "production") }
 
 func linksOf(s *service.Service) []entityLink {
 	var links []entityLink

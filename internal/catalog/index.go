@@ -65,11 +65,6 @@ func facts(in Inputs) catalogfile.Service {
 		Path: source.Path, Entity: "catalog/" + s.Name + ".yaml"}
 }
 
-// state is the text of deliveries/SERVICE/state.json.
-func state(s catalogfile.Service) ([]byte, error) {
-	return indented(catalogfile.State{Schema: catalogfile.StateSchema, Service: s})
-}
-
 func indented(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

@@ -42,7 +42,7 @@ var Rules = []struct {
 }{
 	{Owner, "every entity that needs an owner names one, and the catalogue has it"},
 	{System, "the system that an entity names is in the catalogue"},
-	{Reference, "all else that an entity names is in the catalogue: dependencies, APIs, domains, groups, users"},
+	{Reference, "all else that an entity names is in the catalogue: dependencies, APIs and their definitions, domains, groups, users"},
 	{Duplicate, "no entity is there twice, and no two services are the same folder of the same repository"},
 	{Index, "`index.json`, the entities and the logs of deliveries say the same"},
 	{Stale, "every service was delivered within the days of `stale`"},
@@ -200,11 +200,8 @@ func (in Inputs) validate() (stale time.Duration, err error) {
 			return 0, fault.BadInputf("input warn: there is no rule %q", w).WithNext("The rules are " + strings.Join(names(), ", ") + ".")
 		}
 	}
-	for _, e := range in.Elsewhere {
-		if kind, rest, ok := strings.Cut(e, ":"); !ok || kind == "" || rest == "" || strings.Contains(strings.TrimSuffix(rest, "*"), "*") {
-			return 0, fault.BadInputf("input elsewhere: %q is not a reference", e).
-				WithNext("Write KIND:NAMESPACE/NAME, or the beginning of it and a *, such as group:*.")
-		}
+	if err := catalogfile.CheckPatterns(in.Elsewhere); err != nil {
+		return 0, fault.BadInputf("input elsewhere: %w", err).WithNext("Write KIND:NAMESPACE/NAME, or the beginning of it and a *, such as group:*.")
 	}
 	stale, err = policy.ParseAge(in.Stale)
 	if err != nil || stale <= 0 {

@@ -42,6 +42,8 @@ metadata: {name: team-a}
 spec: {type: team, children: []}
 `
 
+const api = "kind: API\nmetadata: {name: cart}\nspec: {owner: team-a, definition: {$text: 'FILE'}}\n"
+
 // whole is a catalogue of two services in which all is as it has to be.
 func whole(t *testing.T) fstest.MapFS {
 	t.Helper()
@@ -148,14 +150,22 @@ func TestFindings(t *testing.T) {
 			edit("owner: team-a", "owner: ~")(t, f)
 			index(t, f, func(s *catalogfile.Service) { s.Owner = "" })
 		}, []string{of + ":1: owner: component:default/checkout has no owner"}},
-		"owner is a user":     {edit("owner: team-a", "owner: group:default/Team-A"), []string{of + `:1: index: its owner is "group:default/Team-A" here and "team-a" in index.json; idp.yaml of the service decides at its next delivery`}},
-		"system":              {spec("  system: shop\n"), []string{of + ":12: system: system names system:default/shop, which the catalogue does not have"}},
-		"dependency":          {spec("  dependsOn: [component:cart, 'resource:default/orders-db']\n"), []string{of + ":12: reference: dependsOn names resource:default/orders-db, which the catalogue does not have"}},
-		"dependency of":       {spec("  dependencyOf:\n    - component:cart\n    - component:web\n"), []string{of + ":14: reference: dependencyOf names component:default/web, which the catalogue does not have"}},
-		"no kind":             {spec("  dependsOn: [cart]\n"), []string{of + `:12: reference: dependsOn "cart" is not a reference; write KIND:NAMESPACE/NAME`}},
-		"no name":             {spec("  providesApis: ['api:']\n"), []string{of + `:12: reference: providesApis "api:" is not a reference; write KIND:NAMESPACE/NAME`}},
-		"another namespace":   {spec("  dependsOn: ['component:other/cart']\n"), []string{of + ":12: reference: dependsOn names component:other/cart, which the catalogue does not have"}},
-		"API":                 {spec("  consumesApis: [cart]\n"), []string{of + ":12: reference: consumesApis names api:default/cart, which the catalogue does not have"}},
+		"owner is a user":   {edit("owner: team-a", "owner: group:default/Team-A"), []string{of + `:1: index: its owner is "group:default/Team-A" here and "team-a" in index.json; idp.yaml of the service decides at its next delivery`}},
+		"system":            {spec("  system: shop\n"), []string{of + ":12: system: system names system:default/shop, which the catalogue does not have"}},
+		"dependency":        {spec("  dependsOn: [component:cart, 'resource:default/orders-db']\n"), []string{of + ":12: reference: dependsOn names resource:default/orders-db, which the catalogue does not have"}},
+		"dependency of":     {spec("  dependencyOf:\n    - component:cart\n    - component:web\n"), []string{of + ":14: reference: dependencyOf names component:default/web, which the catalogue does not have"}},
+		"no kind":           {spec("  dependsOn: [cart]\n"), []string{of + `:12: reference: dependsOn "cart" is not a reference; write KIND:NAMESPACE/NAME`}},
+		"no name":           {spec("  providesApis: ['api:']\n"), []string{of + `:12: reference: providesApis "api:" is not a reference; write KIND:NAMESPACE/NAME`}},
+		"another namespace": {spec("  dependsOn: ['component:other/cart']\n"), []string{of + ":12: reference: dependsOn names component:other/cart, which the catalogue does not have"}},
+		"API":               {spec("  consumesApis: [cart]\n"), []string{of + ":12: reference: consumesApis names api:default/cart, which the catalogue does not have"}},
+		"definition": {func(_ *testing.T, f fstest.MapFS) {
+			f["catalog/api.yaml"], f["apis/cart/cart.yaml"] = file(strings.Replace(api, "FILE", "../apis/cart/cart.yaml", 1)), file("openapi: 3.1.0")
+		}, nil},
+		"definition elsewhere": {add("catalog/api.yaml", strings.Replace(api, "FILE", "https://example.com/cart.yaml", 1)), nil},
+		"definition gone": {add("catalog/api.yaml", strings.Replace(api, "FILE", "../apis/cart/cart.yaml", 1)),
+			[]string{"catalog/api.yaml:3: reference: the definition is apis/cart/cart.yaml, which the catalogue does not have"}},
+		"definition outside": {add("catalog/api.yaml", strings.Replace(api, "FILE", "../../../etc/passwd", 1)),
+			[]string{"catalog/api.yaml:3: reference: the definition is ../../etc/passwd, which the catalogue does not have"}},
 		"group's own":         {add("catalog/b.yml", "kind: Group\nmetadata: {name: b}\nspec: {parent: team-a, children: [c], members: [ann]}\n"), []string{"catalog/b.yml:3: reference: children names group:default/c, which the catalogue does not have", "catalog/b.yml:3: reference: members names user:default/ann, which the catalogue does not have"}},
 		"domain of a system":  {add("catalog/b.yaml", "kind: System\nmetadata: {name: b}\nspec: {owner: team-a, domain: retail}\n"), []string{"catalog/b.yaml:3: reference: domain names domain:default/retail, which the catalogue does not have"}},
 		"entity twice":        {add("catalog/x/again.yaml", "\n"+strings.Replace(group, "team-a", "Team-A", 1)), []string{"catalog/x/again.yaml:2: duplicate: group:default/team-a is in catalog/groups/team-a.yaml:1 already"}},
@@ -230,12 +240,14 @@ func TestUnreadableIsUndetermined(t *testing.T) {
 		"a linked folder":     {"catalog/more", &fstest.MapFile{Data: []byte("../elsewhere"), Mode: fs.ModeSymlink}, "not a plain file"},
 		"last line cut":       {"deliveries/checkout/staging/2026-11.jsonl", file(`{"schema":"idp.delivery-line/v1","id":`), "its last line"},
 		"log of another form": {"deliveries/checkout/staging/2026-11.jsonl", file(`{"schema":"x"}`), `schema "x"`},
+		"a linked definition": {"apis/cart.yaml", &fstest.MapFile{Data: []byte("../README.md"), Mode: fs.ModeDir}, "not a plain file"},
 		"a file for a folder": {"deliveries/checkout/notes", file("x"), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			files := whole(t)
 			files[test.path] = test.file
+			files["catalog/api.yaml"] = file(strings.Replace(api, "FILE", "../apis/cart.yaml", 1))
 			report, err := run(files, func(in *Inputs) { in.Warn = names() }) // it cannot be made a warning
 			if fault.KindOf(err) != fault.Undetermined || err == nil || report.Count(Unreadable, false) != 1 {
 				t.Fatalf("%v, %+v", err, report.Findings)
@@ -355,17 +367,6 @@ func TestInputsThatCannotBeMeant(t *testing.T) {
 	} {
 		if _, err := run(whole(t), change); fault.KindOf(err) != fault.BadInput {
 			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
-// The cases are those of Backstage's parseEntityRef.
-func TestResolve(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]string{"a": "group:default/a", "user:a": "user:default/a", "n/a": "group:n/a", "User:N/A": "user:n/a",
-		"n/a:b": "group:n/a:b", "": "", ":a": "", "/a": "", "user:": "", "user:/a": "", "n/": ""} {
-		if got, ok := resolve(text, "group", "default"); got != want || ok != (want != "") {
-			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
 }

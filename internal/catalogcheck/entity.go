@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/org/idp/internal/catalogfile"
 )
 
 // entity is one Backstage entity in a file of the catalogue.
@@ -20,6 +23,7 @@ type entity struct {
 	owner        string // as written
 	runbook, slo bool
 	names        []named
+	definition   named // file of the catalogue that an API's definition stands in; without a text where it is not in one
 }
 
 // named is another entity that this one names.
@@ -92,33 +96,17 @@ func newEntity(file string, root *yaml.Node) (entity, error) {
 	for _, l := range items(value(meta, "links")) {
 		e.runbook = e.runbook || text(value(l, "type")) == "runbook" && text(value(l, "url")) != ""
 	}
+	if n := value(value(spec, "definition"), "$text"); n != nil && !strings.Contains(n.Value, "://") {
+		e.definition = named{text: path.Join(path.Dir(file), n.Value), line: n.Line}
+	}
 	for _, r := range relations[e.kind] {
 		for _, n := range items(value(spec, r.field)) {
 			one := named{rule: r.rule, field: r.field, text: text(n), line: n.Line}
-			one.ref, _ = resolve(one.text, r.kind, namespace)
+			one.ref, _ = catalogfile.Ref(one.text, r.kind, namespace)
 			e.names = append(e.names, one)
 		}
 	}
 	return e, nil
-}
-
-// resolve reads [KIND:][NAMESPACE/]NAME as Backstage's parseEntityRef does, and tells whether it is of that form.
-func resolve(text, kind, namespace string) (ref string, ok bool) {
-	colon, slash := strings.IndexByte(text, ':'), strings.IndexByte(text, '/')
-	if slash >= 0 && slash < colon {
-		colon = -1
-	}
-	name := text[max(colon, slash)+1:]
-	if colon >= 0 {
-		kind = text[:colon]
-	}
-	if slash >= 0 {
-		namespace = text[colon+1 : slash]
-	}
-	if kind == "" || namespace == "" || name == "" {
-		return "", false
-	}
-	return strings.ToLower(kind + ":" + namespace + "/" + name), true
 }
 
 // value is the value of a key; nil where there is none, also where n is no mapping.

@@ -26,26 +26,33 @@ func (c *check) references() {
 		if slices.Contains(relations[e.kind], owner) && e.owner == "" {
 			c.found(Owner, e.file, e.line, "%s has no owner", e.ref)
 		}
+		c.definition(e)
 		for _, n := range e.names {
 			switch {
 			case n.rule == Owner && n.text == "": // said above
 			case n.ref == "":
 				c.found(n.rule, e.file, n.line, "%s %q is not a reference; write KIND:NAMESPACE/NAME", n.field, n.text)
-			case !there[n.ref] && !c.elsewhere(n.ref):
+			case !there[n.ref] && !catalogfile.Matches(c.in.Elsewhere, n.ref):
 				c.found(n.rule, e.file, n.line, "%s names %s, which the catalogue does not have", n.field, n.ref)
 			}
 		}
 	}
 }
 
-func (c *check) elsewhere(ref string) bool {
-	return slices.ContainsFunc(c.in.Elsewhere, func(pattern string) bool {
-		pattern = strings.ToLower(pattern)
-		if prefix, ok := strings.CutSuffix(pattern, "*"); ok {
-			return strings.HasPrefix(ref, prefix)
-		}
-		return ref == pattern
-	})
+// definition looks for the file that an API's definition is in.
+func (c *check) definition(e *entity) {
+	file := e.definition.text
+	if file == "" {
+		return
+	}
+	switch info, err := fs.Stat(c.in.Files, file); {
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid):
+		c.found(Reference, e.file, e.definition.line, "the definition is %s, which the catalogue does not have", file)
+	case err != nil:
+		c.findings = append(c.findings, unreadable(file, err))
+	case !info.Mode().IsRegular():
+		c.found(Unreadable, file, 0, "it is not a plain file")
+	}
 }
 
 // twice finds what is there more than once: an entity, or a service under two names.

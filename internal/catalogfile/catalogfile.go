@@ -45,21 +45,22 @@ type Service struct {
 type State struct {
 	Schema string `json:"schema"`
 	Service
+	Derived *Derived `json:"derived,omitempty" jsonschema_description:"Absent for a service of which only the Component is known."`
 }
 
 // StateFile is where the state of a service is: beside its logs, so that a delivery changes one folder that has all services and not two.
 func StateFile(service string) string { return DeliveriesIn + "/" + service + "/" + StateName }
 
 // ParseState reads the state of a service.
-func ParseState(text []byte, service string) (Service, error) {
+func ParseState(text []byte, service string) (State, error) {
 	var s State
 	if err := json.Unmarshal(text, &s); err != nil {
-		return s.Service, err
+		return s, err
 	}
 	if s.Schema != StateSchema || s.Name != service {
-		return s.Service, fmt.Errorf("it has schema %q of %q, this program reads %q of %q", s.Schema, s.Name, StateSchema, service)
+		return s, fmt.Errorf("it has schema %q of %q, this program reads %q of %q", s.Schema, s.Name, StateSchema, service)
 	}
-	return s.Service, nil
+	return s, nil
 }
 
 // Environment is what was delivered to one environment last, and what last passed.

@@ -190,5 +190,5 @@ func readState(catalogue fs.FS, name string) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", StateFile(name), err)
 	}
-	return &s, nil
+	return &s.Service, nil
 }

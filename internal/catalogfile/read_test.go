@@ -30,3 +30,14 @@ func TestReadIndexJoinsTheStates(t *testing.T) {
 		}
 	}
 }
+
+// The cases are those of Backstage's parseEntityRef.
+func TestRef(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{"a": "group:default/a", "user:a": "user:default/a", "n/a": "group:n/a", "User:N/A": "user:n/a",
+		"n/a:b": "group:n/a:b", "": "", ":a": "", "/a": "", "user:": "", "user:/a": "", "n/": ""} {
+		if got, ok := Ref(text, "group", "default"); got != want || ok != (want != "") {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}

@@ -13,7 +13,7 @@ import (
 
 // Change is what a commit writes. Without files there is nothing to do.
 type Change struct {
-	Files   map[string][]byte // by path
+	Files   map[string][]byte // by path; nil takes a file away
 	Message string
 }
 

@@ -66,14 +66,66 @@ type missing struct {
 // Read gives the files at the given paths, by path; absent ones are left out. A path that ends in a slash stands for the files
 // of a folder. Anything but a plain file, and anything but a folder on the way there, is a *PathError.
 func (t *Tip) Read(ctx context.Context, paths ...string) (map[string][]byte, error) {
+	return t.gather(ctx, func(files map[string][]byte, need *missing) error {
+		for _, path := range paths {
+			if err := t.look(path, files, need); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// All gives the files below a folder of the root, at any depth. Links and what else is no file are left out.
+func (t *Tip) All(ctx context.Context, folder string) (map[string][]byte, error) {
+	return t.gather(ctx, func(files map[string][]byte, need *missing) error {
+		root, err := t.store.objects.get(t.root)
+		if errors.Is(err, errAbsent) {
+			need.ids, need.shallow = []string{t.root}, true
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		e, there := find(root.data, folder)
+		if !there || e.mode != folderMode {
+			return nil
+		}
+		return t.below(e.id, folder+"/", files, need)
+	})
+}
+
+func (t *Tip) below(id, at string, files map[string][]byte, need *missing) error {
+	tree, err := t.store.objects.get(id)
+	if errors.Is(err, errAbsent) {
+		need.ids = append(need.ids, id)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for e := range entries(tree.data) {
+		switch {
+		case e.mode == folderMode:
+			err = t.below(e.id, at+e.name+"/", files, need)
+		case e.plain():
+			err = t.file(e, at+e.name, files, need)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gather calls look, which gives files and notes what is not there for them, until nothing is missing.
+func (t *Tip) gather(ctx context.Context, look func(map[string][]byte, *missing) error) (map[string][]byte, error) {
 	var last missing
 	for {
 		files, need := map[string][]byte{}, missing{}
 		if t.root != "" {
-			for _, path := range paths {
-				if err := t.look(path, files, &need); err != nil {
-					return nil, err
-				}
+			if err := look(files, &need); err != nil {
+				return nil, err
 			}
 		}
 		switch {

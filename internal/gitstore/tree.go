@@ -13,6 +13,8 @@ const (
 	folderMode = "40000"
 	fileMode   = "100644"
 	idBytes    = 20 // of an id, in a folder
+
+	emptyFolder = "4b825dc642cb6eb9a060e54bf8d69288fbee4904" // id of a folder with nothing in it
 )
 
 // entry is one name in a folder of the catalogue.
@@ -89,7 +91,15 @@ func with(tree []byte, set entry) ([]byte, error) {
 	return slices.Concat(tree[:start], text, tree[end:]), nil
 }
 
-// graft writes files over a folder and gives the new folder's id. The folder and those on the way to the files have to be there;
+// without gives the folder with one entry taken away.
+func without(tree []byte, name string) []byte {
+	if old, there := find(tree, name); there {
+		return slices.Concat(tree[:old.start], tree[old.end:])
+	}
+	return tree
+}
+
+// graft writes files over a folder, takes away those that are nil, and gives the new folder's id. The folder and those on the way to the files have to be there;
 // what is written over was read before, so it is a file, or is not there.
 func (o *objects) graft(folder string, files map[string][]byte) (string, error) {
 	var tree []byte
@@ -110,6 +120,10 @@ func (o *objects) graft(folder string, files map[string][]byte) (string, error) 
 			below[name][rest] = data
 			continue
 		}
+		if data == nil {
+			tree = without(tree, name)
+			continue
+		}
 		id, err := o.put("blob", data)
 		if err != nil {
 			return "", err
@@ -123,6 +137,10 @@ func (o *objects) graft(folder string, files map[string][]byte) (string, error) 
 		id, err := o.graft(old.id, below[name])
 		if err != nil {
 			return "", err
+		}
+		if id == emptyFolder { // Git has none
+			tree = without(tree, name)
+			continue
 		}
 		if tree, err = with(tree, entry{mode: folderMode, name: name, id: id}); err != nil {
 			return "", err

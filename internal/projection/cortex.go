@@ -21,7 +21,17 @@ type cortexInfo struct {
 	Git         *cortexGit     `json:"x-cortex-git,omitempty"`
 	Groups      []string       `json:"x-cortex-groups,omitempty"` // letters and digits only
 	Links       []cortexLink   `json:"x-cortex-link,omitempty"`
+	Depends     *cortexDepends `json:"x-cortex-dependency,omitempty"`
 	Custom      map[string]any `json:"x-cortex-custom-metadata"`
+}
+
+// cortexDepends: https://docs.cortex.io/ingesting-data-into-cortex/entities-overview/entities/adding-entities/dependencies
+type cortexDepends struct {
+	Cortex []cortexTag `json:"cortex"`
+}
+
+type cortexTag struct {
+	Tag string `json:"tag"`
 }
 
 type cortexOwner struct {
@@ -65,6 +75,12 @@ func cortexService(e Entry, n Names) cortexDescriptor {
 	}
 	for _, d := range e.Dashboards {
 		info.Links = append(info.Links, cortexLink{d.Title, "dashboard", d.URL})
+	}
+	for _, name := range e.Services {
+		if info.Depends == nil {
+			info.Depends = &cortexDepends{}
+		}
+		info.Depends.Cortex = append(info.Depends.Cortex, cortexTag{name})
 	}
 	return cortexDescriptor{OpenAPI: "3.0.1", Info: info}
 }

@@ -29,7 +29,11 @@ type datadogSpec struct {
 	Lifecycle   string   `json:"lifecycle"`
 	Tier        string   `json:"tier,omitempty"`
 	ComponentOf []string `json:"componentOf,omitempty"`
+	DependsOn   []string `json:"dependsOn,omitempty"`
 }
+
+// datadogKinds are the kinds of entities that Datadog has for types of resources; it has none for others.
+var datadogKinds = map[string]string{"database": "datastore", "queue": "queue"}
 
 func datadogService(e Entry) datadogEntity {
 	d := datadogEntity{APIVersion: "v3", Kind: "service", Metadata: datadogMetadata{Name: e.Name, Description: e.Description, Owner: e.Owner},
@@ -52,6 +56,14 @@ func datadogService(e Entry) datadogEntity {
 	}
 	if e.System != "" {
 		d.Spec.ComponentOf = []string{"system:" + e.System}
+	}
+	for _, name := range e.Services {
+		d.Spec.DependsOn = append(d.Spec.DependsOn, "service:"+name)
+	}
+	for _, r := range e.Resources {
+		if kind := datadogKinds[r.Type]; kind != "" {
+			d.Spec.DependsOn = append(d.Spec.DependsOn, kind+":"+r.Name)
+		}
 	}
 	return d
 }

@@ -18,7 +18,7 @@ type Names map[string]string
 var defaults = Names{
 	"port.service": "service", "port.service.description": "description", "port.service.lifecycle": "lifecycle",
 	"port.service.tier": "tier", "port.service.sla": "sla", "port.service.runbook": "runbook",
-	"port.service.repository": "repository", "port.service.owner": team, "port.service.system": "",
+	"port.service.repository": "repository", "port.service.owner": team, "port.service.system": "", "port.service.depends-on": "",
 	"port.deployment": "deployment", "port.deployment.environment": "environment", "port.deployment.commit": "commit",
 	"port.deployment.digest": "digest", "port.deployment.kind": "kind", "port.deployment.time": "time",
 	"port.deployment.run": "run", "port.deployment.service": "service",
@@ -72,7 +72,7 @@ func unknown(key string) string {
 
 // set puts a value under the portal's name for ours, unless there is nothing to say or it is left out.
 func (n Names) set(in map[string]any, ours string, value any) {
-	if name := n[ours]; name != "" && value != "" && value != 0 && value != 0.0 {
+	if name := n[ours]; name != "" && value != any("") && value != any(0) && value != any(0.0) {
 		in[name] = value
 	}
 }

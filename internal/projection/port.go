@@ -21,6 +21,9 @@ func portService(e Entry, n Names) portEntity {
 	n.set(p.Properties, "port.service.runbook", e.Runbook)
 	n.set(p.Properties, "port.service.repository", e.Repository)
 	n.set(p.Relations, "port.service.system", e.System)
+	if len(e.Services) > 0 {
+		n.set(p.Relations, "port.service.depends-on", e.Services)
+	}
 	if n["port.service.owner"] == team {
 		p.Team = []string{e.Owner}
 	} else {

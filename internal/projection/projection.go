@@ -39,18 +39,30 @@ type Entry struct {
 	Folder            string  // of the service in the repository; empty at its root
 	Runbook           string
 	Dashboards        []service.Link
+	Services          []string           // that it depends on
+	Resources         []service.Resource // that it has of its own
 }
 
 // Of is the entry of a service: what idp.yaml says, and where its code is. Origin is the URL of the code's remote.
 func Of(s *service.Service, origin, folder string) Entry {
 	e := Entry{Name: s.Name, Description: s.Description, Owner: bare(s.Owner), System: bare(s.System), Lifecycle: s.Lifecycle,
-		Tier: s.Tier, SLA: s.SLA, Folder: folder, Runbook: s.Runbook, Dashboards: s.Dashboards}
+		Tier: s.Tier, SLA: s.SLA, Folder: folder, Runbook: s.Runbook, Dashboards: s.Dashboards, Services: components(s.DependsOn), Resources: s.Resources}
 	if e.Lifecycle == "" {
 		e.Lifecycle = "production"
 	}
 	location, slug := Source(origin, "")
 	e.Repository, e.Slug = strings.TrimSuffix(strings.TrimPrefix(location, "url:"), "/"), slug
 	return e
+}
+
+// components are the names of those among references to entities; only they are services in every portal.
+func components(refs []string) (names []string) {
+	for _, ref := range refs {
+		if kind, _, _ := strings.Cut(ref, ":"); strings.EqualFold(kind, "component") {
+			names = append(names, bare(ref))
+		}
+	}
+	return names
 }
 
 // bare takes kind and namespace off a reference to an entity, [KIND:][NAMESPACE/]NAME.

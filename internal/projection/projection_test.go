@@ -37,7 +37,9 @@ var began = time.Date(2026, 11, 23, 15, 0, 0, 500_000_000, time.UTC)
 func services() map[string]*service.Service {
 	return map[string]*service.Service{
 		"checkout": {Name: "checkout", Owner: "group:default/team-payments", Description: "Takes the money.", Tier: 1, System: "shop", SLA: 99.95,
-			Runbook: "https://wiki.example.com/checkout", Dashboards: []service.Link{{Title: "Traffic", URL: "https://grafana.example.com/d/1"}}},
+			Runbook: "https://wiki.example.com/checkout", Dashboards: []service.Link{{Title: "Traffic", URL: "https://grafana.example.com/d/1"}},
+			DependsOn: []string{"component:stock", "resource:default/ledger", "Component:default/cart"},
+			Resources: []service.Resource{{Name: "checkout-db", Type: "database"}, {Name: "jobs", Type: "queue"}, {Name: "images", Type: "bucket"}}},
 		"least": {Name: "least", Owner: "b"},
 		// What YAML, an expression or a page could take for something else.
 		"no": {Name: "no", Owner: "on", Lifecycle: "off", System: "1e3", Tier: 4,
@@ -206,12 +208,12 @@ func TestDeploysAreOfThePublishedForms(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	t.Parallel()
-	n := names(t, "port.service = microservice", "port.service.tier=criticality", "port.service.sla =", "port.service.system = domain",
+	n := names(t, "port.service = microservice", "port.service.tier=criticality", "port.service.sla =", "port.service.system = domain", "port.service.depends-on = uses",
 		"port.service.owner = owned_by", "cortex.provider = GITHUB", "opslevel.lifecycle.production = ga", "opslevel.lifecycle.off = dark")
 	e := Of(services()["checkout"], "", "")
 	p := portService(e, n)
 	if p.Blueprint != "microservice" || p.Properties["criticality"] != 1 || p.Properties["owned_by"] != "team-payments" || p.Team != nil ||
-		p.Relations["domain"] != "shop" || p.Properties["tier"] != nil || p.Properties["sla"] != nil {
+		p.Relations["domain"] != "shop" || fmt.Sprint(p.Relations["uses"]) != "[stock cart]" || p.Properties["tier"] != nil || p.Properties["sla"] != nil {
 		t.Errorf("%+v", p)
 	}
 	if c := cortexService(e, n); c.Info.Owners[0].Provider != "GITHUB" {

@@ -24,6 +24,7 @@ type loader struct {
 	doc   *strictyaml.Document
 	sizes []string // nil: not known
 	facts []fact
+	dir   string // of the file; empty where it is only a text
 }
 
 // Load reads idp.yaml in a folder, and catalog-info.yaml and score.yaml beside it. All problems of all of them come
@@ -44,7 +45,7 @@ func Load(dir string, opts ...Option) (*Service, error) {
 		return nil, err
 	}
 	facts = append(facts, owner...)
-	return parse(path, data, facts, problems, opts)
+	return parse(path, data, facts, problems, append(opts[:len(opts):len(opts)], func(l *loader) { l.dir = dir }))
 }
 
 // Parse reads idp.yaml from data, without the files beside it. File is how messages name it.

@@ -24,6 +24,10 @@ type Service struct {
 	Size         string                 `yaml:"size" json:"size,omitempty" jsonschema:"minLength=1,default=small" jsonschema_description:"T-shirt of CPU and memory, from the policy."`
 	Scale        Scale                  `yaml:"scale" json:"scale,omitempty" jsonschema_description:"Number of replicas."`
 	Env          map[string]string      `yaml:"env" json:"env,omitempty" keys:"^[A-Za-z_][A-Za-z0-9_]*$" keyswant:"a variable's name is letters, digits and underscores, no digit first" jsonschema_description:"Environment variables of the service. Never put a secret here."`
+	APIs         []API                  `yaml:"apis" json:"apis,omitempty" jsonschema_description:"APIs that it provides."`
+	Consumes     []string               `yaml:"consumes" json:"consumes,omitempty" jsonschema:"pattern=^([A-Za-z][A-Za-z0-9]*:)?([a-z0-9]+(-+[a-z0-9]+)*/)?([A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9_.-]{0\\,61}[A-Za-z0-9])$" want:"the name of a Backstage entity, such as stock-api" jsonschema_description:"APIs of others that it calls."`
+	DependsOn    []string               `yaml:"depends-on" json:"depends-on,omitempty" jsonschema:"pattern=^([A-Za-z][A-Za-z0-9]*:)([a-z0-9]+(-+[a-z0-9]+)*/)?([A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9_.-]{0\\,61}[A-Za-z0-9])$" want:"the kind and the name of a Backstage entity, such as component:stock" jsonschema_description:"What else it cannot do without, of others: components and resources."`
+	Resources    []Resource             `yaml:"resources" json:"resources,omitempty" jsonschema_description:"What it has of its own and cannot do without, such as a database."`
 	Network      Network                `yaml:"network" json:"network,omitempty" jsonschema_description:"Who may call it."`
 	Smoke        []Check                `yaml:"smoke" json:"smoke,omitempty" jsonschema_description:"Checks against the live service."`
 	Environments map[string]Environment `yaml:"environments" json:"environments,omitempty" keys:"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$" keyswant:"an environment's name is lower-case letters, digits and hyphens" jsonschema_description:"Where it is deployed."`
@@ -34,6 +38,21 @@ type Service struct {
 type Link struct {
 	Title string `yaml:"title" json:"title" jsonschema:"required,minLength=1" jsonschema_description:"What it shows."`
 	URL   string `yaml:"url" json:"url" jsonschema:"required,pattern=^https?://[^ /?#]+[^ ]*$" want:"an address such as https://example.com/page" jsonschema_description:"Where it is."`
+}
+
+// API is an interface that a service provides.
+type API struct {
+	Name        string `yaml:"name" json:"name" jsonschema:"required,pattern=^([A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9_.-]{0\\,61}[A-Za-z0-9])$" want:"letters, digits, hyphens, dots and underscores, at most 63, a letter or digit at either end" jsonschema_description:"Name in the catalogue."`
+	Type        string `yaml:"type" json:"type" jsonschema:"required,pattern=^[A-Za-z0-9]([A-Za-z0-9_.-]{0\\,61}[A-Za-z0-9])?$" want:"one word, such as openapi, asyncapi, graphql or grpc" jsonschema_description:"Backstage type, such as openapi, asyncapi, graphql or grpc."`
+	File        string `yaml:"file" json:"file" jsonschema:"required,minLength=1" jsonschema_description:"Its definition, below the service's folder."`
+	Description string `yaml:"description" json:"description,omitempty" jsonschema_description:"What it is for, in one sentence."`
+}
+
+// Resource is infrastructure that a service has of its own.
+type Resource struct {
+	Name        string `yaml:"name" json:"name" jsonschema:"required,pattern=^([A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9_.-]{0\\,61}[A-Za-z0-9])$" want:"letters, digits, hyphens, dots and underscores, at most 63, a letter or digit at either end" jsonschema_description:"Name in the catalogue."`
+	Type        string `yaml:"type" json:"type" jsonschema:"required,pattern=^[A-Za-z0-9]([A-Za-z0-9_.-]{0\\,61}[A-Za-z0-9])?$" want:"one word, such as database, bucket or queue" jsonschema_description:"Backstage type, such as database, bucket or queue."`
+	Description string `yaml:"description" json:"description,omitempty" jsonschema_description:"What it is for, in one sentence."`
 }
 
 // Scale is the number of replicas. A Max above Min asks for a HorizontalPodAutoscaler.

@@ -297,3 +297,38 @@ func TestBudgetIsTheSameEverywhere(t *testing.T) {
 		}
 	}
 }
+
+func TestDefinitions(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	outside := filepath.Join(t.TempDir(), "secret.yaml")
+	for name, text := range map[string]string{filepath.Join(dir, "good.yaml"): "openapi: 3.1.0\n", filepath.Join(dir, "empty.yaml"): " \n",
+		filepath.Join(dir, "binary.yaml"): "\xff\xfe\x00", filepath.Join(dir, "large.yaml"): strings.Repeat("x", service.MaxDefinition+1), outside: "secret"} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(outside, filepath.Join(dir, "link.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]string{"good.yaml": "", "empty.yaml": "it is not text", "binary.yaml": "it is not text", "large.yaml": "more than 1048576 bytes",
+		"link.yaml": "cannot be read", "none.yaml": "cannot be read", ".": "not a plain file"} {
+		idp := "name: checkout\nowner: team-payments\napis: [{name: a, type: openapi, file: " + file + "}]\n"
+		if err := os.WriteFile(filepath.Join(dir, service.File), []byte(idp), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := service.Load(dir)
+		switch {
+		case want != "":
+			if text := strings.Join(fault.Lines(err), "\n"); fault.KindOf(err) != fault.BadInput || !strings.Contains(text, want) || !strings.Contains(text, "idp.yaml:3:") {
+				t.Errorf("%s: %v\n%s", file, err, text)
+			}
+		case err != nil:
+			t.Errorf("%s: %v", file, err)
+		default:
+			if text, err := s.APIs[0].Definition(dir); err != nil || string(text) != "openapi: 3.1.0\n" {
+				t.Errorf("%q, %v", text, err)
+			}
+		}
+	}
+}

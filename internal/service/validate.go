@@ -30,6 +30,7 @@ func (l *loader) validate() {
 	l.size(path{"size"}, l.Size)
 	l.scale(path{"scale"}, l.Scale)
 	l.env(path{"env"}, l.Env)
+	l.apis()
 	l.deploy(path{"deploy"}, l.Deploy, l.Deploy)
 	for i, check := range l.Smoke {
 		l.check(path{"smoke", i}, check)

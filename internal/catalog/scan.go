@@ -1,0 +1,85 @@
+package catalog
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/org/idp/internal/catalogfile"
+)
+
+// seen is where the catalogue has entities that a service is about to write or to take away. It is asked for only when what
+// the service stands for has changed, since it needs every file of entities.
+type seen struct {
+	in      map[string]string // file by reference; the service's own file is not looked at
+	text    map[string][]byte // of that file
+	named   map[string]bool   // references that other files name
+	unclear map[string]bool   // references that a file may have which cannot be read
+}
+
+// scan looks for entities, by their references, in all files below catalog/ but the service's own.
+func (v view) scan(ctx context.Context, refs []string) (seen, error) {
+	found := seen{map[string]string{}, map[string][]byte{}, map[string]bool{}, map[string]bool{}}
+	if len(refs) == 0 {
+		return found, nil
+	}
+	files, err := v.tip.All(ctx, catalogfile.EntitiesIn)
+	if err != nil {
+		return found, err
+	}
+	for path, data := range files {
+		if path == v.entity() || !strings.HasSuffix(path, ".yaml") && !strings.HasSuffix(path, ".yml") {
+			continue
+		}
+		lower := bytes.ToLower(data)
+		maybe := slices.DeleteFunc(slices.Clone(refs), func(ref string) bool { return !bytes.Contains(lower, []byte(nameOf(ref))) })
+		if len(maybe) > 0 {
+			found.file(path, data, maybe)
+		}
+	}
+	return found, nil
+}
+
+func nameOf(ref string) string { return ref[strings.LastIndexByte(ref, '/')+1:] }
+
+// file looks for references in one file. One that cannot be read is for its owners to mend; until then nothing is written
+// that it may have.
+func (s seen) file(path string, data []byte, refs []string) {
+	docs, err := documents(data)
+	for _, doc := range docs {
+		h, headErr := headOf(doc.Content[0])
+		if headErr != nil {
+			err = headErr
+			continue
+		}
+		if slices.Contains(refs, h.ref()) {
+			s.in[h.ref()], s.text[h.ref()] = path, data
+		}
+		for _, ref := range refs {
+			if ref != h.ref() && mentions(value(doc.Content[0], "spec"), ref) {
+				s.named[ref] = true
+			}
+		}
+	}
+	if err != nil {
+		for _, ref := range refs {
+			s.unclear[ref] = true
+		}
+	}
+}
+
+// mentions tells whether any text in a spec may be a reference to the entity; which kind a field means when it names none does
+// not matter here, as it is asked only to leave alone what may be needed.
+func mentions(n *yaml.Node, ref string) bool {
+	if n == nil {
+		return false
+	}
+	kind, _, _ := strings.Cut(ref, ":")
+	if got, ok := catalogfile.Ref(n.Value, kind, "default"); n.Kind == yaml.ScalarNode && ok && got == ref {
+		return true
+	}
+	return slices.ContainsFunc(n.Content, func(c *yaml.Node) bool { return mentions(c, ref) })
+}

@@ -1,0 +1,148 @@
+package catalog
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/org/idp/internal/catalogfile"
+	"github.com/org/idp/internal/service"
+)
+
+// thing is an entity that goes with a service's component, in the same file: an API or a resource.
+type thing struct {
+	kind, name, description string
+	class, lifecycle        string // spec.type; a resource has no lifecycle
+	owner, system, ref      string
+	file                    string // of its definition in the catalogue; empty for a resource
+	text                    []byte // of that file
+}
+
+// derived is what a service stands for in the catalogue beside its component.
+type derived struct {
+	things                        []thing
+	group, system                 string // names; empty for a person, and for what is of another namespace
+	provides, consumes, dependsOn []string
+}
+
+// derivedOf gives what idp.yaml says, without what other catalogues have.
+func derivedOf(in Inputs) derived {
+	s := in.Service
+	d := derived{consumes: s.Consumes, dependsOn: slices.Clone(s.DependsOn)}
+	for _, a := range s.APIs {
+		d.provides = append(d.provides, a.Name)
+		d.add(thing{kind: "API", name: a.Name, description: a.Description, class: a.Type, lifecycle: lifecycle(s), owner: s.Owner, system: s.System,
+			file: definitionFile(s.Name, a), text: in.Definitions[a.Name]}, in.Elsewhere)
+	}
+	for _, r := range s.Resources {
+		d.dependsOn = append(d.dependsOn, "resource:"+r.Name)
+		d.add(thing{kind: "Resource", name: r.Name, description: r.Description, class: r.Type, owner: s.Owner, system: s.System}, in.Elsewhere)
+	}
+	d.group = local(s.Owner, "group", in.Elsewhere)
+	d.system = local(s.System, "system", in.Elsewhere)
+	return d
+}
+
+// add takes an entity unless another catalogue has it.
+func (d *derived) add(t thing, elsewhere []string) {
+	t.ref, _ = catalogfile.Ref(t.name, t.kind, "default")
+	if !catalogfile.Matches(elsewhere, t.ref) {
+		d.things = append(d.things, t)
+	}
+}
+
+// local is the name of an entity of that kind in the default namespace; empty for any other, which others look after.
+func local(text, kind string, elsewhere []string) string {
+	ref, ok := catalogfile.Ref(text, kind, "default")
+	if !ok || !strings.HasPrefix(ref, kind+":default/") || catalogfile.Matches(elsewhere, ref) {
+		return ""
+	}
+	return text[strings.LastIndexAny(text, ":/")+1:]
+}
+
+// refs are all entities that the service stands for, sorted.
+func (d derived) refs() []string {
+	var refs []string
+	for _, t := range d.things {
+		refs = append(refs, t.ref)
+	}
+	if d.group != "" {
+		refs = append(refs, "group:default/"+strings.ToLower(d.group))
+	}
+	if d.system != "" {
+		refs = append(refs, "system:default/"+strings.ToLower(d.system))
+	}
+	slices.Sort(refs)
+	return refs
+}
+
+// extension is what may end the name of a definition in the catalogue.
+var extension = regexp.MustCompile(`^\.[a-z0-9]{1,10}$`)
+
+// definitionFile is where the catalogue has the definition of an API: as it was delivered, and in the same repository as the
+// entity, since Backstage reads no other (assertSameRepository in plugin-catalog-backend 4.0.5).
+func definitionFile(service string, a service.API) string {
+	ext := strings.ToLower(path.Ext(a.File))
+	if !extension.MatchString(ext) {
+		ext = ""
+	}
+	return catalogfile.APIsIn + "/" + service + "/" + strings.ToLower(a.Name) + ext
+}
+
+// digests are those of the definitions, by file.
+func digests(things []thing) map[string]string {
+	var sums map[string]string
+	for _, t := range things {
+		if t.file == "" {
+			continue
+		}
+		if sums == nil {
+			sums = map[string]string{}
+		}
+		sums[t.file] = fmt.Sprintf("sha256:%x", sha256.Sum256(t.text))
+	}
+	return sums
+}
+
+// entityFile is an entity that has a file of its own.
+type entityFile struct {
+	APIVersion string `yaml:"apiVersion"`
+	Kind       string `yaml:"kind"`
+	Metadata   struct {
+		Name string `yaml:"name"`
+	} `yaml:"metadata"`
+	Spec any `yaml:"spec"`
+}
+
+// groupText is a team that nobody has written of yet.
+func groupText(name string) ([]byte, error) {
+	return entityText("# A team that a service names as its owner. Edit what you like: no delivery changes it.\n", "Group", name, struct {
+		Type     string   `yaml:"type"`
+		Children []string `yaml:"children,flow"`
+	}{"team", []string{}})
+}
+
+// systemText is a system of which all services have one owner.
+func systemText(name, owner string) ([]byte, error) {
+	return entityText("# A system that services are part of, with their owner. Edit what you like: then no delivery changes it.\n", "System", name, struct {
+		Owner string `yaml:"owner"`
+	}{owner})
+}
+
+func entityText(head, kind, name string, spec any) ([]byte, error) {
+	e := entityFile{APIVersion: apiVersion, Kind: kind, Spec: spec}
+	e.Metadata.Name = name
+	b := bytes.NewBufferString(head)
+	enc := yaml.NewEncoder(b)
+	enc.SetIndent(2)
+	if err := enc.Encode(e); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), enc.Close()
+}

@@ -1,0 +1,66 @@
+package catalogfile
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Where the entities are that several services share, and the definitions of APIs.
+const (
+	GroupsIn  = EntitiesIn + "/groups"
+	SystemsIn = EntitiesIn + "/systems"
+	APIsIn    = "apis"
+)
+
+// Derived is what deliveries wrote of a service besides the fields of its Component, so that they know what has to go when
+// idp.yaml no longer says it, and what people wrote. References are KIND:NAMESPACE/NAME in lower case.
+type Derived struct {
+	Entities    []string          `json:"entities,omitempty" jsonschema_description:"What deliveries of the service wrote: its APIs and resources, and its group and its system where it was the first to name them."`
+	Others      []string          `json:"others,omitempty" jsonschema_description:"What it stands for too and no delivery of it writes: another file has it, or whose it is cannot be told."`
+	Provides    []string          `json:"providesApis,omitempty" jsonschema_description:"As idp.yaml has them, as are the next two."`
+	Consumes    []string          `json:"consumesApis,omitempty"`
+	DependsOn   []string          `json:"dependsOn,omitempty"`
+	Definitions map[string]string `json:"definitions,omitempty" jsonschema_description:"Digest of each definition of an API that is in the catalogue, by its file."`
+}
+
+// Ref reads a reference as Backstage's parseEntityRef does, [KIND:][NAMESPACE/]NAME, and gives it whole, in lower case, which
+// tells entities apart; false where it is not of that form.
+func Ref(text, kind, namespace string) (ref string, ok bool) {
+	colon, slash := strings.IndexByte(text, ':'), strings.IndexByte(text, '/')
+	if slash >= 0 && slash < colon {
+		colon = -1
+	}
+	name := text[max(colon, slash)+1:]
+	if colon >= 0 {
+		kind = text[:colon]
+	}
+	if slash >= 0 {
+		namespace = text[colon+1 : slash]
+	}
+	if kind == "" || namespace == "" || name == "" {
+		return "", false
+	}
+	return strings.ToLower(kind + ":" + namespace + "/" + name), true
+}
+
+// Matches tells whether any of the patterns stands for the reference: a reference, or the beginning of one and a *.
+func Matches(patterns []string, ref string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		pattern = strings.ToLower(pattern)
+		if prefix, ok := strings.CutSuffix(pattern, "*"); ok {
+			return strings.HasPrefix(ref, prefix)
+		}
+		return ref == pattern
+	})
+}
+
+// CheckPatterns refuses what is no pattern of references.
+func CheckPatterns(patterns []string) error {
+	for _, p := range patterns {
+		if kind, rest, ok := strings.Cut(p, ":"); !ok || kind == "" || rest == "" || strings.Contains(strings.TrimSuffix(rest, "*"), "*") {
+			return fmt.Errorf("%q is not a reference", p)
+		}
+	}
+	return nil
+}
