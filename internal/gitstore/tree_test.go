@@ -142,3 +142,62 @@ func TestDamagedFolders(t *testing.T) {
 		t.Error("the whole is not well formed")
 	}
 }
+
+// A folder that is empty after a file went is none, as in git.
+func TestFilesAreTakenAway(t *testing.T) {
+	t.Parallel()
+	url, work := bare(t), t.TempDir()
+	git(t, work, "init", "--quiet")
+	paths := []string{"a/b/c", "a/b/d", "a/e", "f/g/h", "i"}
+	files := map[string]string{}
+	for _, path := range paths {
+		files[path] = path
+		git(t, work, "update-index", "--add", "--cacheinfo", "100644,"+stored(t, work, path)+","+path)
+	}
+	publish(t, open(t, url), files)
+	gone := []string{"a/b/c", "f/g/h", "a/none/x"}
+	_, _, err := open(t, url).Publish(t.Context(), func(ctx context.Context, tip *Tip) (Change, error) {
+		c := Change{Files: map[string][]byte{}, Message: "gone\n"}
+		for _, path := range gone {
+			c.Files[path] = nil
+		}
+		_, err := tip.Read(ctx, gone...)
+		return c, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	git(t, work, append([]string{"update-index", "--force-remove"}, gone...)...)
+	if got, want := git(t, url, "rev-parse", "main^{tree}"), git(t, work, "write-tree"); got != want {
+		t.Errorf("folder %s, git makes %s\n%s", got, want, git(t, url, "ls-tree", "-r", "main"))
+	}
+}
+
+func TestAllOfAFolder(t *testing.T) {
+	t.Parallel()
+	url := bare(t)
+	publish(t, open(t, url), map[string]string{"a/1": "one", "a/b/c/2": "two", "d/3": "three", "e": "e"})
+	s := open(t, url)
+	_, _, err := s.Publish(t.Context(), func(ctx context.Context, tip *Tip) (Change, error) {
+		if _, err := tip.Read(ctx, "a/1"); err != nil { // what is there already is no obstacle
+			return Change{}, err
+		}
+		for folder, want := range map[string]string{"a": "map[a/1:one a/b/c/2:two]", "none": "map[]", "e": "map[]"} {
+			files, err := tip.All(ctx, folder)
+			got := map[string]string{}
+			for path, data := range files {
+				got[path] = string(data)
+			}
+			if err != nil || fmt.Sprint(got) != want {
+				t.Errorf("%s: %v, %v", folder, got, err)
+			}
+		}
+		return Change{}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.objects.get(strings.TrimSpace(git(t, url, "rev-parse", "main:d/3"))); !errors.Is(err, errAbsent) {
+		t.Errorf("a file of another folder was fetched: %v", err)
+	}
+}
