@@ -17,7 +17,6 @@ import (
 	"github.com/org/idp/internal/localtarget"
 	"github.com/org/idp/internal/manifest"
 	"github.com/org/idp/internal/policy"
-	"github.com/org/idp/internal/portal"
 	"github.com/org/idp/internal/schema"
 	"github.com/org/idp/internal/service"
 )
@@ -45,7 +44,6 @@ var commands = []command{
 	{"evidence", "IMAGE [--policy FILE [--environment NAME]] [--key FILE] [--json]", "Prints what is attached to an image: who said what of it, when, and whether it is verified. It decides nothing.", evidenceCommand, true},
 	{"waive", "FINGERPRINT --reason TEXT [--expires 30d] [--owner NAME]", "Lets a finding of the last scan pass until a day, in idp-waivers.yaml.", waive, false},
 	{"baseline", "[--service FOLDER] [--import PATTERN] [--prune]", "Writes down what is found now, in idp-baseline.json, for gates that count new findings only.", baseline, false},
-	{"portal", "[--catalog FOLDER] [--environment NAME] [--out FOLDER]", "Writes what a catalogue says as a site of static pages.", writePortal, false},
 	{"spend", "[--catalog FOLDER] [--from MONTH] [--to MONTH] [--actual FILE] [--json]", "Prints what services cost by month: the estimate, CI, and what an export says they really cost.", spending, true},
 	{"metrics", "[--catalog FOLDER] [--environment production] [--from DAY] [--to DAY] [--json]", "Prints how often, how fast and how well services are delivered (DORA), and who uses what of the path.", metrics, true},
 	{"stop", "[--out FOLDER]", "Stops every service that runs on the local target below the output folder.", stopLocal, false},
@@ -176,22 +174,6 @@ func Version() string {
 		return version
 	}
 	return "devel"
-}
-
-// writePortal makes the portal of a catalogue, and says which file to open.
-func writePortal(ctx context.Context, w World, args []string) error {
-	var in portal.Inputs
-	var set action.Set
-	in.Declare(&set)
-	if err := fill(w, "portal", &set, args); err != nil {
-		return err
-	}
-	done, err := portal.Run(ctx, in, portal.Deps{Now: w.Now})
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(w.Stdout, "portal: %s (services: %d, pages: %d)\n", done.Index, done.Services, done.Pages)
-	return err
 }
 
 // stopLocal ends what runs on the local target.

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/org/idp/internal/action"
-	"github.com/org/idp/internal/portal"
 )
 
 const exitCodes = `Exit codes: 0 passed, 1 a gate failed, 2 bad input, 3 could not be determined.
@@ -16,7 +15,6 @@ const exitCodes = `Exit codes: 0 passed, 1 a gate failed, 2 bad input, 3 could n
 var commandInputs = map[string]func() declarer{
 	"metrics":  func() declarer { return &metricsInputs{} },
 	"spend":    func() declarer { return &spendInputs{} },
-	"portal":   func() declarer { return &portal.Inputs{} },
 	"evidence": func() declarer { return &imageInputs{} },
 }
 

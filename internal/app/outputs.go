@@ -23,7 +23,11 @@ var (
 		{Name: "environment", Usage: "Environment to deploy to."},
 		{Name: "service", Usage: "Name of the service."},
 	}
-	costOutputs = []action.Output{{Name: "cost", Usage: "The highest estimate of a month, with its currency."}}
+	costOutputs   = []action.Output{{Name: "cost", Usage: "The highest estimate of a month, with its currency."}}
+	portalOutputs = []action.Output{
+		{Name: "path", Usage: "Folder of the site, as input out names it."},
+		{Name: "services", Usage: "How many services it shows."},
+	}
 	pathOutputs = []action.Output{buildOutputs[0], signOutputs[0], deployOutputs[0], costOutputs[0]}
 )
 

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/org/idp/internal/action"
@@ -61,12 +62,14 @@ var registry = []Action{
 	{Name: "notify", Does: "Tells Port, Cortex, OpsLevel and Datadog of the service and of what was deployed, where credentials are given, and writes the files that they read.", new: only[notifyWork]},
 	// what needs the catalogue
 	{Name: "catalog-check", Does: "Checks a catalogue: that what its entities name is there, that nothing is there twice or out of date, and that every service has a runbook.", reads: func() reading { return &catalogCheck{} }},
+	{Name: "portal", Does: "Writes what a catalogue says as a site of static pages, for GitHub Pages or any other folder.", Outputs: portalOutputs, reads: func() reading { return &portalWork{} }},
 }
 
 // reading is one call of an action that only reads.
 type reading interface {
 	Declare(*action.Set)
-	read(context.Context, World) error
+	// read gives the values of the action's outputs by name, and what it could find out of them beside an error.
+	read(context.Context, World) (map[string]string, error)
 }
 
 // stageOrder is the order of the stages in a record, whichever of them ended first.
@@ -156,7 +159,7 @@ func (a Action) inputs() *action.Set {
 // outputs declares everything that the action gives.
 func (a Action) outputs() []action.Output {
 	if a.reads != nil {
-		return nil
+		return a.Outputs
 	}
 	return slices.Concat(commonOutputs, a.Outputs)
 }
@@ -168,7 +171,15 @@ func (a Action) read(ctx context.Context, w World, args []string) error {
 	if err := fill(w, a.Name, set, args); err != nil {
 		return err
 	}
-	return r.read(ctx, w)
+	values, err := r.read(ctx, w)
+	var lost []error
+	for _, o := range a.Outputs {
+		lost = append(lost, w.runner.Output(o.Name, values[o.Name]))
+	}
+	if e := errors.Join(lost...); e != nil {
+		err = errors.Join(err, fault.Undeterminedf("the runner's files cannot be written: %w", e))
+	}
+	return err
 }
 
 // prepare makes one call of the action: its declared inputs and where they go.

@@ -9,6 +9,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -265,6 +266,17 @@ func (r *ran) summaries() []string {
 // annotations are the error annotations.
 func (r *ran) annotations() string {
 	return r.text(func(l line) bool { return l.Command == "error" })
+}
+
+// notes are the annotations of a level, one a line, with where they are.
+func (r *ran) notes(level string) string {
+	var b strings.Builder
+	for _, l := range r.lines {
+		if l.Command == level {
+			fmt.Fprintf(&b, "title=%s file=%s line=%s %s\n", l.KvPairs["title"], l.KvPairs["file"], l.KvPairs["line"], strings.TrimSpace(l.Arg+l.Msg))
+		}
+	}
+	return b.String()
 }
 
 // outputs fails the test unless each output of a step contains its text; an empty text wants an empty output.

@@ -52,6 +52,9 @@ func TestRunner(t *testing.T) {
 		{"reusable", "a path that fails is not a pass", reusableFails},
 		{"catalog-check", "passes a catalogue that is whole", catalogueIsWhole},
 		{"catalog-check", "says what is wrong beside its line", catalogueIsNot},
+		{"portal", "shows a catalogue on Pages", portalIsShown},
+		{"portal", "a catalogue that cannot be read leaves the site alone", portalUnreadable},
+		{"portal", "a catalogue without a service leaves the site alone", portalEmpty},
 	}
 	tested := map[string]bool{}
 	t.Run("our own/plans", func(t *testing.T) { t.Parallel(); ownPlans(t) })

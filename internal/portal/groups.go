@@ -52,10 +52,7 @@ func (s *site) teamTable() part {
 
 // states counts the services of a group by what is known of them.
 func (g *group) states() part {
-	count := map[state]int{}
-	for _, x := range g.services {
-		count[x.state()]++
-	}
+	count := counts(g.services)
 	var chips parts
 	for _, st := range worst {
 		if n := count[st]; n > 0 {

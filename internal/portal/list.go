@@ -44,10 +44,7 @@ func rangeText(from, to, of int) string {
 
 // tiles count the services by what is known of them, and are filters.
 func (s *site) tiles() part {
-	count := map[state]int{}
-	for _, x := range s.services {
-		count[x.state()]++
-	}
+	count := counts(s.services)
 	tiles := parts{tile("", "all", len(s.services), counted(len(s.teams), "team", "teams"), "Services")}
 	for _, one := range []struct {
 		state state

@@ -118,6 +118,15 @@ func (x *entry) state() state {
 	return stateNone
 }
 
+// counts says of how many services each state is.
+func counts(services []*entry) map[state]int {
+	count := map[state]int{}
+	for _, x := range services {
+		count[x.state()]++
+	}
+	return count
+}
+
 // blamed is the stage that a delivery ended with: the first that could not be determined, else the first that failed.
 func blamed(l *catalogfile.Line) string {
 	for _, o := range []record.Outcome{record.Error, record.Failed} {

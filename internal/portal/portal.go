@@ -43,7 +43,15 @@ type Deps struct {
 type Outputs struct {
 	Index    string // file to open first
 	Services int
+	Teams    int
 	Pages    int
+	States   []Count // what needs a look comes first; none of no service
+}
+
+// Count is how many services one thing is said of.
+type Count struct {
+	Says     string // such as "✓ last delivery passed"
+	Services int
 }
 
 // siteFile says that a folder is a site of ours.
@@ -84,7 +92,13 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 		return done, fault.BadInputf("the catalogue in %s has no service, so there is nothing to show", in.Catalog).
 			WithNext("Deliver a service with --catalog first: docs/portal.md.")
 	}
-	done.Services, done.Index = len(s.services), filepath.Join(in.Out, indexPage)
+	done.Services, done.Teams, done.Index = len(s.services), len(s.teams), filepath.Join(in.Out, indexPage)
+	count := counts(s.services)
+	for _, st := range worst {
+		if n := count[st]; n > 0 {
+			done.States = append(done.States, Count{looks[st].mark + " " + looks[st].word, n})
+		}
+	}
 	done.Pages, err = replace(ctx, in.Out, s)
 	return done, err
 }

@@ -1,0 +1,42 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/finding"
+	"github.com/org/idp/internal/portal"
+)
+
+type portalWork struct{ in portal.Inputs }
+
+func (p *portalWork) Declare(s *action.Set) { p.in.Declare(s) }
+
+// read makes the portal of a catalogue, and says which file to open.
+func (p *portalWork) read(ctx context.Context, w World) (map[string]string, error) {
+	done, err := portal.Run(ctx, p.in, portal.Deps{Now: w.Now})
+	if err != nil {
+		return nil, err
+	}
+	_, _ = fmt.Fprintf(w.Stdout, "portal: %s (services: %d, pages: %d)\n", done.Index, done.Services, done.Pages)
+	values := map[string]string{"path": p.in.Out, "services": strconv.Itoa(done.Services)}
+	if err := w.runner.Summary(portalSummary(done), "the site"); err != nil {
+		return values, fault.Undeterminedf("the runner's files cannot be written: %w", err)
+	}
+	return values, nil
+}
+
+// portalSummary counts. It quotes nothing of the catalogue.
+func portalSummary(done portal.Outputs) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "## Portal: %s of %s, %s\n\n| what is known | services |\n|---|---|\n", finding.Plural(done.Services, "service"), finding.Plural(done.Teams, "team"),
+		finding.Plural(done.Pages, "page"))
+	for _, s := range done.States {
+		fmt.Fprintf(&b, "| %s | %d |\n", s.Says, s.Services)
+	}
+	return b.String()
+}
