@@ -76,6 +76,27 @@ func TestPortalIsSearched(t *testing.T) {
 	}})
 }
 
+// TestPortalOnTheWeb walks the site as GitHub Pages serves it, below a path: every page and every file of it is found from where it is.
+func TestPortalOnTheWeb(t *testing.T) {
+	for name, c := range map[string]*catalogue{"shop": shop(), "hostile": hostileCatalogue(func(i int) string { return hostile[i%len(hostile)] })} {
+		site := made(t, c)
+		count := 0
+		for _, pattern := range []string{"*.html", "*/*.html"} {
+			files, err := filepath.Glob(filepath.Join(site, pattern))
+			if err != nil {
+				t.Fatal(err)
+			}
+			count += len(files)
+		}
+		steps := []plan{{"do": "walk", "site": site, "pages": count}}
+		if name == "shop" {
+			steps = append(steps, plan{"do": "find", "site": site, "web": true, "total": "12 services", "searches": []plan{{"q": "ledger", "count": "1 service", "first": "payments"}}},
+				plan{"do": "turn", "site": made(t, many(120)), "web": true, "second": "51–100 of 120 services", "state": "kept", "count": "2 services"})
+		}
+		browse(t, steps...)
+	}
+}
+
 // TestPortalOfTenThousand is the first view of a large catalogue, and what is found in it.
 func TestPortalOfTenThousand(t *testing.T) {
 	c := many(10_000)

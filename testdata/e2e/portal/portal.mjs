@@ -1,8 +1,9 @@
 // Opens the pages of a portal in a browser, from a folder: node portal.mjs BROWSER PLAN.json. The plan names sites and what to do with
 // them; every wrong thing is printed, and the program then fails.
 import { mkdirSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import puppeteer from 'puppeteer-core';
 
@@ -16,10 +17,40 @@ const chrome = await puppeteer.launch({ executablePath: browser, args: process.g
 let count = 0;
 const wrong = (where, what) => { count++; console.error(`${where}: ${what}`); };
 
+// served gives the address of a site below a path, as GitHub Pages has it: https://acme.github.io/catalogue/. Everything beside it is a
+// wrong thing.
+const under = '/catalogue/';
+const types = { '.html': 'text/html; charset=utf-8', '.css': 'text/css; charset=utf-8', '.js': 'application/javascript; charset=utf-8', '.json': 'application/json; charset=utf-8' };
+const servers = [];
+async function served(site) {
+  const server = createServer((request, response) => {
+    const path = decodeURIComponent(new URL(request.url, 'http://x').pathname);
+    const name = path.slice(under.length) || 'index.html';
+    try {
+      if (!path.startsWith(under) || name.split('/').includes('..') || !types[extname(name)]) throw new Error('not of the site');
+      response.writeHead(200, { 'content-type': types[extname(name)] }).end(readFileSync(join(site, name)));
+    } catch {
+      wrong(path, 'the site is asked for it and does not have it');
+      response.writeHead(404).end();
+    }
+  });
+  servers.push(server);
+  await new Promise((done) => server.listen(0, '127.0.0.1', done));
+  return `http://127.0.0.1:${server.address().port}${under}`;
+}
+
+// home is the address of a site: of a folder, or below a path of a web server.
+const homes = new Map();
+async function home(site, web) {
+  if (!web) return pathToFileURL(site).href + '/';
+  if (!homes.has(site)) homes.set(site, await served(site));
+  return homes.get(site);
+}
+
 // open gives a tab that takes everything for wrong that a portal must not do: asking for what is not its own, and running what is not.
-async function open(site, page, { screen = 'desktop', scheme = 'light', javascript = true } = {}) {
+async function open(site, page, { screen = 'desktop', scheme = 'light', javascript = true, web = false } = {}) {
   const tab = await chrome.newPage();
-  const where = `${page} (${screen}, ${scheme})`;
+  const where = `${page} (${screen}, ${scheme}${web ? ', on the web' : ''})`;
   await tab.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
   await tab.setViewport(screens[screen]);
   await tab.setJavaScriptEnabled(javascript);
@@ -27,7 +58,7 @@ async function open(site, page, { screen = 'desktop', scheme = 'light', javascri
     const Real = Date;
     globalThis.Date = class extends Real { constructor(...a) { super(...(a.length ? a : [now])); } static now() { return now; } };
   }, plan.now);
-  const own = pathToFileURL(site).href + '/';
+  const own = await home(site, web);
   tab.on('request', (r) => r.url().startsWith(own) || r.url().startsWith('data:') || wrong(where, `it asks for ${r.url()}`));
   tab.on('requestfailed', (r) => wrong(where, `it has no ${r.url()}`));
   tab.on('dialog', (d) => { wrong(where, `it says ${d.message()}`); d.dismiss(); });
@@ -74,8 +105,8 @@ async function until(tab, where, what, f, ...args) {
 const counted = (tab, where, want) => until(tab, where, want, (want) => globalThis.document.getElementById('count').textContent === want, want);
 
 // find looks for services as somebody does who has a keyboard only.
-async function find({ site, searches, total }) {
-  const { tab, where } = await open(site, 'index.html');
+async function find({ site, searches, total, web }) {
+  const { tab, where } = await open(site, 'index.html', { web });
   const before = await rowsOf(tab);
   await tab.keyboard.press('Tab');
   if (await tab.evaluate(() => globalThis.document.activeElement.textContent) !== 'Skip to content') wrong(where, 'the first stop of the keyboard is not the way to the content');
@@ -97,12 +128,12 @@ async function find({ site, searches, total }) {
 }
 
 // turn goes to the second page of a long list and back, and follows an address with a search in it.
-async function turn({ site, second, state, count }) {
-  const { tab, where } = await open(site, 'index.html');
+async function turn({ site, second, state, count, web }) {
+  const { tab, where } = await open(site, 'index.html', { web });
   await tab.focus('#next');
   await tab.keyboard.press('Enter');
   await counted(tab, where, second);
-  await tab.goto(`${pathToFileURL(site).href}/index.html#state=${state}`);
+  await tab.goto(`${await home(site, web)}index.html#state=${state}`);
   await counted(tab, where, count);
   await tab.reload();
   await counted(tab, where, count);
@@ -143,10 +174,37 @@ async function plain({ site, pages, folder }) {
   }
 }
 
-const steps = { look, find, turn, measure, plain };
+// walk opens the site as it is served, without naming a page, and follows every link to every page of it.
+async function walk({ site, pages }) {
+  const own = await home(site, true);
+  const seen = new Set([own]);
+  const todo = [own];
+  const { tab, where } = await open(site, '', { web: true });
+  while (todo.length > 0) {
+    const address = todo.pop();
+    const response = address === own ? null : await tab.goto(address, { waitUntil: 'load' });
+    if (response && response.status() !== 200) wrong(where, `${address} is answered by ${response.status()}`);
+    const { links, styled, text } = await tab.evaluate(() => ({ links: [...globalThis.document.links].map((a) => a.href), text: globalThis.document.body.innerText.length,
+      styled: getComputedStyle(globalThis.document.querySelector('.brand')).textDecorationLine === 'none' }));
+    if (!styled || text < 100) wrong(where, `${address} is empty, or without its style`);
+    for (const link of links) {
+      const page = link.split('#')[0];
+      if (new URL(page).origin === new URL(own).origin && !seen.has(page)) {
+        seen.add(page);
+        todo.push(page);
+      }
+    }
+  }
+  seen.delete(`${own}index.html`);
+  if (seen.size !== pages) wrong(where, `it has ${seen.size} pages that links lead to, of ${pages}`);
+  await tab.close();
+}
+
+const steps = { look, find, turn, measure, plain, walk };
 try {
   for (const step of plan.steps) await steps[step.do](step);
 } finally {
   await chrome.close();
+  for (const server of servers) server.close();
 }
 process.exit(count > 0 ? 1 : 0);
