@@ -23,18 +23,20 @@ type catalogCheck struct{ in catalogcheck.Inputs }
 
 func (c *catalogCheck) Declare(s *action.Set) { c.in.Declare(s) }
 
-func (c *catalogCheck) read(ctx context.Context, w World) (_ map[string]string, err error) {
+func (c *catalogCheck) values() map[string]string { return nil }
+
+func (c *catalogCheck) read(ctx context.Context, w World) (err error) {
 	in := c.in
 	root, err := os.OpenRoot(in.Dir) // a link that leads out of it is not followed
 	if err != nil {
-		return nil, fault.BadInputf("there is no catalogue in %s: %w", in.Dir, err).WithNext("Name the folder of a checkout: --catalog FOLDER")
+		return fault.BadInputf("there is no catalogue in %s: %w", in.Dir, err).WithNext("Name the folder of a checkout: --catalog FOLDER")
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
 	in.Files = root.FS()
 	begun := w.Now()
 	report, err := catalogcheck.Run(ctx, in, catalogcheck.Deps{Now: w.Now})
 	if report.Services == 0 {
-		return nil, err
+		return err
 	}
 	for i, f := range report.Findings {
 		if i == shownOfCatalogue {
@@ -46,7 +48,7 @@ func (c *catalogCheck) read(ctx context.Context, w World) (_ map[string]string, 
 	_, _ = fmt.Fprintf(w.Stdout, "%s, %d entities: %s, %s in %.1fs\n", finding.Plural(report.Services, "service"), report.Entities,
 		finding.Plural(report.Errors(), "problem"), finding.Plural(report.Warnings(), "warning"), w.Now().Sub(begun).Seconds())
 	w.runner.Annotate(catalogueNotes(w, in.Dir, report))
-	return nil, errors.Join(err, w.runner.Summary(catalogueSummary(report), "the log of the step"))
+	return errors.Join(err, w.runner.Summary(catalogueSummary(report), "the log of the step"))
 }
 
 // catalogueNotes puts each finding beside its line.

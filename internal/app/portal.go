@@ -12,22 +12,32 @@ import (
 	"github.com/org/idp/internal/portal"
 )
 
-type portalWork struct{ in portal.Inputs }
+type portalWork struct {
+	in   portal.Inputs
+	done portal.Outputs // empty until the site is there
+}
 
 func (p *portalWork) Declare(s *action.Set) { p.in.Declare(s) }
 
 // read makes the portal of a catalogue, and says which file to open.
-func (p *portalWork) read(ctx context.Context, w World) (map[string]string, error) {
+func (p *portalWork) read(ctx context.Context, w World) error {
 	done, err := portal.Run(ctx, p.in, portal.Deps{Now: w.Now})
 	if err != nil {
-		return nil, err
+		return err
 	}
+	p.done = done
 	_, _ = fmt.Fprintf(w.Stdout, "portal: %s (services: %d, pages: %d)\n", done.Index, done.Services, done.Pages)
-	values := map[string]string{"path": p.in.Out, "services": strconv.Itoa(done.Services)}
 	if err := w.runner.Summary(portalSummary(done), "the site"); err != nil {
-		return values, fault.Undeterminedf("the runner's files cannot be written: %w", err)
+		return fault.Undeterminedf("the runner's files cannot be written: %w", err)
 	}
-	return values, nil
+	return nil
+}
+
+func (p *portalWork) values() map[string]string {
+	if p.done.Services == 0 {
+		return map[string]string{"path": "", "services": ""}
+	}
+	return map[string]string{"path": p.in.Out, "services": strconv.Itoa(p.done.Services)}
 }
 
 // portalSummary counts. It quotes nothing of the catalogue.

@@ -68,8 +68,9 @@ var registry = []Action{
 // reading is one call of an action that only reads.
 type reading interface {
 	Declare(*action.Set)
-	// read gives the values of the action's outputs by name, and what it could find out of them beside an error.
-	read(context.Context, World) (map[string]string, error)
+	read(context.Context, World) error
+	// values are those of the action's outputs by name; empty while they are not known.
+	values() map[string]string
 }
 
 // stageOrder is the order of the stages in a record, whichever of them ended first.
@@ -171,10 +172,10 @@ func (a Action) read(ctx context.Context, w World, args []string) error {
 	if err := fill(w, a.Name, set, args); err != nil {
 		return err
 	}
-	values, err := r.read(ctx, w)
+	err := r.read(ctx, w)
 	var lost []error
 	for _, o := range a.Outputs {
-		lost = append(lost, w.runner.Output(o.Name, values[o.Name]))
+		lost = append(lost, w.runner.Output(o.Name, r.values()[o.Name]))
 	}
 	if e := errors.Join(lost...); e != nil {
 		err = errors.Join(err, fault.Undeterminedf("the runner's files cannot be written: %w", e))
