@@ -10,7 +10,7 @@ PLATFORMS_ALL := linux/amd64 linux/arm64 darwin/arm64 darwin/amd64 windows/amd64
 # gRPC's request traces link html/template, which calls methods by name, so that the linker could drop no method of any type:
 # 14 MB of the program, for a web page that nobody serves. The release tree is compiled with the same.
 TAGS      := grpcnotrace
-LDFLAGS   := -s -w -buildid= $(if $(VERSION),-X github.com/org/idp/internal/app.version=$(VERSION))
+LDFLAGS   := -s -w -buildid= $(if $(VERSION),-X github.com/org/idp/internal/app/cli.version=$(VERSION))
 # Tools are pinned here and run from the module proxy; none of them is a dependency of the product.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12

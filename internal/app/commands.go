@@ -12,6 +12,11 @@ import (
 	"time"
 
 	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/app/cli"
+	"github.com/org/idp/internal/app/delivery"
+	"github.com/org/idp/internal/app/deploying"
+	"github.com/org/idp/internal/app/reading"
+	"github.com/org/idp/internal/app/scanning"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/local"
 	"github.com/org/idp/internal/localtarget"
@@ -25,7 +30,7 @@ import (
 type command struct {
 	name, usage string
 	does        string // empty for what only idp itself calls
-	run         func(context.Context, World, []string) error
+	run         func(context.Context, cli.World, []string) error
 	data        bool // what it prints is for other programs, so a runner's commands may not stand around it
 }
 
@@ -41,63 +46,46 @@ func commandOf(name string) (command, bool) {
 var commands = []command{
 	{"validate", "[--service FOLDER] [--policy FILE]", "Checks idp.yaml and the policy, and says all that is wrong at once.", validate, false},
 	{"schema", "service|policy|record|metrics|spend", "Prints the JSON Schema of idp.yaml, of a policy, of the delivery record, of the metrics or of the costs.", printSchema, true},
-	{"evidence", "IMAGE [--policy FILE [--environment NAME]] [--key FILE] [--json]", "Prints what is attached to an image: who said what of it, when, and whether it is verified. It decides nothing.", evidenceCommand, true},
-	{"waive", "FINGERPRINT --reason TEXT [--expires 30d] [--owner NAME]", "Lets a finding of the last scan pass until a day, in idp-waivers.yaml.", waive, false},
-	{"baseline", "[--service FOLDER] [--import PATTERN] [--prune]", "Writes down what is found now, in idp-baseline.json, for gates that count new findings only.", baseline, false},
-	{"spend", "[--catalog FOLDER] [--from MONTH] [--to MONTH] [--actual FILE] [--json]", "Prints what services cost by month: the estimate, CI, and what an export says they really cost.", spending, true},
-	{"metrics", "[--catalog FOLDER] [--environment production] [--from DAY] [--to DAY] [--json]", "Prints how often, how fast and how well services are delivered (DORA), and who uses what of the path.", metrics, true},
+	{"evidence", "IMAGE [--policy FILE [--environment NAME]] [--key FILE] [--json]", "Prints what is attached to an image: who said what of it, when, and whether it is verified. It decides nothing.", reading.EvidenceCommand, true},
+	{"waive", "FINGERPRINT --reason TEXT [--expires 30d] [--owner NAME]", "Lets a finding of the last scan pass until a day, in idp-waivers.yaml.", scanning.Waive, false},
+	{"baseline", "[--service FOLDER] [--import PATTERN] [--prune]", "Writes down what is found now, in idp-baseline.json, for gates that count new findings only.", scanning.Baseline, false},
+	{"spend", "[--catalog FOLDER] [--from MONTH] [--to MONTH] [--actual FILE] [--json]", "Prints what services cost by month: the estimate, CI, and what an export says they really cost.", reading.Spending, true},
+	{"metrics", "[--catalog FOLDER] [--environment production] [--from DAY] [--to DAY] [--json]", "Prints how often, how fast and how well services are delivered (DORA), and who uses what of the path.", reading.Metrics, true},
 	{"stop", "[--out FOLDER]", "Stops every service that runs on the local target below the output folder.", stopLocal, false},
 	{"version", "", "Prints the version of idp and of the tools inside it.", printVersion, true},
 	{"post", "ACTION", "", post, false},
 	{"supervise", "FOLDER", "", supervise, true},
 }
 
-// fill reads the flags and variables of a command or an action. Secrets are masked before anything else is done.
-func fill(w World, name string, set *action.Set, args []string) error {
-	given, err := parseFlags(set, name, args)
-	if err != nil {
-		return err
-	}
-	return fillFrom(w, set, given)
-}
-
-func fillFrom(w World, set *action.Set, given map[string]string) error {
-	err := set.Fill(given, w.Getenv)
-	for _, secret := range set.Secrets() {
-		w.runner.Mask(secret)
-	}
-	return err
-}
-
-func validate(ctx context.Context, w World, args []string) error {
+func validate(ctx context.Context, w cli.World, args []string) error {
 	var common action.Common
 	var set action.Set
 	common.Declare(&set)
-	if err := fill(w, "validate", &set, args); err != nil {
+	if err := cli.Fill(w, "validate", &set, args); err != nil {
 		return err
 	}
 	pol, polErr := policy.Load(common.Policy)
-	svc, svcErr := service.Load(common.Service, sizesOf(pol)...)
-	if err := joinProblems(svcErr, polErr); err != nil {
+	svc, svcErr := service.Load(common.Service, delivery.SizesOf(pol)...)
+	if err := delivery.JoinProblems(svcErr, polErr); err != nil {
 		return err
 	}
 	environments := []string{common.Environment}
 	if common.Environment == "" {
 		environments = sortedKeys(svc.Environments)
 		// The local target works without being named, unless the policy leaves no room for it.
-		rules, err := pol.For(targetLocal)
+		rules, err := pol.For(delivery.TargetLocal)
 		if err != nil {
 			return err
 		}
-		if !slices.Contains(environments, targetLocal) && (len(environments) == 0 || len(rules.Missing()) == 0) {
-			environments = append(environments, targetLocal)
+		if !slices.Contains(environments, delivery.TargetLocal) && (len(environments) == 0 || len(rules.Missing()) == 0) {
+			environments = append(environments, delivery.TargetLocal)
 		}
 	}
 	var problems []error
 	for _, e := range environments {
-		problems = append(problems, w.validIn(ctx, common.Service, svc, pol, e))
+		problems = append(problems, validIn(ctx, w, common.Service, svc, pol, e))
 	}
-	if err := joinProblems(problems...); err != nil {
+	if err := delivery.JoinProblems(problems...); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(w.Stdout, "%s is valid: %s, owned by %s, to %s\n", filepath.Join(common.Service, service.File), svc.Name, svc.Owner,
@@ -106,7 +94,7 @@ func validate(ctx context.Context, w World, args []string) error {
 }
 
 // validIn holds the service against what the policy says of one environment, and renders its manifests.
-func (w World) validIn(ctx context.Context, dir string, svc *service.Service, pol *policy.Policy, environment string) error {
+func validIn(ctx context.Context, w cli.World, dir string, svc *service.Service, pol *policy.Policy, environment string) error {
 	resolved, err := svc.In(environment)
 	if err != nil {
 		return err
@@ -124,13 +112,13 @@ func (w World) validIn(ctx context.Context, dir string, svc *service.Service, po
 				WithNext("Add " + first + " under environments in " + service.File + ".")
 		}
 	}
-	opts := w.rendering(dir, resolved)
+	opts := deploying.Rendering(w, dir, resolved)
 	opts.Environment, opts.Sizes = environment, rules.Sizes
 	_, err = manifest.Load(ctx, resolved, opts)
 	return err
 }
 
-func printSchema(_ context.Context, w World, args []string) error {
+func printSchema(_ context.Context, w cli.World, args []string) error {
 	schemas := map[string]func() ([]byte, error){"service": schema.Service, "policy": schema.Policy, "record": schema.Record, "metrics": schema.Metrics, "spend": schema.Spend}
 	if len(args) != 1 || schemas[args[0]] == nil {
 		return fault.BadInputf("idp schema takes one of service, policy, record, metrics, spend")
@@ -146,15 +134,15 @@ func printSchema(_ context.Context, w World, args []string) error {
 // shownTools are the modules whose versions decide what idp finds and what it signs.
 var shownTools = []string{"github.com/securego/gosec/v2", "github.com/zricethezav/gitleaks/v8", "github.com/sigstore/cosign/v2"}
 
-func printVersion(_ context.Context, w World, args []string) error {
-	if _, err := parseFlags(&action.Set{}, "version", args); err != nil {
+func printVersion(_ context.Context, w cli.World, args []string) error {
+	if _, err := cli.ParseFlags(&action.Set{}, "version", args); err != nil {
 		return err
 	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return fault.Undeterminedf("this program was built without module information")
 	}
-	_, err := fmt.Fprintf(w.Stdout, "idp %s %s/%s %s\n", Version(), runtime.GOOS, runtime.GOARCH, info.GoVersion)
+	_, err := fmt.Fprintf(w.Stdout, "idp %s %s/%s %s\n", cli.Version(), runtime.GOOS, runtime.GOARCH, info.GoVersion)
 	for _, name := range shownTools {
 		for _, m := range info.Deps {
 			if m.Path == name && err == nil {
@@ -165,23 +153,12 @@ func printVersion(_ context.Context, w World, args []string) error {
 	return err
 }
 
-// version is set by the linker for a release.
-var version string
-
-// Version is the release, or "devel" for a build of a checkout.
-func Version() string {
-	if version != "" {
-		return version
-	}
-	return "devel"
-}
-
 // stopLocal ends what runs on the local target.
-func stopLocal(ctx context.Context, w World, args []string) error {
+func stopLocal(ctx context.Context, w cli.World, args []string) error {
 	var common action.Common
 	var set action.Set
 	common.Declare(&set)
-	if err := fill(w, "stop", &set, args); err != nil {
+	if err := cli.Fill(w, "stop", &set, args); err != nil {
 		return err
 	}
 	roots, err := filepath.Glob(filepath.Join(common.Out, "local", "*", "*"))
@@ -206,7 +183,7 @@ func stopLocal(ctx context.Context, w World, args []string) error {
 }
 
 // supervise is what a detached copy of this program does for a release of the local target.
-func supervise(ctx context.Context, w World, args []string) error {
+func supervise(ctx context.Context, w cli.World, args []string) error {
 	if len(args) != 1 {
 		return fault.BadInputf("idp supervise takes the folder of a release")
 	}
@@ -214,3 +191,18 @@ func supervise(ctx context.Context, w World, args []string) error {
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+func unknownCommand(name string) error {
+	var names []string
+	for _, a := range registry {
+		names = append(names, a.Name)
+	}
+	for _, c := range commands {
+		names = append(names, c.name)
+	}
+	problem := fault.BadInputf("there is no command %q", name)
+	if near := cli.Nearest(name, names); near != "" {
+		return problem.WithNext("Did you mean: idp " + near)
+	}
+	return problem.WithNext("See: idp --help")
+}

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -71,39 +70,6 @@ func planned(e runner.Event, input *bool) (plan bool, reason string, err error) 
 		return true, rule.why, nil
 	}
 	return false, "", nil
-}
-
-// readEvent finds out what started the run, and from it what the change is measured against.
-func (d *delivery) readEvent(ctx context.Context) error {
-	var err error
-	if d.event, err = d.runner.Event(); err != nil || d.repo == nil {
-		return err
-	}
-	const remote = "refs/remotes/origin/"
-	if d.event.BaseRef != "" {
-		d.repo.Upstream = remote + d.event.BaseRef
-		return nil
-	}
-	if d.repo.Upstream != "" || d.event.DefaultBranch == "" {
-		return nil
-	}
-	// actions/checkout leaves no origin/HEAD. Without the branch all of the history is the change, which is more.
-	there, err := d.repo.Has(ctx, remote+d.event.DefaultBranch)
-	if there {
-		d.repo.Upstream = remote + d.event.DefaultBranch
-	}
-	return err
-}
-
-// ref names what was checked out: what the run was started for only where that commit is the one.
-func (d *delivery) ref() string {
-	switch {
-	case d.repo == nil || d.event.SHA == d.repo.Commit:
-		return d.event.Ref
-	case d.event.Number > 0 && d.event.Head.SHA == d.repo.Commit:
-		return fmt.Sprintf("refs/pull/%d/head", d.event.Number)
-	}
-	return d.repo.Ref
 }
 
 // eventsDoc is the reference of what the path does for which event.

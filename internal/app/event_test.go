@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/app/cli"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/runner"
 	"github.com/org/idp/internal/testkit/runneroracle"
@@ -112,21 +113,21 @@ func TestWithoutTheDefaultBranchNoPushDelivers(t *testing.T) {
 func TestASecretIsNoFlag(t *testing.T) {
 	var log bytes.Buffer
 	vars := map[string]string{"GITHUB_ACTIONS": "true", "INPUT_API-TOKEN": "first line of it\nsecond line\n", "INPUT_COUNT": "many"}
-	w := World{Getenv: func(k string) string { return vars[k] }}
-	w.runner = runner.New(w.Getenv, &log)
+	w := cli.World{Getenv: func(k string) string { return vars[k] }}
+	w.Runner = runner.New(w.Getenv, &log)
 	var token string
 	var count int
 	var set action.Set
 	set.String(&token, action.Input{Name: "api-token", Secret: true})
 	set.Int(&count, action.Input{Name: "count"})
 	for _, args := range [][]string{{"--api-token", "hunter2"}, {"--api-token=hunter2"}} {
-		err := fill(w, "x", &set, args)
+		err := cli.Fill(w, "x", &set, args)
 		text := strings.Join(fault.Lines(err), "\n")
 		if fault.KindOf(err) != fault.BadInput || !strings.Contains(text, "INPUT_API-TOKEN") || strings.Contains(text, "hunter2") {
 			t.Errorf("%v: %s", args, text)
 		}
 	}
-	if err := fill(w, "x", &set, nil); err == nil {
+	if err := cli.Fill(w, "x", &set, nil); err == nil {
 		t.Error("the other input is wrong")
 	}
 	var masked []string

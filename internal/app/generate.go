@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/app/delivery"
 	"github.com/org/idp/internal/github"
 )
 
@@ -35,7 +36,7 @@ func section(text, name, content string) (string, bool) {
 }
 
 // uses is how a workflow names the action.
-func (a Action) uses() string {
+func uses(a delivery.Action) string {
 	if a.Name == registry[0].Name {
 		return "org/idp@v1"
 	}
@@ -43,25 +44,25 @@ func (a Action) uses() string {
 }
 
 // actionYAML is the action.yml; dist is the folder of the shim in the release tree, seen from it.
-func actionYAML(a Action, dist string) string {
+func actionYAML(a delivery.Action, dist string) string {
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
 	p("# %s\nname: idp %s\ndescription: %s\n", generatedNote, a.Name, quoteYAML(a.Does))
 	p("inputs:\n")
-	for _, in := range a.inputs().Inputs() {
+	for _, in := range a.Inputs().Inputs() {
 		p("  %s:\n    description: %s\n    required: %t\n", in.Name, quoteYAML(in.Usage+oneOf(in)), in.Required)
 		if byDefault := cmp.Or(in.Workflow, in.Default); byDefault != "" {
 			p("    default: %s\n", quoteYAML(byDefault))
 		}
 	}
-	if len(a.outputs()) > 0 {
+	if len(a.AllOutputs()) > 0 {
 		p("outputs:\n")
 	}
-	for _, o := range a.outputs() {
+	for _, o := range a.AllOutputs() {
 		p("  %s:\n    description: %s\n", o.Name, quoteYAML(o.Usage))
 	}
 	p("runs:\n  using: node24\n  main: %s/%s.js\n", dist, a.Name)
-	if a.post {
+	if a.Post {
 		p("  post: %s/%s-post.js\n  post-if: always()\n", dist, a.Name)
 	}
 	return b.String()
@@ -77,11 +78,11 @@ func oneOf(in action.Input) string {
 	return " One of: " + strings.Join(in.OneOf, ", ") + "."
 }
 
-func actionREADME(a Action) string {
+func actionREADME(a delivery.Action) string {
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
 	p("<!-- %s -->\n# idp %s\n\n%s\n\n", generatedNote, a.Name, a.Does)
-	p("```yaml\n- uses: %s\n```\n\nThe same on a command line: `idp %s`.\n\n", a.uses(), a.Name)
+	p("```yaml\n- uses: %s\n```\n\nThe same on a command line: `idp %s`.\n\n", uses(a), a.Name)
 	p("%s", tables(a))
 	return b.String()
 }
@@ -94,7 +95,7 @@ func actionsDoc() string {
 	b.WriteString("the first of them wins, then idp.yaml, then the default. Exit codes: 0 passed, 1 a gate failed, 2 bad input,\n3 could not be determined.\n\n")
 	b.WriteString(actionsTable("#"))
 	for _, a := range registry {
-		fmt.Fprintf(&b, "\n## %s\n\n`uses: %s` · `idp %s`\n\n%s\n\n%s", a.Name, a.uses(), a.Name, a.Does, tables(a))
+		fmt.Fprintf(&b, "\n## %s\n\n`uses: %s` · `idp %s`\n\n%s\n\n%s", a.Name, uses(a), a.Name, a.Does, tables(a))
 	}
 	return b.String()
 }
@@ -104,16 +105,16 @@ func actionsTable(link string) string {
 	var b strings.Builder
 	b.WriteString("| action | does |\n|---|---|\n")
 	for _, a := range registry {
-		fmt.Fprintf(&b, "| [`%s`](%s%s) | %s |\n", a.uses(), link, a.Name, a.Does)
+		fmt.Fprintf(&b, "| [`%s`](%s%s) | %s |\n", uses(a), link, a.Name, a.Does)
 	}
 	return b.String()
 }
 
-func tables(a Action) string {
+func tables(a delivery.Action) string {
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
 	p("| input | what it is | default | example |\n|---|---|---|---|\n")
-	for _, in := range a.inputs().Inputs() {
+	for _, in := range a.Inputs().Inputs() {
 		usage := in.Usage + oneOf(in)
 		if in.Secret {
 			usage += " A secret: on a command line it is the variable `" + action.Variable(in.Name) + "`."
@@ -123,10 +124,10 @@ func tables(a Action) string {
 		}
 		p("| `%s` | %s | %s | %s |\n", in.Name, cell(usage), codeCell(cmp.Or(in.Workflow, in.Default)), codeCell(in.Example))
 	}
-	if len(a.outputs()) > 0 {
+	if len(a.AllOutputs()) > 0 {
 		p("\n| output | what it is |\n|---|---|\n")
 	}
-	for _, o := range a.outputs() {
+	for _, o := range a.AllOutputs() {
 		p("| `%s` | %s |\n", o.Name, cell(o.Usage))
 	}
 	return b.String()

@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/app/delivery"
 	"github.com/org/idp/internal/catalogcheck"
 	"github.com/org/idp/internal/record"
 )
@@ -57,7 +58,7 @@ func TestNoActionIsLeftOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, d := range dirs {
-		if !slices.ContainsFunc(registry, func(a Action) bool { return a.Name == d.Name() }) {
+		if !slices.ContainsFunc(registry, func(a delivery.Action) bool { return a.Name == d.Name() }) {
 			t.Errorf("actions/%s is not in the registry", d.Name())
 		}
 	}
@@ -90,10 +91,10 @@ func TestActionYAMLIsWhatARunnerReads(t *testing.T) {
 		if doc.Description != a.Does || doc.Runs.Using != "node24" {
 			t.Errorf("%s: %+v", a.Name, doc)
 		}
-		if r := doc.Runs; r.Main != "dist/"+a.Name+".js" || (r.Post == "dist/"+a.Name+"-post.js") != a.post || (r.PostIf == "always()") != a.post {
+		if r := doc.Runs; r.Main != "dist/"+a.Name+".js" || (r.Post == "dist/"+a.Name+"-post.js") != a.Post || (r.PostIf == "always()") != a.Post {
 			t.Errorf("%s: %+v", a.Name, r)
 		}
-		inputs := a.inputs().Inputs()
+		inputs := a.Inputs().Inputs()
 		if len(doc.Inputs) != len(inputs) {
 			t.Errorf("%s has %d inputs, want %d", a.Name, len(doc.Inputs), len(inputs))
 		}
@@ -107,9 +108,9 @@ func TestActionYAMLIsWhatARunnerReads(t *testing.T) {
 			}
 		}
 		for name := range doc.Outputs {
-			given := outputs[name] != nil
-			if a.reads != nil {
-				_, given = a.reads().values()[name]
+			given := delivery.Outputs[name] != nil
+			if a.Reads != nil {
+				_, given = a.Reads().Values()[name]
 			}
 			if !given {
 				t.Errorf("%s: output %s never gets a value", a.Name, name)
@@ -120,11 +121,11 @@ func TestActionYAMLIsWhatARunnerReads(t *testing.T) {
 
 func TestEveryInputIsExplained(t *testing.T) {
 	for _, a := range registry {
-		for _, in := range a.inputs().Inputs() {
+		for _, in := range a.Inputs().Inputs() {
 			if !strings.HasSuffix(in.Usage, ".") || strings.ContainsAny(in.Usage, "\n") {
 				t.Errorf("%s: usage of %s is not whole sentences: %q", a.Name, in.Name, in.Usage)
 			}
-			if in.Example == "" && !a.inputs().IsBool(in.Name) {
+			if in.Example == "" && !a.Inputs().IsBool(in.Name) {
 				t.Errorf("%s: input %s has no example", a.Name, in.Name)
 			}
 			if in.Name != strings.ToLower(in.Name) || strings.ContainsAny(in.Name, " _") {
@@ -138,7 +139,7 @@ func TestHelpNamesEveryInput(t *testing.T) {
 	for _, a := range registry {
 		var out bytes.Buffer
 		printActionHelp(&out, a)
-		for _, in := range a.inputs().Inputs() {
+		for _, in := range a.Inputs().Inputs() {
 			want := "--" + in.Name
 			if in.Secret { // others can read the arguments of a program
 				want = action.Variable(in.Name)

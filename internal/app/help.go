@@ -6,29 +6,48 @@ import (
 	"strings"
 
 	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/app/cli"
+	"github.com/org/idp/internal/app/delivery"
+	"github.com/org/idp/internal/app/reading"
 )
+
+// wrap breaks text into lines of at most width columns.
+func wrap(text string, width int) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		if line != "" && len(line)+1+len(word) > width {
+			lines, line = append(lines, line), ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	return append(lines, line)
+}
 
 const exitCodes = `Exit codes: 0 passed, 1 a gate failed, 2 bad input, 3 could not be determined.
 `
 
 // commandInputs are the inputs of commands, for their help.
 var commandInputs = map[string]func() declarer{
-	"metrics":  func() declarer { return &metricsInputs{} },
-	"spend":    func() declarer { return &spendInputs{} },
-	"evidence": func() declarer { return &imageInputs{} },
+	"metrics":  func() declarer { return &reading.MetricsInputs{} },
+	"spend":    func() declarer { return &reading.SpendInputs{} },
+	"evidence": func() declarer { return &reading.ImageInputs{} },
 }
 
 type declarer interface{ Declare(*action.Set) }
 
-func help(w World, args []string) int {
+func help(w cli.World, args []string) int {
 	if len(args) == 0 {
 		printHelp(w.Stdout)
-		return codePassed
+		return cli.Passed
 	}
 	for _, a := range registry {
 		if a.Name == args[0] {
 			printActionHelp(w.Stdout, a)
-			return codePassed
+			return cli.Passed
 		}
 	}
 	for _, c := range commands {
@@ -40,10 +59,10 @@ func help(w World, args []string) int {
 				_, _ = fmt.Fprintln(w.Stdout)
 				printFlags(w.Stdout, &set)
 			}
-			return codePassed
+			return cli.Passed
 		}
 	}
-	return finish(w, unknownCommand(args[0]))
+	return cli.Exit(w, unknownCommand(args[0]))
 }
 
 func printHelp(w io.Writer) {
@@ -62,12 +81,12 @@ func printHelp(w io.Writer) {
 	p("\nidp COMMAND --help says more. %s", exitCodes)
 }
 
-func printActionHelp(w io.Writer, a Action) {
+func printActionHelp(w io.Writer, a delivery.Action) {
 	p := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
-	set := a.inputs()
+	set := a.Inputs()
 	p("idp %s: %s\n\nUsage: idp %s [flags]\n", a.Name, a.Does, a.Name)
-	if a.alone != nil {
-		p("       idp %s IMAGE %s\n        %s\n", a.Name, aloneUsage, aloneDoes)
+	if a.Alone != nil {
+		p("       idp %s IMAGE %s\n        %s\n", a.Name, reading.AloneUsage, reading.AloneDoes)
 	}
 	p("\n")
 	printFlags(w, set)

@@ -1,40 +1,27 @@
-// Package app is the program: the ordered registry of actions, the wiring of each to the live world, and exit codes. With
-// cmd it is the only place that reads the environment, the clock and the process's own state.
+// Package app is the program: the ordered registry of actions, the golden path through them, and the commands beside them. The
+// packages below it join each stage to a delivery. With cmd they are the only place that reads the environment, the clock and the
+// process's own state.
 package app
 
 import (
 	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"log"
 	"os"
 	"os/signal"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/term"
 
-	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/app/cli"
+	"github.com/org/idp/internal/app/delivery"
 	"github.com/org/idp/internal/runner"
 	"github.com/org/idp/internal/ui"
 )
-
-// World is what the program sees of the machine that it runs on.
-type World struct {
-	Getenv         func(string) string
-	Environ        []string // as os.Environ gives it
-	Stdout, Stderr io.Writer
-	Terminal       bool // Stdout is a terminal
-	Width          int  // of that terminal, in columns
-	Now            func() time.Time
-	Program        string // path of this program, which supervises local services
-
-	runner *runner.Runner // of Getenv and Stdout; nil: Run makes it
-}
 
 // errInterrupted is the cause of a context that a signal cancelled.
 type errInterrupted struct{ signal os.Signal }
@@ -52,6 +39,7 @@ func (e errInterrupted) Error() string {
 	}
 	return "interrupted (" + name + ")"
 }
+
 func (e errInterrupted) Unwrap() error { return context.Canceled }
 
 // Main runs the program on the real machine and gives its exit code: 0 passed, 1 a gate failed, 2 bad input, 3 could not
@@ -64,12 +52,12 @@ func Main(args []string) int {
 	if err != nil {
 		program = os.Args[0]
 	}
-	w := World{Getenv: os.Getenv, Environ: os.Environ(), Stdout: os.Stdout, Stderr: os.Stderr, Now: time.Now, Program: program}
+	w := cli.World{Getenv: os.Getenv, Environ: os.Environ(), Stdout: os.Stdout, Stderr: os.Stderr, Now: time.Now, Program: program}
 	if fd := int(os.Stdout.Fd()); term.IsTerminal(fd) { // #nosec G115 -- a file descriptor is small
 		w.Terminal = os.Getenv("TERM") != "dumb"
 		w.Width, _, _ = term.GetSize(fd) // 0 where unknown
 	}
-	w.runner = runner.New(w.Getenv, w.Stdout)
+	w.Runner = runner.New(w.Getenv, w.Stdout)
 	defer tame(w)()
 	return Run(ctx, args, w)
 }
@@ -77,14 +65,14 @@ func Main(args []string) int {
 // tame leads what libraries write to standard error, such as kustomize of fields that are out of date, to where all text
 // goes that people read: it may quote the repository. What the runtime says of a crash is not among it. The end of it waits
 // for the rest.
-func tame(w World) (end func()) {
+func tame(w cli.World) (end func()) {
 	in, out, err := os.Pipe()
 	if err != nil {
 		return func() {} // then it stays where it was
 	}
 	to := w.Stderr
-	if w.runner.Active() {
-		to = w.runner.Log()
+	if w.Runner.Active() {
+		to = w.Runner.Log()
 	}
 	before := os.Stderr
 	os.Stderr = out
@@ -108,7 +96,7 @@ func tame(w World) (end func()) {
 		_ = out.Close()
 		_ = in.SetReadDeadline(time.Now().Add(time.Second)) // what was started meanwhile may still hold the other end
 		<-done
-		w.runner.Close()
+		w.Runner.Close()
 	}
 }
 
@@ -153,44 +141,44 @@ func withLifeline(parent context.Context) context.Context {
 }
 
 // Run runs one command and gives its exit code.
-func Run(ctx context.Context, args []string, w World) int {
+func Run(ctx context.Context, args []string, w cli.World) int {
 	if len(args) == 0 {
 		printHelp(w.Stderr)
-		return codeBadInput
+		return cli.BadInput
 	}
-	if w.runner == nil {
-		w.runner = runner.New(w.Getenv, w.Stdout)
+	if w.Runner == nil {
+		w.Runner = runner.New(w.Getenv, w.Stdout)
 	}
-	defer w.runner.Close()
+	defer w.Runner.Close()
 	args = joined(args)
 	name, args := args[0], args[1:]
 	if c, ok := commandOf(name); !ok || !c.data {
-		w.Stdout = w.runner.Log() // in a run, nothing that is printed for people may be a command
+		w.Stdout = w.Runner.Log() // in a run, nothing that is printed for people may be a command
 	}
 	if name == "help" || name == "--help" || name == "-h" {
 		return help(w, args)
 	}
 	if c, ok := commandOf(name); ok {
 		err := c.run(ctx, w, args)
-		if isHelp(err) {
+		if cli.IsHelp(err) {
 			return help(w, []string{name})
 		}
-		return finish(w, err)
+		return cli.Exit(w, err)
 	}
 	for _, a := range registry {
 		if a.Name != name {
 			continue
 		}
-		if a.reads == nil {
+		if a.Reads == nil {
 			return runAction(ctx, w, a, args)
 		}
-		err := a.read(ctx, w, args)
-		if isHelp(err) {
+		err := a.Read(ctx, w, args)
+		if cli.IsHelp(err) {
 			return help(w, []string{name})
 		}
-		return finish(w, err)
+		return cli.Exit(w, err)
 	}
-	return finish(w, unknownCommand(name))
+	return cli.Exit(w, unknownCommand(name))
 }
 
 // joined takes the two words of an action for its name: idp catalog check is the action catalog-check. No action takes
@@ -200,57 +188,8 @@ func joined(args []string) []string {
 		return args
 	}
 	two := args[0] + "-" + args[1]
-	if !slices.ContainsFunc(registry, func(a Action) bool { return a.Name == two }) {
+	if !slices.ContainsFunc(registry, func(a delivery.Action) bool { return a.Name == two }) {
 		return args
 	}
 	return append([]string{two}, args[2:]...)
-}
-
-const (
-	codePassed = iota
-	codeFailed
-	codeBadInput
-	codeUndetermined
-)
-
-// codeOf gives the exit code of an error; a stage that does not apply has not failed.
-func codeOf(err error) int {
-	if err == nil {
-		return codePassed
-	}
-	switch fault.KindOf(err) {
-	case fault.Failed:
-		return codeFailed
-	case fault.BadInput:
-		return codeBadInput
-	case fault.Skipped:
-		return codePassed
-	}
-	return codeUndetermined
-}
-
-// finish prints what went wrong outside of any stage.
-func finish(w World, err error) int {
-	code := codeOf(err)
-	if err == nil {
-		return code
-	}
-	out := w.Stderr
-	if w.runner.Active() {
-		out = w.runner.Log() // a line of standard error may come before a command that was written first
-	}
-	head := "idp: "
-	if code == codeUndetermined {
-		head = "idp: could not be determined: "
-	}
-	for i, line := range fault.Lines(err) {
-		if i == 0 {
-			line = head + line
-		} else if line != "" {
-			line = "  " + line
-		}
-		_, _ = fmt.Fprintln(out, ui.Clean(line))
-	}
-	w.runner.Annotate([]runner.Annotation{{Title: "idp", Message: strings.Join(fault.Lines(err), "\n")}})
-	return code
 }

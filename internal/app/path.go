@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/app/accounting"
+	"github.com/org/idp/internal/app/artifacts"
+	"github.com/org/idp/internal/app/delivery"
+	"github.com/org/idp/internal/app/deploying"
+	"github.com/org/idp/internal/app/scanning"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/finding"
 	"github.com/org/idp/internal/oci"
@@ -21,30 +25,30 @@ type pathWork struct {
 	plan, keep bool
 	ranBefore  bool // the environment was live before this path changed it
 
-	sast    sastWork
-	secrets secretsWork
-	build   buildWork
-	cost    costWork
-	sign    signWork
-	verify  verifyWork
-	deploy  deployWork
-	smoke   smokeWork
-	attest  attestWork
-	catalog catalogWork
-	events  eventsWork
-	notify  notifyWork
+	sast    scanning.SAST
+	secrets scanning.Secrets
+	build   artifacts.Build
+	cost    accounting.Cost
+	sign    artifacts.Sign
+	verify  artifacts.Verify
+	deploy  deploying.Deploy
+	smoke   deploying.Smoke
+	attest  artifacts.Attest
+	catalog accounting.Catalog
+	events  accounting.Events
+	notify  accounting.Notify
 }
 
 // step is a stage and its name in the record.
 type step interface {
-	stage
-	name() string
+	delivery.Stage
+	Name() string
 }
 
-func newPath() work {
+func newPath() delivery.Work {
 	p := &pathWork{}
-	p.smoke.deploy, p.deploy.smoke = &p.deploy, &p.smoke
-	p.attest = attestWork{&p.deploy.key, &p.deploy.keyless}
+	p.smoke.Deploy, p.deploy.Smoke = &p.deploy, &p.smoke
+	p.attest = *artifacts.AttestWith(&p.deploy.Key, &p.deploy.Keyless)
 	return p
 }
 
@@ -56,7 +60,7 @@ func (p *pathWork) all() []step {
 // accounts are the stages that tell of what happened, of the image first. Portals are told where there are credentials for one.
 func (p *pathWork) accounts() []step {
 	steps := []step{&p.attest, &p.catalog, &p.events}
-	if p.notify.in.Given() {
+	if p.notify.In.Given() {
 		steps = append(steps, &p.notify)
 	}
 	return steps
@@ -72,87 +76,88 @@ func (p *pathWork) Declare(s *action.Set) {
 	}
 }
 
-func (p *pathWork) target() string          { return p.deploy.in.Target }
-func (p *pathWork) reports() action.Reports { return p.sast.in.Reports }
+func (p *pathWork) Target() string { return p.deploy.In.Target }
 
-// run walks the path. Its outcome is the record's.
-func (p *pathWork) run(ctx context.Context, d *delivery) error {
+func (p *pathWork) Reports() action.Reports { return p.sast.In.Reports }
+
+// Run walks the path. Its outcome is the record's.
+func (p *pathWork) Run(ctx context.Context, d *delivery.Delivery) error {
 	var reason string
 	var err error
-	if p.plan, reason, err = planned(d.event, p.given); err != nil {
-		return d.reject(ctx, err)
+	if p.plan, reason, err = planned(d.Event, p.given); err != nil {
+		return d.Reject(ctx, err)
 	}
 	if reason != "" {
-		d.board.Say("  nothing will be changed: "+reason, "")
+		d.Board.Say("  nothing will be changed: "+reason, "")
 	}
-	d.rec.Plan = p.plan
-	if err := d.forgetDiff(); err != nil {
-		return d.reject(ctx, err)
+	d.Record.Plan = p.plan
+	if err := deploying.ForgetDiff(d); err != nil {
+		return d.Reject(ctx, err)
 	}
-	d.local.allowed = p.target() == targetLocal
+	d.Local.Allowed = p.Target() == delivery.TargetLocal
 	p.takeImage()
 	if err := p.check(ctx, d); err != nil {
-		return d.reject(ctx, err)
+		return d.Reject(ctx, err)
 	}
 	p.together(ctx, d, &p.sast, &p.secrets, &p.build, &p.cost)
 	changing := append([]step{&p.sign, &p.verify, &p.deploy, &p.smoke}, p.accounts()...)
-	if stopped := notPassed(d.snapshot()); stopped != "" {
-		p.skip(d, stopped+" did not pass", changing...)
+	if stopped := notPassed(d.Snapshot()); stopped != "" {
+		p.Skip(d, stopped+" did not pass", changing...)
 		return nil
 	}
 	if p.plan {
-		if p.target() == targetKubernetes {
-			_ = d.execute(ctx, record.StagePlan, &planWork{of: &p.deploy, registry: p.sign.in.Registry}) // its outcome is in the record
+		if p.Target() == delivery.TargetKubernetes {
+			_ = d.Execute(ctx, record.StagePlan, &deploying.Plan{Of: &p.deploy, Registry: p.sign.In.Registry}) // its outcome is in the record
 		}
-		p.skip(d, "a plan changes nothing", changing...)
+		p.Skip(d, "a plan changes nothing", changing...)
 		return nil
 	}
 	if p.release(ctx, d) {
 		p.account(ctx, d)
 	}
 	if err := p.leave(ctx, d); err != nil {
-		return d.execute(ctx, stageStop, refusal{err})
+		return d.Execute(ctx, delivery.StageStop, delivery.Refuse(err))
 	}
 	return nil
 }
 
 // check finds out what is missing before any work is done, all of it at once.
-func (p *pathWork) check(ctx context.Context, d *delivery) error {
+func (p *pathWork) check(ctx context.Context, d *delivery.Delivery) error {
 	if p.plan {
 		return nil
 	}
-	if missing := d.rules.Missing(); len(missing) > 0 {
-		return undeliverable(d.policy, missing, d.rec.Environment)
+	if missing := d.Rules.Missing(); len(missing) > 0 {
+		return undeliverable(d.Policy, missing, d.Record.Environment)
 	}
-	if err := p.complete(d.runner.MayAskForToken()); err != nil {
+	if err := p.complete(d.Runner.MayAskForToken()); err != nil {
 		return err
 	}
 	if err := p.sound(ctx, d); err != nil {
 		return err
 	}
-	if p.target() == targetKubernetes {
-		if _, err := d.connect(p.deploy.in.Cluster, d.rec.Environment, nil); err != nil {
+	if p.Target() == delivery.TargetKubernetes {
+		if _, err := deploying.Connect(d, p.deploy.In.Cluster, d.Record.Environment, nil); err != nil {
 			return err
 		}
 	}
-	changed, err := d.changed(ctx)
+	changed, err := d.Changed(ctx)
 	if err != nil {
 		return err
 	}
 	if len(changed) > 0 {
 		return fault.BadInputf("%s not in commit %s, so what would be built is not what the record says",
-			countOf(len(changed), "uncommitted change is", "uncommitted changes are"), shortHash(d.repo.Commit)).
-			WithDetail(firstFew(changed, 10)...).
+			delivery.CountOf(len(changed), "uncommitted change is", "uncommitted changes are"), delivery.ShortHash(d.Repo.Commit)).
+			WithDetail(delivery.FirstFew(changed, 10)...).
 			WithNext("Commit or stash them, or look without changing anything: idp path --plan")
 	}
-	set, err := d.manifests(ctx, "")
+	set, err := deploying.Manifests(ctx, d, "")
 	if err != nil {
 		return err
 	}
-	if err := d.committed(ctx, set.Files); err != nil {
+	if err := deploying.Committed(ctx, d, set.Files); err != nil {
 		return err
 	}
-	if p.target() == targetLocal {
+	if p.Target() == delivery.TargetLocal {
 		p.ranBefore, err = p.running(d)
 	}
 	return err
@@ -166,14 +171,14 @@ func undeliverable(pol *policy.Policy, missing []string, environment string) err
 
 // complete names every input that only the local target can do without.
 func (p *pathWork) complete(keyless bool) error {
-	if p.target() == targetLocal {
+	if p.Target() == delivery.TargetLocal {
 		return nil
 	}
 	var missing []string
 	for _, in := range []struct{ value, name, example string }{
-		{p.sign.in.Registry, "registry", "ghcr.io/acme/checkout"},
-		{p.sign.in.Key, "key", "cosign.key"},
-		{p.catalog.in.URL, "catalog", "https://github.com/acme/catalog.git"},
+		{p.sign.In.Registry, "registry", "ghcr.io/acme/checkout"},
+		{p.sign.In.Key, "key", "cosign.key"},
+		{p.catalog.In.URL, "catalog", "https://github.com/acme/catalog.git"},
 	} {
 		if in.value == "" && !(in.name == "key" && keyless) {
 			missing = append(missing, fmt.Sprintf("input %s is missing, such as --%s %s", in.name, in.name, in.example))
@@ -182,19 +187,19 @@ func (p *pathWork) complete(keyless bool) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	return fault.BadInputf("%s not given that target %s needs", countOf(len(missing), "input is", "inputs are"), p.target()).
+	return fault.BadInputf("%s not given that target %s needs", delivery.CountOf(len(missing), "input is", "inputs are"), p.Target()).
 		WithDetail(missing...).
 		WithNext("Without a key a job signs keyless that has the permission id-token: write",
 			"Or try the path on this machine, where all of them have a default: --target local")
 }
 
 // sound refuses inputs of the later stages while nothing has been changed yet.
-func (p *pathWork) sound(ctx context.Context, d *delivery) error {
+func (p *pathWork) sound(ctx context.Context, d *delivery.Delivery) error {
 	var registry error
-	if p.sign.in.Registry != "" {
-		registry = oci.CheckRepository(p.sign.in.Registry)
+	if p.sign.In.Registry != "" {
+		registry = oci.CheckRepository(p.sign.In.Registry)
 	}
-	return joinProblems(gates(p.sast.in.FailOn, d.rules), registry, d.instanceFiles(ctx, p.sign.in.Key, p.sign.keyless), p.image(d), p.sign.in.Check(ctx), p.deploy.in.Check(), p.smoke.in.Check(), p.catalog.in.Check(), p.events.in.Check(), p.notify.in.Check())
+	return delivery.JoinProblems(gates(p.sast.In.FailOn, d.Rules), registry, d.InstanceFiles(ctx, p.sign.In.Key, p.sign.Keyless), p.image(d), p.sign.In.Check(ctx), p.deploy.In.Check(), p.smoke.In.Check(), p.catalog.In.Check(), p.events.In.Check(), p.notify.In.Check())
 }
 
 // gates refuses a threshold under which scans would pass that the policy does not let pass: what they found out would be
@@ -220,26 +225,12 @@ func gates(failOn string, rules policy.Rules) error {
 	return nil
 }
 
-func countOf(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}
-
-func firstFew(lines []string, limit int) []string {
-	if len(lines) <= limit {
-		return lines
-	}
-	return append(lines[:limit:limit], fmt.Sprintf("and %d more", len(lines)-limit))
-}
-
 // together runs stages that do not need each other side by side. Each of them runs to its end, so that a person sees all
 // that is wrong at once.
-func (p *pathWork) together(ctx context.Context, d *delivery, steps ...step) {
+func (p *pathWork) together(ctx context.Context, d *delivery.Delivery, steps ...step) {
 	var wg sync.WaitGroup
 	for _, s := range steps {
-		wg.Go(func() { _ = d.execute(ctx, s.name(), s) }) // its outcome is in the record
+		wg.Go(func() { _ = d.Execute(ctx, s.Name(), s) }) // its outcome is in the record
 	}
 	wg.Wait()
 }
@@ -255,24 +246,24 @@ func notPassed(rec *record.Record) string {
 	return strings.Join(names, ", ")
 }
 
-// skip records stages that are not reached.
-func (p *pathWork) skip(d *delivery, reason string, steps ...step) {
+// Skip records stages that are not reached.
+func (p *pathWork) Skip(d *delivery.Delivery, reason string, steps ...step) {
 	for _, s := range steps {
-		d.skip(s.name(), reason)
+		d.Skip(s.Name(), reason)
 	}
 }
 
 // release makes the change. It tells whether the environment was touched, so that there is something to account for.
-func (p *pathWork) release(ctx context.Context, d *delivery) (touched bool) {
+func (p *pathWork) release(ctx context.Context, d *delivery.Delivery) (touched bool) {
 	steps := []step{&p.sign, &p.verify, &p.deploy, &p.smoke}
 	for i, s := range steps {
-		err := d.execute(ctx, s.name(), s)
+		err := d.Execute(ctx, s.Name(), s)
 		if err == nil {
 			continue
 		}
-		p.skip(d, s.name()+" did not pass", steps[i+1:]...)
+		p.Skip(d, s.Name()+" did not pass", steps[i+1:]...)
 		if s == &p.sign || s == &p.verify || fault.KindOf(err) == fault.Skipped {
-			p.skip(d, "nothing was deployed", p.accounts()...)
+			p.Skip(d, "nothing was deployed", p.accounts()...)
 			return false
 		}
 		return true
@@ -282,15 +273,12 @@ func (p *pathWork) release(ctx context.Context, d *delivery) (touched bool) {
 
 // account publishes what happened to the environment, also when that was a failure. After a signal nothing new is begun;
 // where all had passed until then, the next stage says so, because a record of passed and skipped stages reads as a pass.
-func (p *pathWork) account(ctx context.Context, d *delivery) {
+func (p *pathWork) account(ctx context.Context, d *delivery.Delivery) {
 	for _, s := range p.accounts() {
-		if ctx.Err() != nil && notPassed(d.snapshot()) != "" {
-			p.skip(d, context.Cause(ctx).Error(), s)
+		if ctx.Err() != nil && notPassed(d.Snapshot()) != "" {
+			p.Skip(d, context.Cause(ctx).Error(), s)
 			continue
 		}
-		_ = d.execute(ctx, s.name(), s) // its outcome is in the record
+		_ = d.Execute(ctx, s.Name(), s) // its outcome is in the record
 	}
 }
-
-// cleanupTime is what putting things in order may take after a signal; runners kill a cancelled job soon after.
-const cleanupTime = 30 * time.Second

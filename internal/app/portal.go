@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/app/cli"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/finding"
 	"github.com/org/idp/internal/portal"
@@ -19,21 +20,21 @@ type portalWork struct {
 
 func (p *portalWork) Declare(s *action.Set) { p.in.Declare(s) }
 
-// read makes the portal of a catalogue, and says which file to open.
-func (p *portalWork) read(ctx context.Context, w World) error {
+// Read makes the portal of a catalogue, and says which file to open.
+func (p *portalWork) Read(ctx context.Context, w cli.World) error {
 	done, err := portal.Run(ctx, p.in, portal.Deps{Now: w.Now})
 	if err != nil {
 		return err
 	}
 	p.done = done
 	_, _ = fmt.Fprintf(w.Stdout, "portal: %s (services: %d, pages: %d)\n", done.Index, done.Services, done.Pages)
-	if err := w.runner.Summary(portalSummary(done), "the site"); err != nil {
+	if err := w.Runner.Summary(portalSummary(done), "the site"); err != nil {
 		return fault.Undeterminedf("the runner's files cannot be written: %w", err)
 	}
 	return nil
 }
 
-func (p *portalWork) values() map[string]string {
+func (p *portalWork) Values() map[string]string {
 	if p.done.Services == 0 {
 		return map[string]string{"path": "", "services": ""}
 	}

@@ -8,6 +8,10 @@ import (
 	"time"
 
 	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/app/accounting"
+	"github.com/org/idp/internal/app/cli"
+	"github.com/org/idp/internal/app/delivery"
+	"github.com/org/idp/internal/app/deploying"
 	"github.com/org/idp/internal/deploy"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/record"
@@ -21,11 +25,12 @@ type rollbackWork struct {
 	to      string
 	list    bool
 	wait    time.Duration
-	catalog catalogWork
+	catalog accounting.Catalog
 }
 
-func (w *rollbackWork) name() string   { return record.StageRollback }
-func (w *rollbackWork) target() string { return w.place }
+func (w *rollbackWork) Name() string { return record.StageRollback }
+
+func (w *rollbackWork) Target() string { return w.place }
 
 func (w *rollbackWork) Declare(s *action.Set) {
 	action.Target(s, &w.place)
@@ -38,30 +43,30 @@ func (w *rollbackWork) Declare(s *action.Set) {
 	w.catalog.Declare(s)
 }
 
-// run goes back, and writes down where deliveries are what came of it. What was refused as bad input has changed nothing.
-func (w *rollbackWork) run(ctx context.Context, d *delivery) error {
-	if err := w.catalog.in.Check(); err != nil {
-		return d.reject(ctx, err)
+// Run goes back, and writes down where deliveries are what came of it. What was refused as bad input has changed nothing.
+func (w *rollbackWork) Run(ctx context.Context, d *delivery.Delivery) error {
+	if err := w.catalog.In.Check(); err != nil {
+		return d.Reject(ctx, err)
 	}
-	if w.place == targetLocal && w.catalog.in.URL == "" && record.Exists(d.out("catalog.git")) {
-		d.local.allowed = true // the path has made it
+	if w.place == delivery.TargetLocal && w.catalog.In.URL == "" && record.Exists(d.Out("catalog.git")) {
+		d.Local.Allowed = true // the path has made it
 	}
-	err := d.execute(ctx, w.name(), w)
-	if err != nil && fault.KindOf(err) == fault.BadInput || w.catalog.in.URL == "" && !d.local.allowed {
+	err := d.Execute(ctx, w.Name(), w)
+	if err != nil && fault.KindOf(err) == fault.BadInput || w.catalog.In.URL == "" && !d.Local.Allowed {
 		return err
 	}
-	return cmp.Or(err, d.execute(ctx, w.catalog.name(), &w.catalog))
+	return cmp.Or(err, d.Execute(ctx, w.catalog.Name(), &w.catalog))
 }
 
-func (w *rollbackWork) stage(ctx context.Context, d *delivery) (result, error) {
-	out := action.Result[record.Rollback]{Tool: record.Tool{Name: "idp", Version: Version()}}
+func (w *rollbackWork) Stage(ctx context.Context, d *delivery.Delivery) (delivery.Result, error) {
+	out := action.Result[record.Rollback]{Tool: record.Tool{Name: "idp", Version: cli.Version()}}
 	out.Evidence.Target = w.place
 	if w.wait <= 0 {
-		return resultOf(out, fault.BadInputf("input wait must be above 0, such as --wait 5m"))
+		return delivery.ResultOf(out, fault.BadInputf("input wait must be above 0, such as --wait 5m"))
 	}
-	place, err := w.history(d)
+	place, err := w.History(d)
 	if err != nil {
-		return resultOf(out, err)
+		return delivery.ResultOf(out, err)
 	}
 	back, from, err := place.Return(ctx, w.to)
 	out.Evidence.Release, out.Evidence.URL, out.Evidence.From = back.Release, back.URL, from
@@ -71,23 +76,23 @@ func (w *rollbackWork) stage(ctx context.Context, d *delivery) (result, error) {
 	if err == nil {
 		out.Summary = back.Summary + ", release " + back.Release
 	}
-	return resultOf(out, err)
+	return delivery.ResultOf(out, err)
 }
 
-// history is the target as far as something was deployed there.
-func (w *rollbackWork) history(d *delivery) (place, error) {
-	as := &deployWork{in: deploy.Inputs{Target: w.place, Wait: w.wait, Cluster: w.Cluster}}
-	if w.place == targetKubernetes {
-		return as.history(d, w.name())
+// History is the target as far as something was deployed there.
+func (w *rollbackWork) History(d *delivery.Delivery) (deploying.Place, error) {
+	as := &deploying.Deploy{In: deploy.Inputs{Target: w.place, Wait: w.wait, Cluster: w.Cluster}}
+	if w.place == delivery.TargetKubernetes {
+		return as.History(d, w.Name())
 	}
-	return as.local(d, w.name()), nil
+	return as.Local(d, w.Name()), nil
 }
 
-func (w *rollbackWork) prints() bool { return w.list }
+func (w *rollbackWork) Prints() bool { return w.list }
 
-// print lists the releases as a table.
-func (w *rollbackWork) print(ctx context.Context, d *delivery) error {
-	place, err := w.history(d)
+// Print lists the releases as a table.
+func (w *rollbackWork) Print(ctx context.Context, d *delivery.Delivery) error {
+	place, err := w.History(d)
 	if err != nil {
 		return err
 	}
@@ -96,13 +101,13 @@ func (w *rollbackWork) print(ctx context.Context, d *delivery) error {
 		return err
 	}
 	if len(list) == 0 {
-		_, err := fmt.Fprintf(d.world.Stdout, "there is no release of %s in %s\n", d.svc.Name, d.rec.Environment)
+		_, err := fmt.Fprintf(d.World.Stdout, "there is no release of %s in %s\n", d.Service.Name, d.Record.Environment)
 		return err
 	}
-	out := tabwriter.NewWriter(d.world.Stdout, 0, 0, 2, ' ', 0)
+	out := tabwriter.NewWriter(d.World.Stdout, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(out, "RELEASE\tSTATE\tIMAGE\tCOMMIT\tWHEN\tWHO\tWHY")
 	for _, r := range list {
-		_, _ = fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, r.State, record.ShortDigest(r.Digest), shortHash(r.Commit),
+		_, _ = fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, r.State, record.ShortDigest(r.Digest), delivery.ShortHash(r.Commit),
 			r.When.UTC().Format("2006-01-02 15:04"), ui.Clean(r.Who), ui.Clean(r.Why))
 	}
 	return out.Flush()

@@ -60,7 +60,7 @@ func (t tree) program(ctx context.Context, platform string) (build.Program, erro
 	}
 	flags := "-s -w -buildid="
 	if t.version != "" {
-		flags += " -X github.com/org/idp/internal/app.version=" + t.version
+		flags += " -X github.com/org/idp/internal/app/cli.version=" + t.version
 	}
 	_, err = proc.Run(ctx, proc.Command{Dir: t.source, Env: append(append(os.Environ(), fixed...), "GOOS="+system, "GOARCH="+arch),
 		Name: "go", Args: []string{"build", "-tags", "grpcnotrace", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", file, "./cmd/idp"}})

@@ -1,0 +1,98 @@
+package accounting
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+
+	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/app/delivery"
+	"github.com/org/idp/internal/app/deploying"
+	"github.com/org/idp/internal/cost"
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/service"
+)
+
+// Cost estimates what the service costs a month, and holds it against the budget.
+type Cost struct{ in cost.Inputs }
+
+func (w *Cost) Name() string { return record.StageCost }
+
+func (w *Cost) Declare(s *action.Set) { w.in.Declare(s) }
+
+func (w *Cost) Stage(ctx context.Context, d *delivery.Delivery) (delivery.Result, error) {
+	set, _, err := deploying.WriteManifests(ctx, d, "")
+	if err != nil {
+		return delivery.Result{}, err
+	}
+	in := w.in
+	in.Objects, in.Service, in.Owner, in.Environment, in.Month = set, d.Service.Name, d.Service.Owner, d.Record.Environment, d.World.Now()
+	if in.Budget, in.BudgetCurrency, err = budget(d); err != nil {
+		return delivery.Result{}, err
+	}
+	out, err := cost.Run(ctx, in, cost.Deps{})
+	if err == nil || fault.KindOf(err) == fault.Failed {
+		err = errors.Join(err, writeFOCUS(d, in))
+	}
+	if d.Record.Plan {
+		d.CostBefore = costAt(ctx, d, in)
+	}
+	return delivery.ResultOf(out, err)
+}
+
+// costAt is the estimate of what the change branched off from, for people to compare with; nil where it is not known, or
+// where there was nothing.
+func costAt(ctx context.Context, d *delivery.Delivery, in cost.Inputs) *record.Cost {
+	if d.Repo == nil {
+		return nil
+	}
+	base, err := deploying.BranchedOff(ctx, d)
+	if err != nil {
+		return nil
+	}
+	set, note, err := deploying.RenderedAt(ctx, d, base)
+	if err != nil || note != "" || len(set.Objects) == 0 {
+		return nil
+	}
+	in.Objects, in.Budget = set, nil
+	out, err := cost.Run(ctx, in, cost.Deps{})
+	if err != nil {
+		return nil
+	}
+	return &out.Evidence
+}
+
+// budget is the service's for this environment, else the policy's; nil where there is none.
+func budget(d *delivery.Delivery) (*float64, string, error) {
+	text := d.Service.Environments[d.Record.Environment].Budget
+	if text == "" {
+		text = d.Rules.Budget
+	}
+	if text == "" {
+		return nil, "", nil
+	}
+	amount, currency, err := service.ParseBudget(text)
+	return &amount, currency, err
+}
+
+// writeFOCUS leaves the estimate as FOCUS columns, for the tools that read bills.
+func writeFOCUS(d *delivery.Delivery, in cost.Inputs) error {
+	rows, err := cost.FOCUS(in)
+	if err != nil {
+		return err
+	}
+	for file, format := range map[string]func(io.Writer, []cost.Row) error{"focus.csv": cost.FOCUSCSV, "focus.json": cost.FOCUSJSON} {
+		var b bytes.Buffer
+		if err := format(&b, rows); err != nil {
+			return err
+		}
+		path := d.Out("cost", file)
+		if err := record.WriteFile(path, b.Bytes(), 0o644); err != nil {
+			return delivery.Unwritable(d.Options.Out, err)
+		}
+	}
+	d.Wrote(record.StageCost, d.Out("cost"), "the estimate in FOCUS columns")
+	return nil
+}

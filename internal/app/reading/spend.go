@@ -1,0 +1,109 @@
+package reading
+
+import (
+	"cmp"
+	"context"
+	"io"
+	"os"
+	"time"
+
+	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/app/cli"
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/spend"
+)
+
+// SpendInputs are those of `idp spend`.
+type SpendInputs struct {
+	Catalog, From, To, Actual, Currency string
+	JSON                                bool
+}
+
+func (in *SpendInputs) Declare(s *action.Set) {
+	s.String(&in.Catalog, action.Input{Name: "catalog", Example: "catalog", Usage: "Folder with the catalogue, checked out. Default: this one."})
+	s.String(&in.From, action.Input{Name: "from", Example: "2026-09", Usage: "First month, in UTC. Default: the month before the last one."})
+	s.String(&in.To, action.Input{Name: "to", Example: "2026-11", Usage: "Last month, in UTC. Default: this one, until now."})
+	s.String(&in.Actual, action.Input{Name: "actual", Example: "allocation.json",
+		Usage: "File with what was really charged: the answer of OpenCost's allocation API, or FOCUS rows as CSV or JSON. It is shown beside the estimate."})
+	s.String(&in.Currency, action.Input{Name: "currency", Default: "USD", Example: "EUR", Usage: "Currency of OpenCost, which does not say it."})
+	s.Bool(&in.JSON, action.Input{Name: "json", Usage: "Print JSON: idp schema spend says its form."})
+}
+
+// maxActual bounds an export, in bytes: a month of a thousand services by day has some 30 MB.
+const maxActual = 256 << 20
+
+// window is from the begin of the first month to the end of the last, or to now.
+func (in SpendInputs) window(now time.Time) (from, to time.Time, err error) {
+	now = now.UTC()
+	last := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
+	if in.To != "" {
+		if last, err = time.Parse("2006-01", in.To); err != nil {
+			return from, to, fault.BadInputf("input to: %q is no month", in.To).WithNext("Give it as in 2026-11.")
+		}
+	}
+	from = last.AddDate(0, -1, 0)
+	if in.From != "" {
+		if from, err = time.Parse("2006-01", in.From); err != nil {
+			return from, to, fault.BadInputf("input from: %q is no month", in.From).WithNext("Give it as in 2026-09.")
+		}
+	}
+	to = last.AddDate(0, 1, 0)
+	if to.After(now) {
+		to = now
+	}
+	if !from.Before(to) {
+		return from, to, fault.BadInputf("the window ends on %s, before it begins on %s", to.Format(time.DateOnly), from.Format(time.DateOnly))
+	}
+	return from, to, nil
+}
+
+// Spending prints what services cost.
+func Spending(ctx context.Context, w cli.World, args []string) error {
+	var in SpendInputs
+	var set action.Set
+	in.Declare(&set)
+	if err := cli.Fill(w, "spend", &set, args); err != nil {
+		return err
+	}
+	from, to, err := in.window(w.Now())
+	if err != nil {
+		return err
+	}
+	catalogue, err := openCatalogue(cmp.Or(in.Catalog, "."))
+	if err != nil {
+		return err
+	}
+	charges, err := in.charges()
+	if err != nil {
+		return err
+	}
+	r, err := spend.Compute(ctx, catalogue, spend.Options{From: from, To: to, Actual: charges})
+	if err != nil {
+		return err
+	}
+	return printReport(w.Stdout, r, in.JSON)
+}
+
+// charges reads the export, if there is one.
+func (in SpendInputs) charges() ([]spend.Charge, error) {
+	if in.Actual == "" {
+		return nil, nil
+	}
+	f, err := os.Open(in.Actual)
+	if err != nil {
+		return nil, fault.BadInputf("input actual: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	data, err := io.ReadAll(io.LimitReader(f, maxActual+1))
+	if err != nil {
+		return nil, fault.Undeterminedf("the export %s cannot be read: %w", in.Actual, err)
+	}
+	if len(data) > maxActual {
+		return nil, fault.BadInputf("the export %s is larger than %d MB", in.Actual, maxActual>>20)
+	}
+	list, err := spend.ReadActual(data, in.Currency)
+	if err != nil {
+		return nil, fault.BadInputf("the export %s cannot be read: %w", in.Actual, err).WithNext("docs/cost.md says which exports can be read.")
+	}
+	return list, nil
+}

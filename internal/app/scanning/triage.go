@@ -1,0 +1,152 @@
+package scanning
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/app/delivery"
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/finding"
+	"github.com/org/idp/internal/gitrepo"
+	"github.com/org/idp/internal/policy"
+	"github.com/org/idp/internal/sarif"
+	"github.com/org/idp/internal/triage"
+	"github.com/org/idp/internal/waiver"
+)
+
+// desk decides which findings of a stage count, from the policy and the files of the service. The compared commit is left
+// to the stages: it is looked for only when something would fail.
+func desk(ctx context.Context, d *delivery.Delivery, stage string, gate policy.Gate, in action.Reports) (triage.Desk, *delivery.Origin, error) {
+	desk := triage.Desk{Waivers: d.Rules.Waivers.Rules(), Now: d.World.Now()}
+	var err error
+	if desk.Rules, err = gate.Rules(stage, in.FailOn); err != nil {
+		return desk, nil, err
+	}
+	if desk.File, err = waiver.Load(d.Dir()); err != nil {
+		return desk, nil, err
+	}
+	from := &delivery.Origin{Delivery: d}
+	file := d.InService(finding.BaselineFile)
+	switch {
+	case in.Baseline == "":
+	case isFile(in.Baseline):
+		file = in.Baseline
+	case d.Repo == nil:
+		return desk, nil, fault.BadInputf("input baseline: there is no file %s, and no git repository that could have such a ref", in.Baseline)
+	default:
+		if _, err := d.Repo.Resolve(ctx, in.Baseline); err != nil {
+			return desk, nil, err
+		}
+		from.Ref = in.Baseline
+	}
+	// Who names something to compare with wants what is not in it, whatever the policy says. The evidence says so too.
+	desk.Rules.NewOnly = desk.Rules.NewOnly || in.Baseline != ""
+	desk.Baseline, desk.BaselineShown, err = readBaseline(ctx, d, file)
+	return desk, from, err
+}
+
+func isFile(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// readBaseline reads a baseline, or SARIF that stands for one; nil where there is no file.
+func readBaseline(ctx context.Context, d *delivery.Delivery, name string) (*finding.Baseline, string, error) {
+	data, err := os.ReadFile(name) // #nosec G304 -- the user's own input, or a fixed name
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, "", nil
+	}
+	if err != nil {
+		return nil, "", fault.BadInputf("the baseline cannot be read: %w", err)
+	}
+	shown := filepath.Base(name) + digestOf(data)
+	if !sarif.IsSARIF(data) {
+		b, err := finding.ParseBaseline(name, data)
+		return b, shown, err
+	}
+	log, err := sarif.Load(ctx, []string{name}, sarif.Source{Dir: d.Dir(), Root: d.Root()})
+	b := finding.NewBaseline(log.Findings)
+	return &b, shown, err
+}
+
+func digestOf(data []byte) string {
+	sum := sha256.Sum256(data)
+	return " sha256:" + hex.EncodeToString(sum[:])
+}
+
+// baseline is what the team had recorded where HEAD left the branch: all that is known of what other scanners would have
+// found there.
+func baseline(ctx context.Context, o *delivery.Origin) (*finding.Baseline, string, error) {
+	base, err := o.Commit(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	data, err := o.Delivery.Repo.File(ctx, base, path.Join(o.Delivery.Repo.Path, finding.BaselineFile))
+	if err != nil {
+		return nil, "", err
+	}
+	if data == nil {
+		return nil, "", fault.BadInputf("input baseline: what other scanners would have found at %s is not known: there is no %s", delivery.ShortHash(base), finding.BaselineFile).
+			WithNext("Run the scanner on that commit too, and give what it writes: --baseline base.sarif", "Or record what is there: idp baseline --import 'findings/*.sarif'")
+	}
+	b, err := finding.ParseBaseline(finding.BaselineFile+" of "+delivery.ShortHash(base), data)
+	return b, finding.BaselineFile + " of " + delivery.ShortHash(base) + digestOf(data), err
+}
+
+// before makes what a desk asks for: scan gives what was found at the commit.
+func before(o *delivery.Origin, scan func(ctx context.Context, base string, changes []gitrepo.Change, now []finding.Finding) ([]finding.Finding, error)) func(context.Context, []finding.Finding) (*triage.Before, error) {
+	return func(ctx context.Context, now []finding.Finding) (*triage.Before, error) {
+		base, err := o.Commit(ctx)
+		if err != nil || base == "" {
+			return nil, err
+		}
+		d := o.Delivery
+		b := &triage.Before{Commit: base, Renamed: map[string]string{}}
+		changes, err := d.Repo.ChangesSince(ctx, base)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range changes {
+			if c.Old != "" && c.New != "" && c.Old != c.New {
+				b.Renamed[fromService(d, c.New)] = fromService(d, c.Old)
+			}
+		}
+		if b.Waivers, err = waiversAt(ctx, d, base); err != nil {
+			return nil, err
+		}
+		b.Findings, err = scan(ctx, base, changes, now)
+		return b, err
+	}
+}
+
+// waiversAt reads the waivers as they were. A file that could not be read then holds none.
+func waiversAt(ctx context.Context, d *delivery.Delivery, commit string) (*waiver.File, error) {
+	data, err := d.Repo.File(ctx, commit, path.Join(d.Repo.Path, waiver.FileName))
+	if err != nil || data == nil {
+		return nil, err
+	}
+	f, err := waiver.Parse(waiver.FileName, data)
+	if err != nil {
+		return nil, nil //nolint:nilerr // what is wrong with it then is no concern now
+	}
+	return f, nil
+}
+
+// fromService names a file of the repository as the service's folder does.
+func fromService(d *delivery.Delivery, name string) string {
+	if d.Repo.Path == "" {
+		return name
+	}
+	if rest, ok := strings.CutPrefix(name, d.Repo.Path+"/"); ok {
+		return rest
+	}
+	return strings.Repeat("../", strings.Count(d.Repo.Path, "/")+1) + name
+}
