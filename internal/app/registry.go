@@ -35,7 +35,7 @@ var registry = []delivery.Action{
 	{Name: "notify", Does: "Tells Port, Cortex, OpsLevel and Datadog of the service and of what was deployed, where credentials are given, and writes the files that they read.", New: delivery.Only[accounting.Notify]},
 	// what needs the catalogue
 	{Name: "catalog-check", Does: "Checks a catalogue: that what its entities name is there, that nothing is there twice or out of date, and that every service has a runbook.", Reads: func() delivery.Reading { return &reading.CatalogCheck{} }},
-	{Name: "portal", Does: "Writes what a catalogue says as a site of static pages, for GitHub Pages or any other folder.", Outputs: delivery.PortalOutputs, Reads: func() delivery.Reading { return &portalWork{} }},
+	{Name: "portal", Does: "Writes what a catalogue says as a site of static pages, for GitHub Pages or any other folder.", Outputs: delivery.PortalOutputs, Reads: func() delivery.Reading { return &reading.Portal{} }},
 }
 
 // stageOrder is the order of the stages in a record, whichever of them ended first.

@@ -1,4 +1,4 @@
-package app
+package reading
 
 import (
 	"context"
@@ -13,15 +13,16 @@ import (
 	"github.com/org/idp/internal/portal"
 )
 
-type portalWork struct {
+// Portal writes what a catalogue says as a site.
+type Portal struct {
 	in   portal.Inputs
 	done portal.Outputs // empty until the site is there
 }
 
-func (p *portalWork) Declare(s *action.Set) { p.in.Declare(s) }
+func (p *Portal) Declare(s *action.Set) { p.in.Declare(s) }
 
 // Read makes the portal of a catalogue, and says which file to open.
-func (p *portalWork) Read(ctx context.Context, w cli.World) error {
+func (p *Portal) Read(ctx context.Context, w cli.World) error {
 	done, err := portal.Run(ctx, p.in, portal.Deps{Now: w.Now})
 	if err != nil {
 		return err
@@ -34,7 +35,7 @@ func (p *portalWork) Read(ctx context.Context, w cli.World) error {
 	return nil
 }
 
-func (p *portalWork) Values() map[string]string {
+func (p *Portal) Values() map[string]string {
 	if p.done.Services == 0 {
 		return map[string]string{"path": "", "services": ""}
 	}
