@@ -28,6 +28,7 @@ var joining = []string{
 
 // foundation is what everything else stands on, so it may know none of the stages and not app.
 var foundation = []string{"sbom",
+	"secrets/prefilter",
 	"action", "fault", "finding", "gitrepo", "gosource", "policy", "proc", "record", "evidence", "referrers", "report", "retry", "runner", "schema", "service", "strictyaml", "ui",
 	"announce", "apply", "attest", "catalogfile", "clustertarget", "codeowners", "dora", "github", "gitstore", "guard", "kubernetes", "local", "localtarget", "logtext", "manifest", "oci", "projection", "release", "rollout", "sarif", "send", "signing", "spend", "strategy", "target", "testrun", "triage", "verifying", "waiver"}
 
@@ -35,7 +36,7 @@ var foundation = []string{"sbom",
 // nor the clients of a certificate authority and a log; signing knows verifying, and never the other way round.
 var alone = map[string]string{
 	"github.com/securego/gosec/":                 "internal/sast",
-	"github.com/zricethezav/gitleaks/":           "internal/secrets",
+	"github.com/zricethezav/gitleaks/":           "internal/secrets internal/secrets/prefilter",
 	"github.com/sigstore/cosign/":                "internal/referrers",
 	"github.com/sigstore/sigstore-go/":           "internal/signing internal/verifying",
 	"github.com/sigstore/sigstore/":              "internal/signing internal/verifying",

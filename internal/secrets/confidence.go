@@ -6,6 +6,8 @@ import (
 	"hash/crc32"
 	"regexp"
 	"strings"
+
+	"github.com/org/idp/internal/secrets/prefilter"
 )
 
 // The values of a finding's confidence: how likely it is that the secret opens something. Nothing is sent anywhere to find
@@ -43,7 +45,7 @@ func rate(rule, secret, path string) rating {
 		return rating{confidenceMedium, "It is a key of a test mode."}
 	case fixture.MatchString(path):
 		return rating{lowered(usual), "It is in a file of tests or examples."}
-	case unspecific[rule] && secret != "" && entropy(secret) < readable && !pem.MatchString(secret):
+	case unspecific[rule] && secret != "" && prefilter.Entropy(secret) < readable && !pem.MatchString(secret):
 		return rating{lowered(usual), "The value is little random."}
 	}
 	return rating{confidence: usual}

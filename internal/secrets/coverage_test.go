@@ -20,6 +20,7 @@ import (
 	"github.com/zricethezav/gitleaks/v8/detect"
 
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/secrets/prefilter"
 )
 
 // object is the file of a loose object.
@@ -258,7 +259,7 @@ func TestCrashOfARule(t *testing.T) {
 	cfg.Rules["boom"] = config.Rule{RuleID: "boom", Regex: regexp.MustCompile(`boom-\d+`), Keywords: []string{"boom"}, Allowlists: []*config.Allowlist{nil}}
 	cfg.Keywords["boom"] = struct{}{}
 	repo := r.open()
-	s := newScan(repo, rules{Detector: detect.NewDetector(cfg), filter: newPrefilter(&cfg)}, nil)
+	s := newScan(repo, rules{Detector: detect.NewDetector(cfg), filter: prefilter.New(&cfg)}, nil)
 	gap := s.run(t.Context(), commitsOf(t.Context(), repo, HistoryAll, nil))
 	if gap == nil {
 		t.Fatal("a crash passed")

@@ -9,6 +9,8 @@ import (
 
 	"github.com/zricethezav/gitleaks/v8/detect"
 	"github.com/zricethezav/gitleaks/v8/report"
+
+	"github.com/org/idp/internal/secrets/prefilter"
 )
 
 const (
@@ -105,7 +107,7 @@ func (s *scan) scanText(ctx context.Context, c change, text []byte, parents [][]
 	if file == nil {
 		file = s.rules.about(c.path)
 	}
-	filter := s.sieves.Get().(*sieve)
+	filter := s.sieves.Get().(*prefilter.Sieve)
 	now := compare(text, parents)
 	pieces := piecesOf(now.document, now.added)
 	if len(pieces) == 0 && c.newPath {
@@ -115,18 +117,18 @@ func (s *scan) scanText(ctx context.Context, c change, text []byte, parents [][]
 		s.bytes.Add(int64(len(now.span(whole.from, whole.to))))
 		for _, p := range withRuns(whole, now.added) {
 			raw := now.span(p.from, p.to)
-			v := verdict{all: true}
+			v := prefilter.Verdict{All: true}
 			if !file.named {
-				if v = filter.look(ctx, raw, file.applies); v.clear && p == whole {
+				if v = filter.Look(ctx, raw, file.applies); v.Clear && p == whole {
 					break
 				}
 			}
-			for at, text := range v.pieces(raw) {
+			for at, text := range v.Pieces(raw) {
 				first := p.from + bytes.Count(raw[:at], []byte("\n"))
-				if end := first + bytes.Count(text, []byte("\n")); v.parts != nil && !slices.Contains(now.added[first:min(end+1, p.to)], true) {
+				if end := first + bytes.Count(text, []byte("\n")); v.Partial() && !slices.Contains(now.added[first:min(end+1, p.to)], true) {
 					continue // only lines that were there before
 				}
-				found, err := s.detect(ctx, c, filter.detector(v, s.rules.Detector), string(text), first+1)
+				found, err := s.detect(ctx, c, filter.Detector(v, s.rules.Detector), string(text), first+1)
 				if err != nil {
 					return err
 				}

@@ -220,12 +220,12 @@ func (s *scan) redact(text string) (clean string) {
 	for _, value := range s.longest {
 		text = strings.ReplaceAll(text, value, redacted)
 	}
-	filter := s.rules.filter.sieve()
-	v := filter.look(context.Background(), []byte(text), nil)
-	if v.nothing() {
+	filter := s.rules.filter.Sieve()
+	v := filter.Look(context.Background(), []byte(text), nil)
+	if v.Nothing() {
 		return text
 	}
-	found, err := s.detect(context.Background(), change{}, filter.detector(v, s.rules.Detector), text, 1)
+	found, err := s.detect(context.Background(), change{}, filter.Detector(v, s.rules.Detector), text, 1)
 	if err != nil {
 		return redacted
 	}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/zricethezav/gitleaks/v8/detect"
 	"github.com/zricethezav/gitleaks/v8/sources"
+
+	"github.com/org/idp/internal/secrets/prefilter"
 )
 
 // Nothing that a user or a repository may configure changes what is seen.
@@ -236,7 +238,7 @@ func gitleaks(t *testing.T, dir string) map[string]string {
 		t.Fatal(err)
 	}
 	d := detect.NewDetector(builtIn.Config)
-	d.MaxDecodeDepth = decodeDepth
+	d.MaxDecodeDepth = prefilter.DecodeDepth
 	cmd, err := sources.NewGitLogCmd(dir, "")
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"github.com/zricethezav/gitleaks/v8/logging"
 
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/secrets/prefilter"
 )
 
 // ConfigFile is where a repository has rules and allowlists of its own, at its root.
@@ -23,14 +24,12 @@ const ConfigFile = ".gitleaks.toml"
 
 const (
 	allowMark = "gitleaks:allow"
-	// decodeDepth is how often what was decoded (base64, hex, percent) is decoded again, as in gitleaks' own program.
-	decodeDepth = 5
 )
 
 // rules is what decides whether a text holds a secret.
 type rules struct {
 	*detect.Detector
-	filter *prefilter
+	filter *prefilter.Prefilter
 	own    bool // from the repository's own file
 }
 
@@ -78,12 +77,12 @@ func rulesOf(content string) (rules, error) {
 	if err != nil {
 		return rules{}, err
 	}
-	d.MaxDecodeDepth = decodeDepth
+	d.MaxDecodeDepth = prefilter.DecodeDepth
 	d.IgnoreGitleaksAllow = true // they are counted here instead of being dropped unseen
 	if loader.loaded == nil {
 		loader.loaded = map[string]rules{}
 	}
-	r := rules{Detector: d, filter: newPrefilter(&d.Config), own: content != ""}
+	r := rules{Detector: d, filter: prefilter.New(&d.Config), own: content != ""}
 	loader.loaded[content] = r
 	return r, nil
 }
@@ -149,9 +148,7 @@ func (r rules) about(path string) *file {
 			return f
 		}
 	}
-	for _, rule := range r.filter.byName {
-		f.named = f.named || rule.Path.MatchString(path)
-	}
-	f.applies = r.filter.applyTo(path)
+	f.named = r.filter.FindsName(path)
+	f.applies = r.filter.ApplyTo(path)
 	return f
 }

@@ -56,7 +56,7 @@ func newScan(repo *gitrepo.Repo, r rules, progress action.Progress) *scan {
 	}
 	s := &scan{repo: repo, rules: r, progress: progress, paths: map[string]*file{}, hits: map[string]hit{},
 		secrets: map[string]bool{}, binaries: map[string]bool{}, closed: map[string]bool{}, gaps: map[string]struct{}{}}
-	s.sieves.New = func() any { return r.filter.sieve() }
+	s.sieves.New = func() any { return r.filter.Sieve() }
 	return s
 }
 

@@ -1,10 +1,11 @@
-package secrets
+package prefilter
 
 import (
 	"cmp"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/url"
 	"regexp/syntax"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/zricethezav/gitleaks/v8/detect"
 	"github.com/zricethezav/gitleaks/v8/detect/codec"
+	"github.com/zricethezav/gitleaks/v8/logging"
 	"github.com/zricethezav/gitleaks/v8/report"
 )
 
@@ -103,23 +105,40 @@ func (w writer) encode(text string) string {
 	return text
 }
 
-// sameAsGitleaks holds the sieve, and gitleaks with the rules that the sieve leaves, against gitleaks with all rules.
-func sameAsGitleaks(t *testing.T, r rules, s *sieve, path, text string) []report.Finding {
+// builtIn are the rules of gitleaks, and what is asked before them.
+type builtIn struct {
+	*detect.Detector
+	filter *Prefilter
+}
+
+func load(t testing.TB) builtIn {
 	t.Helper()
-	about := r.about(path)
-	v := verdict{all: true}
-	if !about.named {
-		v = s.look(t.Context(), []byte(text), about.applies)
+	logging.Logger = logging.Logger.Output(io.Discard)
+	d, err := detect.NewDetectorDefaultConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.MaxDecodeDepth = DecodeDepth
+	d.IgnoreGitleaksAllow = true
+	return builtIn{d, New(&d.Config)}
+}
+
+// sameAsGitleaks holds the sieve, and gitleaks with the rules that the sieve leaves, against gitleaks with all rules.
+func sameAsGitleaks(t *testing.T, r builtIn, s *Sieve, path, text string) []report.Finding {
+	t.Helper()
+	v := Verdict{All: true}
+	if !r.filter.FindsName(path) {
+		v = s.Look(t.Context(), []byte(text), r.filter.ApplyTo(path))
 	}
 	//lint:ignore SA1019 Detect of v8 takes no other
 	fragment := detect.Fragment{Raw: text, FilePath: path, StartLine: 1}
 	want := r.Detect(fragment)
 	var got []report.Finding
-	for at, piece := range v.pieces([]byte(text)) {
+	for at, piece := range v.Pieces([]byte(text)) {
 		fragment.Raw, fragment.StartLine = string(piece), 1+strings.Count(text[:at], "\n")
-		got = append(got, s.detector(v, r.Detector).Detect(fragment)...)
+		got = append(got, s.Detector(v, r.Detector).Detect(fragment)...)
 	}
-	if v.clear {
+	if v.Clear {
 		lines := strings.SplitAfter(text, "\n")
 		fragment.Raw = strings.Join(lines[len(lines)/3:len(lines)-len(lines)/3], "")
 		if found := r.Detect(fragment); len(found) > 0 {
@@ -146,11 +165,8 @@ func brief(found []report.Finding) string {
 // For texts made from every rule's own expression, in all surroundings and encodings, the sieve changes nothing.
 func TestSieveLosesNothing(t *testing.T) {
 	t.Parallel()
-	r, err := loadRules(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := r.filter.sieve()
+	r := load(t)
+	s := r.filter.Sieve()
 	paths := []string{"a.go", "deploy/b.yaml", "main.tf", "c.php", "nuget.config", "x.p12"}
 	for _, id := range slices.Sorted(keys(r.Config.Rules)) {
 		rule := r.Config.Rules[id]
@@ -229,10 +245,7 @@ func TestPercentOnly(t *testing.T) {
 
 // Whatever the text is, the sieve changes nothing.
 func FuzzSieve(f *testing.F) {
-	r, err := loadRules(f.TempDir())
-	if err != nil {
-		f.Fatal(err)
-	}
+	r := load(f)
 	w := writer{rand.New(rand.NewPCG(3, 3))}
 	for range 400 {
 		f.Add(w.noise(60))
@@ -241,6 +254,6 @@ func FuzzSieve(f *testing.F) {
 		f.Add(scrap)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		sameAsGitleaks(t, r, r.filter.sieve(), "a.yaml", text)
+		sameAsGitleaks(t, r, r.filter.Sieve(), "a.yaml", text)
 	})
 }

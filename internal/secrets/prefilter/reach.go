@@ -1,4 +1,4 @@
-package secrets
+package prefilter
 
 // span is a range of places in a text, the last one included.
 type span struct{ from, to int }

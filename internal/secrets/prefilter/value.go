@@ -1,4 +1,4 @@
-package secrets
+package prefilter
 
 import (
 	"math"
@@ -210,12 +210,12 @@ const (
 	maxMatch = 512
 )
 
-func (s *sieve) anyCounts(r *config.Rule, text []byte, matches [][]int) bool {
+func (s *Sieve) anyCounts(r *config.Rule, text []byte, matches [][]int) bool {
 	for _, m := range matches {
 		key := seen{r.RuleID, strings.Trim(string(text[m[0]:m[1]]), "\n")}
 		counts, known := s.seen[key]
 		if !known {
-			counts = s.counts(r, key.match)
+			counts = s.Counts(r, key.match)
 			if len(s.seen) == maxSeen {
 				clear(s.seen)
 			}
@@ -230,8 +230,8 @@ func (s *sieve) anyCounts(r *config.Rule, text []byte, matches [][]int) bool {
 	return false
 }
 
-// counts takes the secret out of a match as gitleaks does.
-func (s *sieve) counts(r *config.Rule, match string) bool {
+// Counts takes the secret out of a match as gitleaks does.
+func (s *Sieve) Counts(r *config.Rule, match string) bool {
 	secret := match
 	if groups := r.Regex.FindStringSubmatch(match); r.SecretGroup > 0 && len(groups) > r.SecretGroup {
 		secret = groups[r.SecretGroup]
@@ -243,7 +243,7 @@ func (s *sieve) counts(r *config.Rule, match string) bool {
 			}
 		}
 	}
-	if r.Entropy != 0 && entropy(secret) < r.Entropy-1e-9 { // the sum depends on its order
+	if r.Entropy != 0 && Entropy(secret) < r.Entropy-1e-9 { // the sum depends on its order
 		return false
 	}
 	return !letPass(s.config.Allowlists, match, secret) && !letPass(r.Allowlists, match, secret)
@@ -265,8 +265,8 @@ func letPass(lists []*config.Allowlist, match, secret string) bool {
 	return false
 }
 
-// entropy is Shannon's, in bits a character, as gitleaks computes it.
-func entropy(text string) float64 {
+// Entropy is Shannon's, in bits a character, as gitleaks computes it.
+func Entropy(text string) float64 {
 	counts := map[rune]int{}
 	for _, r := range text {
 		counts[r]++

@@ -1,6 +1,8 @@
-package secrets
+package prefilter
 
-import "slices"
+import (
+	"slices"
+)
 
 // automaton finds every occurrence of a set of words in one pass, in whatever case of ASCII letters (Aho and Corasick,
 // with the transitions laid out for every byte).

@@ -1,4 +1,4 @@
-package secrets
+package prefilter
 
 import (
 	"math/rand/v2"
@@ -13,10 +13,7 @@ import (
 // different letters and by what the allowlists let pass.
 func TestValuesLoseNothing(t *testing.T) {
 	t.Parallel()
-	r, err := loadRules(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := load(t)
 	known := 0
 	for _, v := range r.filter.values {
 		if v != nil {
@@ -28,7 +25,7 @@ func TestValuesLoseNothing(t *testing.T) {
 	}
 	w := writer{rand.New(rand.NewPCG(5, 5))}
 	pick := func(list ...string) string { return list[w.IntN(len(list))] }
-	s := r.filter.sieve()
+	s := r.filter.Sieve()
 	fires := 0
 	for range 3000 {
 		var text strings.Builder
