@@ -7,6 +7,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/org/idp/internal/proc"
 )
@@ -54,6 +57,11 @@ func (s *Store) fetch(ctx context.Context) (*Tip, error) {
 	if !ok {
 		return nil, errors.New("git cat-file: the tip of the catalogue is no commit")
 	}
+	if _, err := s.objects.get(root); errors.Is(err, errAbsent) {
+		if err := s.have(ctx, missing{ids: []string{root}, shallow: true}); err != nil {
+			return nil, err
+		}
+	}
 	return &Tip{Commit: c.id, root: root, store: s}, nil
 }
 
@@ -65,25 +73,44 @@ type missing struct {
 
 // Read gives the files at the given paths, by path; absent ones are left out. A path that ends in a slash stands for the files
 // of a folder. Anything but a plain file, and anything but a folder on the way there, is a *PathError.
+//
+// What is below different folders of the root is fetched side by side: a folder with the names of all services takes a server of
+// 10,000 some 20 ms to compress, as long as several other requests take.
 func (t *Tip) Read(ctx context.Context, paths ...string) (map[string][]byte, error) {
-	return t.gather(ctx, func(files map[string][]byte, need *missing) error {
-		for _, path := range paths {
-			if err := t.look(path, files, need); err != nil {
-				return err
-			}
+	groups := map[string][]string{}
+	for _, path := range paths {
+		top, _, folder := strings.Cut(path, "/")
+		if !folder {
+			top = ""
 		}
-		return nil
-	})
+		groups[top] = append(groups[top], path)
+	}
+	files := map[string][]byte{}
+	var mu sync.Mutex
+	g, ctx := errgroup.WithContext(ctx)
+	for _, group := range groups {
+		g.Go(func() error {
+			found, err := t.gather(ctx, func(files map[string][]byte, need *missing) error {
+				for _, path := range group {
+					if err := t.look(path, files, need); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			mu.Lock()
+			defer mu.Unlock()
+			maps.Copy(files, found)
+			return err
+		})
+	}
+	return files, g.Wait()
 }
 
 // All gives the files below a folder of the root, at any depth. Links and what else is no file are left out.
 func (t *Tip) All(ctx context.Context, folder string) (map[string][]byte, error) {
 	return t.gather(ctx, func(files map[string][]byte, need *missing) error {
 		root, err := t.store.objects.get(t.root)
-		if errors.Is(err, errAbsent) {
-			need.ids, need.shallow = []string{t.root}, true
-			return nil
-		}
 		if err != nil {
 			return err
 		}

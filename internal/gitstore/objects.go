@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/org/idp/internal/proc"
 )
@@ -43,7 +44,9 @@ type objects struct {
 	ask    *io.PipeWriter
 	answer *bufio.Reader
 	ended  chan struct{}
-	known  map[string]object // by id
+
+	mu    sync.Mutex
+	known map[string]object // by id
 }
 
 func readObjects(ctx context.Context, c proc.Command, dir string) *objects {
@@ -73,6 +76,8 @@ func (o *objects) close() {
 
 // get gives an object by its id, or by another name, which may stand for another object later.
 func (o *objects) get(name string) (object, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	if known, ok := o.known[name]; ok {
 		return known, nil
 	}
@@ -121,6 +126,8 @@ func (o *objects) put(kind string, data []byte) (string, error) {
 	_, _ = io.WriteString(h, head)
 	_, _ = h.Write(data)
 	id := hex.EncodeToString(h.Sum(nil))
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	if _, ok := o.known[id]; ok {
 		return id, nil
 	}

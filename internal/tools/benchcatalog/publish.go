@@ -4,9 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/cgi"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/org/idp/internal/catalog"
@@ -17,7 +21,8 @@ import (
 // publishTarget is how much longer a delivery may take in the large catalogue than in one of ten services.
 const publishTarget = 1.3
 
-// publishing measures deliveries of a service that both catalogues have, in turns, so that both meet the same machine.
+// publishing measures deliveries of a service that both catalogues have, in turns, so that both meet the same machine: from a
+// repository on the same disk, and over HTTP with a password, by git's own server.
 func publishing(ctx context.Context, stdout io.Writer, large string, services, runs int) error {
 	small, err := os.MkdirTemp("", "idp-benchcatalog-")
 	if err != nil {
@@ -27,18 +32,30 @@ func publishing(ctx context.Context, stdout io.Writer, large string, services, r
 	if err := generate(small, 10, time.Now()); err != nil {
 		return err
 	}
-	var took [2][]time.Duration
-	urls := [2]string{}
-	for i, dir := range []string{small, large} {
-		if urls[i], err = served(ctx, dir); err != nil {
+	root, err := os.MkdirTemp("", "idp-benchcatalog-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(root) }()
+	for name, dir := range map[string]string{"small": small, "large": large} {
+		if err := served(ctx, dir, filepath.Join(root, name)); err != nil {
 			return err
 		}
-		defer func() { _ = os.RemoveAll(urls[i]) }()
 	}
+	backend, err := exec.CommandContext(ctx, "git", "--exec-path").Output()
+	if err != nil {
+		return err
+	}
+	server := httptest.NewServer(overHTTP(root, filepath.Join(strings.TrimSpace(string(backend)), "git-http-backend")))
+	defer server.Close()
+	var took [4][]time.Duration // folders, then HTTP
+	base := strings.Replace(server.URL, "http://", "http://ann:"+password+"@", 1)
+	urls := [4]string{filepath.Join(root, "small"), filepath.Join(root, "large"), base + "/small", base + "/large"}
+	_ = exec.CommandContext(ctx, "sync").Run()
 	for n := range runs*3 + 1 {
 		for i, url := range urls {
 			begun := time.Now()
-			if err := deliver(ctx, url, n); err != nil {
+			if err := deliver(ctx, url, n*len(urls)+i); err != nil {
 				return err
 			}
 			if n > 0 {
@@ -46,14 +63,33 @@ func publishing(ctx context.Context, stdout io.Writer, large string, services, r
 			}
 		}
 	}
-	_, err = fmt.Fprintf(stdout, "a delivery into a catalogue of 10 services: median %s; of %d: median %s; %.2f times (target %.1f for 10000)\n",
-		median(took[0]), services, median(took[1]), float64(median(took[1]))/float64(median(took[0])), publishTarget)
-	return err
+	for i := 0; i < len(took); i += 2 {
+		where := []string{"from a folder", "over HTTP with a password"}[i/2]
+		if _, err = fmt.Fprintf(stdout, "a delivery %s, into a catalogue of 10 services: median %s; of %d: median %s; %.2f times (target %.1f for 10000)\n",
+			where, median(took[i]), services, median(took[i+1]), float64(median(took[i+1]))/float64(median(took[i])), publishTarget); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const password = "not-a-secret"
+
+// overHTTP serves the repositories in a folder.
+func overHTTP(root, backend string) http.Handler {
+	git := &cgi.Handler{Path: backend, Env: []string{"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=ann"}}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, p, ok := r.BasicAuth(); !ok || p != password {
+			w.Header().Set("WWW-Authenticate", `Basic realm="catalogue"`)
+			http.Error(w, "who are you?", http.StatusUnauthorized)
+			return
+		}
+		git.ServeHTTP(w, r)
+	})
 }
 
 // served makes the bare repository of a catalogue as a server keeps it: in one pack.
-func served(ctx context.Context, dir string) (string, error) {
-	bare := dir + ".git"
+func served(ctx context.Context, dir, bare string) error {
 	for _, args := range [][]string{
 		{"-C", dir, "init", "--quiet", "--initial-branch=main"}, {"-C", dir, "add", "--all"},
 		{"-C", dir, "-c", "user.name=bench", "-c", "user.email=bench@localhost", "commit", "--quiet", "--message", "catalogue"},
@@ -61,10 +97,10 @@ func served(ctx context.Context, dir string) (string, error) {
 		{"-C", bare, "config", "uploadpack.allowFilter", "true"}, {"-C", bare, "config", "receive.autogc", "false"},
 	} {
 		if out, err := exec.CommandContext(ctx, "git", args...).CombinedOutput(); err != nil { // #nosec G204 -- fixed arguments
-			return "", fmt.Errorf("git %s: %w\n%s", args, err, out)
+			return fmt.Errorf("git %s: %w\n%s", args, err, out)
 		}
 	}
-	return bare, nil
+	return nil
 }
 
 func deliver(ctx context.Context, url string, n int) error {
