@@ -44,6 +44,7 @@ var alone = map[string]string{
 	"github.com/sigstore/rekor":                  "internal/signing", // and rekor-tiles
 	"github.com/sigstore/fulcio":                 "",
 	"github.com/sigstore/timestamp":              "",
+	"github.com/ProtonMail/go-crypto/":           "internal/gitstore",
 	"k8s.io/client-go/":                          "internal/kubernetes",
 	"github.com/sethvargo/go-githubactions":      "internal/runner",
 	"github.com/google/go-github/":               "internal/github",

@@ -4,6 +4,7 @@
 package catalog
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -26,6 +27,9 @@ type Inputs struct {
 	Plan   bool // nothing is pushed or copied
 
 	Elsewhere []string // references that other catalogues have
+
+	SigningKey string // text of a private key; empty leaves commits unsigned
+	Committer  string // of the catalogue's commits, NAME <EMAIL>; empty is idp <idp@localhost>
 
 	// Filled by the app.
 
@@ -53,26 +57,23 @@ func (in *Inputs) Declare(s *action.Set) {
 		Usage: "Branch of the catalogue that is written to."})
 	s.List(&in.Elsewhere, action.Input{Name: "catalog-elsewhere", Example: "group:*, user:*",
 		Usage: "Entities that other catalogues have, such as teams from an identity provider, so that they are not written here: references as KIND:NAMESPACE/NAME, a * at the end for all that begin so."})
+	s.String(&in.SigningKey, action.Input{Name: "catalog-signing-key", Secret: true, Example: "${{ secrets.CATALOG_SIGNING_KEY }}",
+		Usage: "Text of a private key, ssh or armoured OpenPGP, without a passphrase, that signs the commits in the catalogue."})
+	s.String(&in.Committer, action.Input{Name: "catalog-committer", Default: "idp <idp@localhost>", Example: "acme-bot <bot@acme.example>",
+		Usage: "Committer of the commits in the catalogue. For signed ones, the account that has the key, with an e-mail address that it has verified."})
 }
 
 // Deps is what the stage needs from outside.
 type Deps struct {
-	Name, Email string // author and committer of the catalogue's commits; "idp" and "idp@localhost" when empty
-	Now         func() time.Time
-	Sleep       func(context.Context, time.Duration) error // gives the context's error when that ends first; nil waits
-	Progress    action.Progress                            // nil tells nobody
+	Now      func() time.Time
+	Sleep    func(context.Context, time.Duration) error // gives the context's error when that ends first; nil waits
+	Progress action.Progress                            // nil tells nobody
 }
 
 // filled gives the dependencies without gaps. There is no other clock, so that has to be given.
 func (d Deps) filled() (Deps, error) {
 	if d.Now == nil {
 		return d, fault.Undeterminedf("there is no clock to date the delivery with")
-	}
-	if d.Name == "" {
-		d.Name = "idp"
-	}
-	if d.Email == "" {
-		d.Email = "idp@localhost"
 	}
 	if d.Sleep == nil {
 		d.Sleep = wait
@@ -95,8 +96,8 @@ func wait(ctx context.Context, d time.Duration) error {
 // noBranch matches what git takes for no branch's name; git itself is asked later.
 var noBranch = regexp.MustCompile(`^[-/.]|[/.]$|\.\.|//|/\.|@\{|\.lock(/|$)|[\x00-\x20\x7f~^:?*\[\\]`)
 
-// Check refuses a URL that no catalogue can be at and a branch that there cannot be, before anything is done. Empty ones get
-// their default later.
+// Check refuses a URL that no catalogue can be at, a branch that there cannot be, a key that cannot sign and a committer that
+// nobody is, before anything is done. Empty ones get their default later.
 func (in Inputs) Check() error {
 	if noBranch.MatchString(in.Branch) {
 		return fault.BadInputf("input catalog-branch: %q cannot be the name of a branch", in.Branch)
@@ -104,11 +105,24 @@ func (in Inputs) Check() error {
 	if err := catalogfile.CheckPatterns(in.Elsewhere); err != nil {
 		return fault.BadInputf("input catalog-elsewhere: %w", err).WithNext("Write KIND:NAMESPACE/NAME, or the beginning of it and a *, such as group:*.")
 	}
+	if _, _, err := in.identity(); err != nil {
+		return err
+	}
 	if in.URL == "" {
 		return nil
 	}
 	_, err := gitstore.ParseRemote(in.URL)
 	return err
+}
+
+// identity is who commits, and the key that signs; nil where commits are not to be signed.
+func (in Inputs) identity() (gitstore.Person, gitstore.Signer, error) {
+	who, err := gitstore.ParsePerson(cmp.Or(in.Committer, "idp <idp@localhost>"))
+	if err != nil || in.SigningKey == "" {
+		return who, nil, err
+	}
+	key, err := gitstore.ParseKey(in.SigningKey)
+	return who, key, err
 }
 
 // Outputs is what the stage found out.
@@ -130,13 +144,17 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 		return out, err
 	}
 	out.Evidence.Component = in.Service.Name
+	who, signer, err := in.identity()
+	if err != nil {
+		return out, err
+	}
 	temp, err := tempDir(in.Checkout)
 	if err != nil {
 		return out, err
 	}
 	defer func() { _ = os.RemoveAll(temp) }()
 	store, err := gitstore.Open(ctx, gitstore.Options{Remote: to, Branch: in.Branch, Temp: temp, Whole: in.Checkout != "" && !in.Plan,
-		Author: gitstore.Person{Name: deps.Name, Email: deps.Email}, Now: deps.Now, Sleep: deps.Sleep, Progress: deps.Progress})
+		Author: who, Signer: signer, Now: deps.Now, Sleep: deps.Sleep, Progress: deps.Progress})
 	if err != nil {
 		return out, err
 	}
@@ -145,6 +163,9 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	done, err := publish(ctx, store, in, deps)
 	if err != nil {
 		return out, err
+	}
+	if signer != nil && done.changed {
+		out.Evidence.Signer = signer.Fingerprint()
 	}
 	out.Evidence.Delivery, out.Evidence.Commit, out.Evidence.Changed = done.delivery, done.commit, done.changed
 	out.Summary = "component " + in.Service.Name + done.summary(in)

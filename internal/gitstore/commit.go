@@ -17,19 +17,6 @@ type Change struct {
 	Message string
 }
 
-// Signer signs commits. The signature is armoured, as it stands in a commit.
-type Signer interface {
-	Sign(commit []byte) (signature []byte, err error)
-}
-
-// check refuses what would end a line of a commit.
-func (p Person) check() error {
-	if p.Name == "" || p.Email == "" || strings.ContainsAny(p.Name+p.Email, "<>\n\x00") {
-		return fault.BadInputf("%q <%s> cannot be the committer of a delivery", p.Name, p.Email)
-	}
-	return nil
-}
-
 // commit writes files over the tip and gives the new commit, which is on no branch.
 func (s *Store) commit(tip *Tip, c Change) (string, error) {
 	root, err := s.objects.graft(tip.root, c.Files)
@@ -40,11 +27,16 @@ func (s *Store) commit(tip *Tip, c Change) (string, error) {
 	if tip.Commit != "" {
 		head = append(head, "parent "+tip.Commit)
 	}
-	who := fmt.Sprintf("%s <%s> %d +0000", s.o.Author.Name, s.o.Author.Email, s.o.Now().Unix())
+	now := s.o.Now()
+	who := fmt.Sprintf("%s <%s> %d +0000", s.o.Author.Name, s.o.Author.Email, now.Unix())
 	head = append(head, "author "+who, "committer "+who)
 	text := strings.Join(head, "\n") + "\n\n" + c.Message
 	if s.o.Signer != nil {
-		signature, err := s.o.Signer.Sign([]byte(text))
+		signature, err := s.o.Signer.Sign([]byte(text), now)
+		var classified *fault.Error
+		if errors.As(err, &classified) {
+			return "", err
+		}
 		if err != nil {
 			return "", fault.Undeterminedf("the delivery's commit cannot be signed: %w", err)
 		}

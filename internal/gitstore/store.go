@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,6 +40,18 @@ type Options struct {
 
 // Person is who a commit says it is of.
 type Person struct{ Name, Email string }
+
+// person is NAME <EMAIL> without what ends a line or a name of a commit.
+var person = regexp.MustCompile(`^([^<>\x00-\x1f\x7f]*[^<>\x00-\x20\x7f]) <([^<>\x00-\x20\x7f]+)>$`)
+
+// ParsePerson reads NAME <EMAIL>.
+func ParsePerson(text string) (Person, error) {
+	m := person.FindStringSubmatch(text)
+	if m == nil {
+		return Person{}, fault.BadInputf("input catalog-committer: %q is not of the form NAME <EMAIL>", text)
+	}
+	return Person{Name: m[1], Email: m[2]}, nil
+}
 
 // Store is the catalogue, and a bare repository of our own that lives for one run.
 type Store struct {
@@ -73,11 +86,12 @@ var settings = [][2]string{
 	{"http.lowSpeedTime", "30"},
 }
 
-// environ hands credentials over in the environment, which unlike arguments and files only this user can read.
+// environ hands credentials over in the environment, which unlike arguments and files only this user can read. Inputs of the
+// action are left out: among them are secrets that git does not need.
 func environ(dir string, r Remote) []string {
 	var env []string
 	for _, v := range gitrepo.Environ() {
-		if !strings.HasPrefix(v, "GIT_") || hasAnyPrefix(v, kept) {
+		if !strings.HasPrefix(v, "INPUT_") && (!strings.HasPrefix(v, "GIT_") || hasAnyPrefix(v, kept)) {
 			env = append(env, v)
 		}
 	}
@@ -106,9 +120,6 @@ func hasAnyPrefix(s string, prefixes []string) bool {
 
 // Open makes the repository of our own; the catalogue is not asked yet. The store has to be closed before Temp is removed.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	if err := o.Author.check(); err != nil {
-		return nil, err
-	}
 	s := &Store{o: o, ref: "refs/heads/" + o.Branch, env: environ(o.Temp, o.Remote)}
 	version, err := s.git(ctx, nil, "version")
 	if err != nil {

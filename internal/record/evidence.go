@@ -309,6 +309,7 @@ type Catalog struct {
 	Delivery  int    `json:"delivery" jsonschema_description:"Number of this delivery in its environment's log, from 1."`
 	Commit    string `json:"commit" jsonschema_description:"Commit of the catalogue that holds it."`
 	Changed   bool   `json:"changed"`
+	Signer    string `json:"signer,omitempty" jsonschema_description:"Fingerprint of the key that signed the commit; absent when it was not signed, or nothing changed."`
 }
 
 // Cost is the evidence of cost. Amounts are a month's (730 hours) list price.

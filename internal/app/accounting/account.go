@@ -48,7 +48,7 @@ func (w *Catalog) Stage(ctx context.Context, d *delivery.Delivery) (delivery.Res
 	if in.Definitions, err = definitions(d.Service, d.Dir()); err != nil {
 		return delivery.Result{}, err
 	}
-	deps := catalog.Deps{Name: "idp", Email: "idp@localhost", Now: d.World.Now, Sleep: delivery.Sleep, Progress: d.Progress(w.Name())}
+	deps := catalog.Deps{Now: d.World.Now, Sleep: delivery.Sleep, Progress: d.Progress(w.Name())}
 	out, err := catalog.Run(ctx, in, deps)
 	if err == nil && in.Plan {
 		d.Wrote(w.Name(), in.Diff, "what would change in the catalogue")
