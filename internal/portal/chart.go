@@ -63,10 +63,11 @@ func mark(x string, y float64, p point) part {
 	return el("g", class("mark "+look.class), inside)
 }
 
-// chart is a bar for each month, of two parts.
+// chart is a bar for each month, of two parts, and another one beside it.
 type chart struct {
 	name      string
 	low, high series // high has no name where there is one part only
+	beside    series // no name where there is none
 	bars      []bar
 }
 
@@ -79,63 +80,141 @@ type bar struct {
 	low, high  float64
 	said, more string // both parts in words
 	short      string // what stands over the bar: there is room for few letters
+
+	asideKnown            bool // of the bar beside it
+	aside                 float64
+	asideSaid, asideShort string // said also where it is not drawn; empty where it is not known
+	currency              string // of amounts, where short does not say it
 }
 
-// draw gives the picture and, folded, its figures as a table, which is what somebody reads who cannot see it.
+// Places in a chart, in pixels from its top.
+const (
+	chartTop    = 22.0
+	chartHeight = 120.0
+	chartFloor  = chartTop + chartHeight
+)
+
+// draw gives the picture and its figures as a table, which is what somebody reads who cannot see it.
 func (c chart) draw() part {
-	const top, height, floor = 22.0, 120.0, 142.0
 	most := 0.0
 	for _, b := range c.bars {
-		most = max(most, b.low+b.high)
+		most = max(most, b.low+b.high, b.aside)
 	}
-	inside := parts{el("line", class("rail"), at("x1", "0"), at("x2", "100%"), at("y1", px(floor)), at("y2", px(floor)))}
+	inside := parts{el("line", class("rail"), at("x1", "0"), at("x2", "100%"), at("y1", px(chartFloor)), at("y2", px(chartFloor)))}
 	each := 100 / float64(len(c.bars))
 	for i, b := range c.bars {
-		x, middle := percent(each*(float64(i)+.22)), percent(each*(float64(i)+.5))
-		inside = append(inside, el("text", class("axis"), at("x", middle), at("y", px(floor+18)), text(b.label)))
-		if !b.known {
-			inside = append(inside, el("text", class("axis"), at("x", middle), at("y", px(floor-6)), text("–")))
+		left := each * float64(i)
+		inside = append(inside, el("text", class("axis"), at("x", percent(left+each*.5)), at("y", px(chartFloor+18)), text(b.label)))
+		if c.beside.name == "" {
+			inside = append(inside, c.bar(b, left+each*.22, each*.56, most, true))
 			continue
 		}
-		low, high := scaled(b.low, most, height), scaled(b.high, most, height)
-		add := func(s series, y, h float64, value string) {
-			if h > 0 {
-				inside = append(inside, el("rect", class("bar "+s.class), at("x", x), at("y", px(y)), at("width", percent(each*.56)), at("height", px(h)), at("rx", "2"),
-					el("title", text(b.label+", "+s.name+": "+value))))
-			}
-		}
-		add(c.low, floor-low, low, b.said)
-		add(c.high, floor-low-high, high, b.more)
-		inside = append(inside, el("text", class("value"), at("x", middle), at("y", px(max(floor-low-high-6, top-8))), text(b.short)))
+		inside = append(inside, c.bar(b, left+each*.12, each*.36, most, !b.asideKnown), c.asideBar(b, left+each*.52, each*.36, left+each*.5, most))
 	}
-	return el("figure", el("figcaption", text(c.name), c.legend()), svg(int(floor)+24, c.name, "the figures are in the table below", inside), c.figures())
+	return el("figure", el("figcaption", text(c.title()), c.legend()), svg(int(chartFloor)+24, c.title(), c.summary(), inside), c.figures())
 }
 
-func scaled(v, most, height float64) float64 {
+// title has the currency that the numbers over the bars leave out.
+func (c chart) title() string {
+	for _, b := range c.bars {
+		if b.currency != "" && b.currency != "USD" {
+			return c.name + ", " + b.currency
+		}
+	}
+	return c.name
+}
+
+// bar draws the two parts of a month.
+func (c chart) bar(b bar, x, width, most float64, labelled bool) part {
+	middle := percent(x + width/2)
+	if !b.known {
+		return el("text", class("axis"), at("x", middle), at("y", px(chartFloor-6)), text("–"))
+	}
+	low, high := scaled(b.low, most), scaled(b.high, most)
+	inside := parts{c.low.rect(b.label, b.said, x, width, chartFloor-low, low)}
+	if high > 0 {
+		inside = append(inside, c.high.rect(b.label, b.more, x, width, chartFloor-low-high, high))
+	}
+	if labelled {
+		inside = append(inside, over(middle, chartFloor-low-high, b.short))
+	}
+	return inside
+}
+
+// asideBar draws what is beside it. Its number is over both, since there is room for one.
+func (c chart) asideBar(b bar, x, width, middle, most float64) part {
+	if !b.asideKnown {
+		return el("text", class("axis"), at("x", percent(x+width/2)), at("y", px(chartFloor-6)), text("–"))
+	}
+	height := scaled(b.aside, most)
+	return parts{c.beside.rect(b.label, b.asideSaid, x, width, chartFloor-height, height), over(percent(middle), chartFloor-max(height, scaled(b.low+b.high, most)), b.asideShort)}
+}
+
+func (s series) rect(label, value string, x, width, y, height float64) part {
+	if height <= 0 {
+		return nil
+	}
+	return el("rect", class("bar "+s.class), at("x", percent(x)), at("y", px(y)), at("width", percent(width)), at("height", px(height)), at("rx", "2"),
+		el("title", text(label+", "+s.name+": "+value)))
+}
+
+// over is a number over a bar.
+func over(middle string, top float64, short string) part {
+	return el("text", class("value"), at("x", middle), at("y", px(max(top-6, chartTop-8))), text(short))
+}
+
+func scaled(v, most float64) float64 {
 	if most == 0 {
 		return 0
 	}
-	return v / most * height
+	return v / most * chartHeight
+}
+
+// summary is what the picture says at a glance: its last month with a number.
+func (c chart) summary() string {
+	const where = "the figures are in the table below"
+	if c.beside.name == "" {
+		return where
+	}
+	for i := len(c.bars) - 1; i >= 0; i-- {
+		if b := c.bars[i]; b.asideSaid != "" && b.known {
+			return "in " + b.label + " " + b.asideSaid + " " + c.beside.name + ", with " + b.said + " to " + b.more + " estimated; " + where
+		}
+	}
+	return where
 }
 
 func (c chart) legend() part {
 	if c.high.name == "" {
 		return nil
 	}
-	return el("span", class("legend"), el("span", class("key "+c.low.class), text(c.low.name)), el("span", class("key "+c.high.class), text(c.high.name)))
+	return el("span", class("legend"), c.low.key(), c.high.key(), only(c.beside.name != "", c.beside.key()))
 }
 
+func (s series) key() part { return el("span", class("key "+s.class), text(s.name)) }
+
+// figures are folded, unless there are more of them than numbers over the bars.
 func (c chart) figures() part {
 	var rows parts
+	aside := c.beside.name != ""
 	for _, b := range c.bars {
-		said, more := part(text(b.said)), part(text(b.more))
+		said, more, charged := part(text(b.said)), part(text(b.more)), part(text(b.asideSaid))
 		if !b.known {
 			said, more = unknown("not known"), unknown("not known")
 		}
-		rows = append(rows, el("tr", el("th", at("scope", "row"), text(b.label)), el("td", class("number"), said), only(c.high.name != "", el("td", class("number"), more))))
+		if b.asideSaid == "" {
+			charged = unknown("not known")
+		}
+		rows = append(rows, el("tr", el("th", at("scope", "row"), text(b.label)), el("td", class("number"), said), only(c.high.name != "", el("td", class("number"), more)),
+			only(aside, el("td", class("number"), charged))))
 	}
-	return el("details", el("summary", text("Figures"), el("span", class("hidden"), text(" of "+c.name))), el("table", el("caption", class("hidden"), text(c.name)),
-		el("thead", el("tr", columnHead("Month", ""), columnHead(c.low.name, "number"), only(c.high.name != "", columnHead(c.high.name, "number")))), el("tbody", rows)))
+	opened := attribute{}
+	if aside {
+		opened = at("open", "")
+	}
+	return el("details", opened, el("summary", text("Figures"), el("span", class("hidden"), text(" of "+c.name))), el("table", el("caption", class("hidden"), text(c.name)),
+		el("thead", el("tr", columnHead("Month", ""), columnHead(c.low.name, "number"), only(c.high.name != "", columnHead(c.high.name, "number")),
+			only(aside, columnHead(c.beside.name, "number")))), el("tbody", rows)))
 }
 
 // shareBar is a share of a whole.

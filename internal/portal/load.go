@@ -17,6 +17,7 @@ import (
 
 	"github.com/org/idp/internal/catalogfile"
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/spend"
 )
 
 // Of one service in one environment, so that a catalogue of a million deliveries fits into memory.
@@ -29,7 +30,7 @@ const (
 const maxEntity = 1 << 20
 
 // load reads a catalogue whole.
-func load(ctx context.Context, catalogue fs.FS, environment string, made time.Time) (*site, error) {
+func load(ctx context.Context, catalogue fs.FS, environment string, made time.Time, charges []spend.Charge) (*site, error) {
 	index, err := catalogfile.ReadIndex(catalogue)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.BadInputf("there is no catalogue: %w", err).WithNext("Name the folder of a checkout with --catalog; a bare repository is to be cloned first.")
@@ -52,7 +53,7 @@ func load(ctx context.Context, catalogue fs.FS, environment string, made time.Ti
 	if err := catalogfile.Deliveries(ctx, catalogue, s.delivery); err != nil {
 		return nil, fault.Undeterminedf("the catalogue cannot be read: %w", err)
 	}
-	if s.figures, err = readFigures(ctx, catalogue, environment, made); err != nil {
+	if s.figures, err = readFigures(ctx, catalogue, environment, made, charges); err != nil {
 		return nil, fault.Undeterminedf("the catalogue cannot be read: %w", err)
 	}
 	s.finish()

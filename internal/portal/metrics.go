@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/org/idp/internal/catalogfile"
 	"github.com/org/idp/internal/dora"
 	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/spend"
@@ -29,16 +28,12 @@ type figures struct {
 	costs       map[string]map[string]money // by service, then month
 	teamCosts   map[string]map[string]money
 	allCosts    map[string]map[string]money // under ""
+	export      bool                        // there is one of what was charged
+	covered     map[string]bool             // the months of which it has anything
+	charged     time.Time                   // the newest of them that is over, else the newest; zero where there is none
 }
 
-// money is what one month came to; of the currency that most of the estimates have. Absent amounts are nil.
-type money struct {
-	currency         string
-	min, max, ci     *float64
-	without, skipped int // deployments without an estimate, amounts of another currency
-}
-
-func readFigures(ctx context.Context, catalogue fs.FS, environment string, made time.Time) (*figures, error) {
+func readFigures(ctx context.Context, catalogue fs.FS, environment string, made time.Time, charges []spend.Charge) (*figures, error) {
 	f := &figures{environment: environment, to: made.Truncate(24*time.Hour).AddDate(0, 0, 1)}
 	first := time.Date(made.Year(), made.Month(), 1, 0, 0, 0, 0, time.UTC)
 	for i := range monthsShown {
@@ -48,7 +43,7 @@ func readFigures(ctx context.Context, catalogue fs.FS, environment string, made 
 	if f.dora, err = dora.Compute(ctx, catalogue, dora.Options{Environment: environment, From: f.months[0], To: f.to}); err != nil {
 		return nil, err
 	}
-	if f.spend, err = spend.Compute(ctx, catalogue, spend.Options{From: f.months[0], To: made.Add(time.Second)}); err != nil {
+	if f.spend, err = spend.Compute(ctx, catalogue, spend.Options{From: f.months[0], To: made.Add(time.Second), Actual: charges}); err != nil {
 		return nil, err
 	}
 	f.costs, f.teamCosts, f.allCosts = map[string]map[string]money{}, map[string]map[string]money{}, map[string]map[string]money{}
@@ -61,33 +56,8 @@ func readFigures(ctx context.Context, catalogue fs.FS, environment string, made 
 	for _, s := range f.spend.Organization {
 		enter(f.allCosts, "", s.Month, s.Money, 0)
 	}
+	f.cover(charges, made)
 	return f, nil
-}
-
-// enter adds an amount to a month. The first currency stays; others are counted as left out, never added.
-func enter(to map[string]map[string]money, name, month string, m spend.Money, without int) {
-	if to[name] == nil {
-		to[name] = map[string]money{}
-	}
-	sum := to[name][month]
-	sum.without += without
-	switch {
-	case m.Estimate == nil && m.CI == nil:
-	case sum.currency != "" && sum.currency != m.Currency:
-		sum.skipped++
-	default:
-		sum.currency = m.Currency
-		sum.min, sum.max, sum.ci = plus(sum.min, m.EstimateMin), plus(sum.max, m.Estimate), plus(sum.ci, m.CI)
-	}
-	to[name][month] = sum
-}
-
-func plus(a, b *float64) *float64 {
-	if a == nil || b == nil {
-		return cmp.Or(a, b)
-	}
-	sum := *a + *b
-	return &sum
 }
 
 func monthKey(m time.Time) string { return m.Format("2006-01") }
@@ -172,45 +142,6 @@ func (f *figures) leadChart(g dora.Group) part {
 	return c.draw()
 }
 
-// cost shows what months came to: the estimate at the fewest replicas and what the most add.
-func (f *figures) cost(months map[string]money) part {
-	c := chart{name: "Estimated cost a month", low: series{"fewest replicas", "plain"}, high: series{"most replicas", "soft"}}
-	without, skipped, ci, currency := 0, 0, 0.0, ""
-	for _, m := range f.months {
-		v := months[monthKey(m)]
-		without, skipped = without+v.without, skipped+v.skipped
-		b := bar{label: m.Format("Jan")}
-		if v.max != nil {
-			low := *v.max
-			if v.min != nil {
-				low = *v.min
-			}
-			b.known, b.low, b.high = true, low, *v.max-low
-			b.said, b.more = amount(low, v.currency), amount(*v.max, v.currency)
-			b.short = rounded(*v.max, v.currency)
-		}
-		if v.ci != nil {
-			ci, currency = ci+*v.ci, v.currency
-		}
-		c.bars = append(c.bars, b)
-	}
-	var notes parts
-	note := func(s string) { notes = append(notes, el("li", text(s))) }
-	if f.spend.Prices != "" {
-		note("At the list prices of " + f.spend.Prices + ", for the part of each month in which a version was live. It is not a bill.")
-	}
-	if currency != "" {
-		note("CI minutes of idp itself since " + f.months[0].Format("January") + ": " + amount(ci, currency) + ".")
-	}
-	if without > 0 {
-		note(counted(without, "deployment", "deployments") + " came live without an estimate; nothing is counted for them.")
-	}
-	if skipped > 0 {
-		note("Amounts in other currencies are left out.")
-	}
-	return parts{el("div", class("charts"), c.draw()), el("ul", class("notes"), notes)}
-}
-
 // adoptionPage shows how much of the path services use.
 func (s *site) adoptionPage() page {
 	a := s.figures.dora.Adoption
@@ -255,23 +186,4 @@ func shares(what string, counts map[string]int, all int, order []string) part {
 	}
 	return el("div", class("scroll"), el("table", el("thead", el("tr", columnHead(what, ""), columnHead("Services", "number"), columnHead("Share", "number"),
 		el("td", class("sharebar")))), el("tbody", rows)))
-}
-
-// costNow adds up what services cost as they are deployed, of the currency that the first one has.
-func costNow(services []*entry) string {
-	var total *catalogfile.Cost
-	for _, x := range services {
-		c, _ := x.cost()
-		if c == nil || (total != nil && total.Currency != c.Currency) {
-			continue
-		}
-		if total == nil {
-			total = &catalogfile.Cost{Currency: c.Currency}
-		}
-		total.Min, total.Max = total.Min+c.Min, total.Max+c.Max
-	}
-	if total == nil {
-		return "not known"
-	}
-	return priceRange(*total)
 }

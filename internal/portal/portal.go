@@ -17,12 +17,14 @@ import (
 
 	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/spend"
 )
 
 // Inputs is what a portal is made from.
 type Inputs struct {
 	Catalog     string // folder
 	Environment string // where a deployment counts
+	Actual      spend.Export
 	Out         string // folder, replaced whole
 }
 
@@ -30,6 +32,7 @@ type Inputs struct {
 func (in *Inputs) Declare(s *action.Set) {
 	s.String(&in.Catalog, action.Input{Name: "catalog", Example: "catalog", Usage: "Folder with the catalogue, checked out. Default: this one."})
 	s.String(&in.Environment, action.Input{Name: "environment", Default: "production", Example: "production", Usage: "Where a deployment counts in the metrics."})
+	in.Actual.Declare(s)
 	s.String(&in.Out, action.Input{Name: "out", Default: "portal", Example: "public",
 		Usage: "Folder that the site is written to. An earlier site in it is replaced; anything else is not."})
 }
@@ -84,7 +87,11 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 		return done, fault.BadInputf("the catalogue cannot be opened: %w", err).WithNext("Clone it first, and name its folder with --catalog.")
 	}
 	defer func() { _ = root.Close() }()
-	s, err := load(ctx, root.FS(), cmp.Or(in.Environment, "production"), deps.Now().UTC().Truncate(time.Second))
+	charges, err := in.Actual.Read()
+	if err != nil {
+		return done, err
+	}
+	s, err := load(ctx, root.FS(), cmp.Or(in.Environment, "production"), deps.Now().UTC().Truncate(time.Second), charges)
 	if err != nil {
 		return done, err
 	}

@@ -76,7 +76,7 @@ func TestWhatRuns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := one(tt.lines...)
-			s, err := load(t.Context(), c.fs(t), "production", now)
+			s, err := load(t.Context(), c.fs(t), "production", now, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -19,11 +19,11 @@ func (s *site) servicePage(x *entry) page {
 		el("div", class("title"), el("h1", text(named(x.Name))), badge(look.class, look.mark, look.word)),
 		only(x.about.description != "", el("p", class("lead"), text(clip(x.about.description, 600)))),
 		x.actions(),
-		x.facts(),
+		s.facts(x),
 		el("section", at("aria-labelledby", "runs"), el("h2", at("id", "runs"), text("What runs where")), x.targetsPart()),
 		el("section", at("aria-labelledby", "deliveries"), el("h2", at("id", "deliveries"), text("Deliveries")), s.timeline(x)),
 		el("section", at("aria-labelledby", "performance"), el("h2", at("id", "performance"), text("Delivery performance")), s.figures.performance(s.figures.dora.Services[x.Name])),
-		el("section", at("aria-labelledby", "cost"), el("h2", at("id", "cost"), text("Cost")), s.figures.cost(s.figures.costs[x.Name])),
+		el("section", at("aria-labelledby", "cost"), el("h2", at("id", "cost"), text("Cost")), s.figures.cost(s.figures.costs[x.Name], []string{x.Name})),
 		el("section", at("aria-labelledby", "log"), el("h2", at("id", "log"), text("Delivery log")), x.deliveries()),
 	}}
 }
@@ -46,7 +46,7 @@ func (x *entry) actions() part {
 	return el("ul", class("actions"), at("aria-label", "Links"), list)
 }
 
-func (x *entry) facts() part {
+func (s *site) facts(x *entry) part {
 	var list parts
 	fact := func(name string, value part) {
 		list = append(list, el("div", el("dt", text(name)), el("dd", value)))
@@ -68,7 +68,7 @@ func (x *entry) facts() part {
 		slo += " %"
 	}
 	fact("SLA", said(slo, "not given"))
-	fact("Cost a month", x.costFact())
+	fact("Cost a month", s.costFact(x))
 	if x.System != "" {
 		fact("System", text(x.System))
 	}
@@ -83,14 +83,17 @@ func (x *entry) facts() part {
 	return el("dl", class("facts"), list)
 }
 
-func (x *entry) costFact() part {
+func (s *site) costFact(x *entry) part {
 	total, without := x.cost()
-	if total == nil {
-		return unknown("not known")
+	value := parts{unknown("not known")}
+	if total != nil {
+		value = parts{text(priceRange(*total))}
 	}
-	value := parts{text(priceRange(*total))}
-	if len(without) > 0 {
+	if total != nil && len(without) > 0 {
 		value = append(value, el("span", class("sub"), text("without "+strings.Join(without, ", "))))
+	}
+	if charge := s.figures.charge(s.figures.costs[x.Name]); charge != "" {
+		value = append(value, el("span", class("sub"), text(charge)))
 	}
 	return value
 }

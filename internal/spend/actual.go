@@ -9,11 +9,55 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/fault"
 )
+
+// Export is a file with what was really charged.
+type Export struct{ File, Currency string }
+
+// Declare declares the inputs that users may set.
+func (e *Export) Declare(s *action.Set) {
+	s.String(&e.File, action.Input{Name: "actual", Example: "allocation.json",
+		Usage: "File with what was really charged: the answer of OpenCost's allocation API, or FOCUS rows as CSV or JSON. It is shown beside the estimate."})
+	s.String(&e.Currency, action.Input{Name: "currency", Default: "USD", Example: "EUR", Usage: "Currency of OpenCost, which does not say it."})
+}
+
+// maxExport is in bytes: a month of a thousand services by day has some 30 MB.
+const maxExport = 256 << 20
+
+// Read reads the export; nil where none is named. One that cannot be read whole is bad input.
+func (e Export) Read() ([]Charge, error) {
+	if e.File == "" {
+		return nil, nil
+	}
+	f, err := os.Open(e.File)
+	if err != nil {
+		return nil, fault.BadInputf("input actual: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	data, err := io.ReadAll(io.LimitReader(f, maxExport+1))
+	if err != nil {
+		return nil, fault.Undeterminedf("the export %s cannot be read: %w", e.File, err)
+	}
+	if len(data) > maxExport {
+		return nil, fault.BadInputf("the export %s is larger than %d MB", e.File, maxExport>>20)
+	}
+	list, err := ReadActual(data, e.Currency)
+	if err != nil {
+		return nil, fault.BadInputf("the export %s cannot be read: %w", e.File, err).WithNext("docs/cost.md says which exports can be read.")
+	}
+	if list == nil {
+		list = []Charge{} // there is an export, and it has nothing
+	}
+	return list, nil
+}
 
 // Charge is an amount that an export says somebody was charged with.
 type Charge struct {

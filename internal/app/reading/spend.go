@@ -3,8 +3,6 @@ package reading
 import (
 	"cmp"
 	"context"
-	"io"
-	"os"
 	"time"
 
 	"github.com/org/idp/internal/action"
@@ -15,22 +13,18 @@ import (
 
 // SpendInputs are those of `idp spend`.
 type SpendInputs struct {
-	Catalog, From, To, Actual, Currency string
-	JSON                                bool
+	Catalog, From, To string
+	Actual            spend.Export
+	JSON              bool
 }
 
 func (in *SpendInputs) Declare(s *action.Set) {
 	s.String(&in.Catalog, action.Input{Name: "catalog", Example: "catalog", Usage: "Folder with the catalogue, checked out. Default: this one."})
 	s.String(&in.From, action.Input{Name: "from", Example: "2026-09", Usage: "First month, in UTC. Default: the month before the last one."})
 	s.String(&in.To, action.Input{Name: "to", Example: "2026-11", Usage: "Last month, in UTC. Default: this one, until now."})
-	s.String(&in.Actual, action.Input{Name: "actual", Example: "allocation.json",
-		Usage: "File with what was really charged: the answer of OpenCost's allocation API, or FOCUS rows as CSV or JSON. It is shown beside the estimate."})
-	s.String(&in.Currency, action.Input{Name: "currency", Default: "USD", Example: "EUR", Usage: "Currency of OpenCost, which does not say it."})
+	in.Actual.Declare(s)
 	s.Bool(&in.JSON, action.Input{Name: "json", Usage: "Print JSON: idp schema spend says its form."})
 }
-
-// maxActual bounds an export, in bytes: a month of a thousand services by day has some 30 MB.
-const maxActual = 256 << 20
 
 // window is from the begin of the first month to the end of the last, or to now.
 func (in SpendInputs) window(now time.Time) (from, to time.Time, err error) {
@@ -73,7 +67,7 @@ func Spending(ctx context.Context, w cli.World, args []string) error {
 	if err != nil {
 		return err
 	}
-	charges, err := in.charges()
+	charges, err := in.Actual.Read()
 	if err != nil {
 		return err
 	}
@@ -82,28 +76,4 @@ func Spending(ctx context.Context, w cli.World, args []string) error {
 		return err
 	}
 	return printReport(w.Stdout, r, in.JSON)
-}
-
-// charges reads the export, if there is one.
-func (in SpendInputs) charges() ([]spend.Charge, error) {
-	if in.Actual == "" {
-		return nil, nil
-	}
-	f, err := os.Open(in.Actual)
-	if err != nil {
-		return nil, fault.BadInputf("input actual: %w", err)
-	}
-	defer func() { _ = f.Close() }()
-	data, err := io.ReadAll(io.LimitReader(f, maxActual+1))
-	if err != nil {
-		return nil, fault.Undeterminedf("the export %s cannot be read: %w", in.Actual, err)
-	}
-	if len(data) > maxActual {
-		return nil, fault.BadInputf("the export %s is larger than %d MB", in.Actual, maxActual>>20)
-	}
-	list, err := spend.ReadActual(data, in.Currency)
-	if err != nil {
-		return nil, fault.BadInputf("the export %s cannot be read: %w", in.Actual, err).WithNext("docs/cost.md says which exports can be read.")
-	}
-	return list, nil
 }

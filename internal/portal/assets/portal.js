@@ -36,7 +36,7 @@ function hiddenMark(text) {
 }
 
 // row is the same as the one that idp writes.
-function row([name, file, description, owner, tier, , , environments, last, cost], owners) {
+function row([name, file, description, owner, tier, , , environments, last, cost, charge], owners) {
   const head = make('th', '', link(file, name), make('span', 'sub', description));
   head.setAttribute('scope', 'row');
   const time = last ? make('time', 'ago', new Date(last).toLocaleDateString('en-GB', { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' })) : make('span', 'muted', 'none yet');
@@ -46,7 +46,7 @@ function row([name, file, description, owner, tier, , , environments, last, cost
     return make('span', `chip ${look}`, hiddenMark(mark), make('span', '', environment), make('span', 'hidden', `: ${word}`));
   });
   return make('tr', '', head, make('td', 'owner', ...(owner < 0 ? [] : [link(owners[owner][1], owners[owner][0])])), make('td', 'tier', tier ? `Tier ${tier}` : ''),
-    make('td', '', make('span', 'chips', ...chips)), make('td', 'last', time), make('td', 'cost', cost || make('span', 'muted', 'not known')));
+    make('td', '', make('span', 'chips', ...chips)), make('td', 'last', time), make('td', 'cost', cost || make('span', 'muted', 'not known'), ...(charge ? [make('span', 'sub', charge)] : [])));
 }
 
 const list = document.getElementById('filters');
