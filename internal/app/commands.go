@@ -45,7 +45,7 @@ func commandOf(name string) (command, bool) {
 
 var commands = []command{
 	{"validate", "[--service FOLDER] [--policy FILE]", "Checks idp.yaml and the policy, and says all that is wrong at once.", validate, false},
-	{"schema", "service|policy|record|metrics|spend", "Prints the JSON Schema of idp.yaml, of a policy, of the delivery record, of the metrics or of the costs.", printSchema, true},
+	{"schema", "NAME", "Prints the JSON Schema of idp.yaml (service), a policy, the delivery record, the output of metrics and spend, or a catalogue's index, state, line of deliveries and row of cost.", printSchema, true},
 	{"evidence", "IMAGE [--policy FILE [--environment NAME]] [--key FILE] [--json]", "Prints what is attached to an image: who said what of it, when, and whether it is verified. It decides nothing.", reading.EvidenceCommand, true},
 	{"waive", "FINGERPRINT --reason TEXT [--expires 30d] [--owner NAME]", "Lets a finding of the last scan pass until a day, in idp-waivers.yaml.", scanning.Waive, false},
 	{"baseline", "[--service FOLDER] [--import PATTERN] [--prune]", "Writes down what is found now, in idp-baseline.json, for gates that count new findings only.", scanning.Baseline, false},
@@ -119,9 +119,10 @@ func validIn(ctx context.Context, w cli.World, dir string, svc *service.Service,
 }
 
 func printSchema(_ context.Context, w cli.World, args []string) error {
-	schemas := map[string]func() ([]byte, error){"service": schema.Service, "policy": schema.Policy, "record": schema.Record, "metrics": schema.Metrics, "spend": schema.Spend}
+	schemas := map[string]func() ([]byte, error){"service": schema.Service, "policy": schema.Policy, "record": schema.Record, "metrics": schema.Metrics, "spend": schema.Spend,
+		"index": schema.Index, "state": schema.State, "line": schema.Line, "cost": schema.Cost}
 	if len(args) != 1 || schemas[args[0]] == nil {
-		return fault.BadInputf("idp schema takes one of service, policy, record, metrics, spend")
+		return fault.BadInputf("idp schema takes one of service, policy, record, metrics, spend, index, state, line, cost")
 	}
 	data, err := schemas[args[0]]()
 	if err != nil {

@@ -51,8 +51,8 @@ var alone = map[string]string{
 	"github.com/cdevents/":                       "internal/events",
 	"github.com/CycloneDX/":                      "internal/build",
 	"github.com/spdx/":                           "internal/build",
-	"github.com/in-toto/":                        "",                         // tests only: statements have the forms of internal/attest
-	"github.com/santhosh-tekuri/jsonschema/":     "internal/testkit/portals", // tests only
+	"github.com/in-toto/":                        "",                                                    // tests only: statements have the forms of internal/attest
+	"github.com/santhosh-tekuri/jsonschema/":     "internal/testkit/portals internal/testkit/catalogue", // tests only
 	"github.com/getkin/":                         "internal/testkit/github/openapi",
 	"github.com/google/go-cmp":                   "", // tests only
 	"github.com/rogpeppe/go-internal/txtar":      "", // tests only

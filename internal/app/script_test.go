@@ -13,6 +13,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	cataloguetest "github.com/org/idp/internal/testkit/catalogue"
 )
 
 // program is the real binary, built once for all tests of this package.
@@ -44,7 +46,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"idp": runIDP, "service": newService, "commit": commitAll, "running": running, "valid": valid,
+			"idp": runIDP, "service": newService, "commit": commitAll, "running": running, "valid": valid, "catalogue": catalogue,
 		},
 	})
 }
@@ -129,6 +131,14 @@ func running(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if want, err := strconv.Atoi(args[0]); err != nil || n != want {
 		ts.Fatalf("%d supervisors run, want %s", n, args[0])
+	}
+}
+
+// catalogue is: catalogue FOLDER. Each file of the catalogue is of the schema that is in there, and each schema was needed.
+func catalogue(ts *testscript.TestScript, _ bool, args []string) {
+	held, err := cataloguetest.Check(os.DirFS(ts.MkAbs(args[0])))
+	if err != nil || len(held) != 4 {
+		ts.Fatalf("%s: %v, %v", args[0], held, err)
 	}
 }
 

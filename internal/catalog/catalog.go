@@ -41,10 +41,11 @@ type Inputs struct {
 	Checkout string // folder for a readable copy of the catalogue, replaced whole; empty for none
 	Diff     string // file for what would change, written where nothing is pushed; empty for none
 
-	CI      *catalogfile.CI     // what this delivery took of a runner; nil where that has no price
-	Suite   string              // version of this program
-	Adopted time.Time           // when idp.yaml came into the repository; zero where it is not known
-	Brings  *catalogfile.Brings // what is in the delivery and was not live before; nil where it is not known
+	Costs   func(month time.Time) ([]byte, error) // the record's estimate as FOCUS rows in CSV; nil where there is none
+	CI      *catalogfile.CI                       // what this delivery took of a runner; nil where that has no price
+	Suite   string                                // version of this program
+	Adopted time.Time                             // when idp.yaml came into the repository; zero where it is not known
+	Brings  *catalogfile.Brings                   // what is in the delivery and was not live before; nil where it is not known
 }
 
 // Declare declares the inputs that users may set.

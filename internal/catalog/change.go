@@ -15,10 +15,7 @@ import (
 	"github.com/org/idp/internal/record"
 )
 
-const (
-	indexFile  = catalogfile.IndexFile
-	readmeFile = "README.md"
-)
+const indexFile = catalogfile.IndexFile
 
 // change is what has to be written over one state of the catalogue; nothing when that is up to date.
 type change struct {
@@ -35,6 +32,7 @@ type view struct {
 	tip   *gitstore.Tip
 	in    Inputs
 	entry catalogfile.Line
+	rows  []byte            // what the entry's estimate is made of; nil where that is not known
 	old   map[string][]byte // files that belong to the service
 }
 
@@ -48,9 +46,9 @@ func (v view) folder() string {
 }
 
 // derive compares the catalogue at tip with what it has to be.
-func derive(ctx context.Context, tip *gitstore.Tip, in Inputs, entry catalogfile.Line) (change, error) {
+func derive(ctx context.Context, tip *gitstore.Tip, in Inputs, entry catalogfile.Line, rows []byte) (change, error) {
 	c := change{files: map[string][]byte{}}
-	v := view{tip: tip, in: in, entry: entry}
+	v := view{tip: tip, in: in, entry: entry, rows: rows}
 	var err error
 	if v.old, err = tip.Read(ctx, v.entity(), v.state(), v.folder()); err != nil {
 		return c, err
@@ -63,7 +61,7 @@ func derive(ctx context.Context, tip *gitstore.Tip, in Inputs, entry catalogfile
 	if err != nil {
 		return c, err
 	}
-	past, err := c.log(v.old, v.folder(), entry)
+	past, err := c.log(ctx, v)
 	if err != nil {
 		return c, err
 	}
@@ -80,6 +78,11 @@ func derive(ctx context.Context, tip *gitstore.Tip, in Inputs, entry catalogfile
 	}
 	if !bytes.Equal(now, v.old[v.state()]) {
 		c.put(v.state(), now, v.state())
+	}
+	if len(c.files) > 0 { // not a reason of its own for a commit
+		if err := c.explain(ctx, v); err != nil {
+			return c, err
+		}
 	}
 	c.message = message(in, entry, c.delivery)
 	return c, nil
@@ -199,32 +202,33 @@ func (c *change) index(ctx context.Context, v view) (*index, error) {
 	if c.idx != nil {
 		return c.idx, nil
 	}
-	more, err := v.tip.Read(ctx, indexFile, readmeFile)
+	more, err := v.tip.Read(ctx, indexFile)
 	if err != nil {
 		return nil, err
 	}
 	if c.idx, err = parseIndex(more[indexFile]); err != nil {
 		return nil, unreadable(indexFile, err)
 	}
-	if more[readmeFile] == nil && more[indexFile] == nil {
-		c.put(readmeFile, []byte(readme), readmeFile)
-	}
 	return c.idx, nil
 }
 
 // log adds the delivery to its log unless it is there, and gives all of it.
-func (c *change) log(old map[string][]byte, folder string, entry catalogfile.Line) (history, error) {
-	past, err := parseLog(old, folder)
+func (c *change) log(ctx context.Context, v view) (history, error) {
+	entry := v.entry
+	past, err := parseLog(v.old, v.folder())
 	if err != nil || !loggable(entry) {
 		return past, err
 	}
 	var known bool
 	c.delivery, known, c.ours = past.find(entry)
 	if !known {
-		path := folder + entry.Time.Format("2006-01") + ".jsonl"
+		if err := c.costs(ctx, v, past.lines); err != nil {
+			return past, err
+		}
+		path := v.folder() + entry.Time.Format("2006-01") + ".jsonl"
 		entry.Delivery = c.delivery
 		past.lines = append(past.lines, entry)
-		c.put(path, appendTo(old[path], entry), fmt.Sprintf("%s (delivery %d)", path, c.delivery))
+		c.put(path, appendTo(v.old[path], entry), fmt.Sprintf("%s (delivery %d)", path, c.delivery))
 	}
 	return past, nil
 }

@@ -35,11 +35,15 @@ func (r result) summary(in Inputs) string {
 // next round, because the line that it wrote is in the log.
 func publish(ctx context.Context, s *gitstore.Store, in Inputs, deps Deps) (result, error) {
 	line := newLine(in, deps.Now())
+	rows, err := detail(in, &line)
+	if err != nil {
+		return result{}, err
+	}
 	var last change
 	ours := false // the log has the line because an earlier round put it there
 	derived := func(ctx context.Context, tip *gitstore.Tip) (gitstore.Change, error) {
 		var err error
-		last, err = derive(ctx, tip, in, line)
+		last, err = derive(ctx, tip, in, line, rows)
 		ours = tip.Sent && last.ours
 		var path *gitstore.PathError
 		if errors.As(err, &path) {
@@ -48,7 +52,6 @@ func publish(ctx context.Context, s *gitstore.Store, in Inputs, deps Deps) (resu
 		return gitstore.Change{Files: last.files, Message: last.message}, err
 	}
 	var done result
-	var err error
 	if in.Plan {
 		done.commit, done.diff, err = s.Plan(ctx, derived)
 	} else {

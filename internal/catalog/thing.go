@@ -2,8 +2,6 @@ package catalog
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"fmt"
 	"path"
 	"regexp"
 	"slices"
@@ -105,7 +103,7 @@ func digests(things []thing) map[string]string {
 		if sums == nil {
 			sums = map[string]string{}
 		}
-		sums[t.file] = fmt.Sprintf("sha256:%x", sha256.Sum256(t.text))
+		sums[t.file] = digest(t.text)
 	}
 	return sums
 }

@@ -33,7 +33,7 @@ func delivery(t *testing.T, url string, svc *service.Service, run int) Inputs {
 	t.Helper()
 	in := inputs(t, url)
 	in.Service, in.Definitions = svc, map[string][]byte{}
-	in.Record = delivered(t, svc, fmt.Sprint(run), commitA, digestA, record.Passed)
+	in.Record = delivered(t, svc, fmt.Sprint(run), fmt.Sprintf("%040x", run), digestA, record.Passed)
 	for _, a := range svc.APIs {
 		in.Definitions[a.Name] = []byte("openapi: 3.1.0\ninfo: {title: " + a.Name + "}\n")
 	}

@@ -25,14 +25,14 @@ const (
 // Index is index.json: every service, by name. What changes with every delivery is not in there, so that a delivery neither
 // reads nor writes a file that grows with the catalogue; ReadIndex joins them.
 type Index struct {
-	Schema   string             `json:"schema"`
+	Schema   string             `json:"schema" jsonschema:"enum=idp.catalog/v1"`
 	Services map[string]Service `json:"services"`
 }
 
 // Service is one service in the index.
 type Service struct {
-	Name         string                 `json:"name"`
-	Owner        string                 `json:"owner"`
+	Name         string                 `json:"name" jsonschema:"minLength=1"`
+	Owner        string                 `json:"owner" jsonschema:"minLength=1"`
 	Tier         int                    `json:"tier,omitempty"`
 	System       string                 `json:"system,omitempty"`
 	Repository   string                 `json:"repository"`
@@ -43,7 +43,7 @@ type Service struct {
 
 // State is deliveries/SERVICE/state.json: what the index says of a service, and its deliveries.
 type State struct {
-	Schema string `json:"schema"`
+	Schema string `json:"schema" jsonschema:"enum=idp.service/v1"`
 	Service
 	Derived *Derived `json:"derived,omitempty" jsonschema_description:"Absent for a service of which only the Component is known."`
 }
@@ -71,27 +71,27 @@ type Environment struct {
 
 // Run is a delivery as the index names it.
 type Run struct {
-	Delivery int            `json:"delivery" jsonschema_description:"Number in its environment, from 1."`
+	Delivery int            `json:"delivery" jsonschema:"minimum=1" jsonschema_description:"Number in its environment, from 1."`
 	ID       string         `json:"id"`
 	Time     time.Time      `json:"time"`
-	Commit   string         `json:"commit"`
-	Digest   string         `json:"digest"`
+	Commit   string         `json:"commit" jsonschema:"pattern=^([0-9a-f]{40}|[0-9a-f]{64})?$"`
+	Digest   string         `json:"digest" jsonschema:"pattern=^(sha256:[0-9a-f]{64})?$"`
 	Outcome  record.Outcome `json:"outcome"`
 }
 
 // Line is one delivery in the log.
 type Line struct {
-	Schema      string             `json:"schema"`
+	Schema      string             `json:"schema" jsonschema:"enum=idp.delivery-line/v1"`
 	ID          string             `json:"id" jsonschema_description:"Of the delivery record; a rollback by hand has one of its own."`
-	Delivery    int                `json:"delivery" jsonschema_description:"Number in this environment, from 1."`
+	Delivery    int                `json:"delivery" jsonschema:"minimum=1" jsonschema_description:"Number in this environment, from 1."`
 	Time        time.Time          `json:"time" jsonschema_description:"When it was logged, in UTC."`
 	Service     string             `json:"service"`
 	Owner       string             `json:"owner"`
 	Repository  string             `json:"repository"`
 	Path        string             `json:"path,omitempty" jsonschema_description:"Folder of the service in the repository; absent at its root."`
-	Commit      string             `json:"commit"`
+	Commit      string             `json:"commit" jsonschema:"pattern=^([0-9a-f]{40}|[0-9a-f]{64})?$"`
 	Image       string             `json:"image,omitempty"`
-	Digest      string             `json:"digest" jsonschema_description:"Empty when it failed before there was an image."`
+	Digest      string             `json:"digest" jsonschema:"pattern=^(sha256:[0-9a-f]{64})?$" jsonschema_description:"Empty when it failed before there was an image."`
 	Environment string             `json:"environment"`
 	Previous    *record.Deployment `json:"previous,omitempty" jsonschema_description:"What was live before; absent for a first delivery."`
 	Outcome     record.Outcome     `json:"outcome"`
@@ -119,10 +119,11 @@ type Stage struct {
 
 // Cost is the estimate of a month.
 type Cost struct {
-	Currency string  `json:"currency"`
-	Min      float64 `json:"min"`
-	Max      float64 `json:"max"`
+	Currency string  `json:"currency" jsonschema:"pattern=^[A-Z]{3}$"`
+	Min      float64 `json:"min" jsonschema:"minimum=0"`
+	Max      float64 `json:"max" jsonschema:"minimum=0"`
 	Prices   string  `json:"prices,omitempty" jsonschema_description:"Name and date of the price file."`
+	Detail   string  `json:"detail,omitempty" jsonschema_description:"Digest of what it is made of, cost/SERVICE/ENVIRONMENT/YEAR-MONTH.csv as this delivery left it."`
 }
 
 // CI is what idp itself took of a runner until the delivery was logged; what else the job did is not in it.

@@ -6,18 +6,19 @@ import (
 	"strings"
 )
 
-// Where the entities are that several services share, and the definitions of APIs.
+// Where the entities are that several services share, the definitions of APIs, and what estimates are made of.
 const (
 	GroupsIn  = EntitiesIn + "/groups"
 	SystemsIn = EntitiesIn + "/systems"
 	APIsIn    = "apis"
+	CostsIn   = "cost"
 )
 
 // Derived is what deliveries wrote of a service besides the fields of its Component, so that they know what has to go when
 // idp.yaml no longer says it, and what people wrote. References are KIND:NAMESPACE/NAME in lower case.
 type Derived struct {
-	Entities    []string          `json:"entities,omitempty" jsonschema_description:"What deliveries of the service wrote: its APIs and resources, and its group and its system where it was the first to name them."`
-	Others      []string          `json:"others,omitempty" jsonschema_description:"What it stands for too and no delivery of it writes: another file has it, or whose it is cannot be told."`
+	Entities    []string          `json:"entities,omitempty" jsonschema_description:"Its APIs and resources that deliveries wrote."`
+	Others      []string          `json:"others,omitempty" jsonschema_description:"Its group and its system, and its APIs and resources that another file has."`
 	Provides    []string          `json:"providesApis,omitempty" jsonschema_description:"As idp.yaml has them, as are the next two."`
 	Consumes    []string          `json:"consumesApis,omitempty"`
 	DependsOn   []string          `json:"dependsOn,omitempty"`

@@ -10,7 +10,6 @@ import (
 	"math/big"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/fault"
@@ -24,11 +23,7 @@ type Inputs struct {
 
 	// Filled in by the app.
 	Objects        manifest.Set
-	Service        string
-	Owner          string
-	Environment    string
-	Month          time.Time // any time in the month that the estimate is for
-	Budget         *float64  // a month; nil: there is none
+	Budget         *float64 // a month; nil: there is none
 	BudgetCurrency string
 }
 
@@ -103,10 +98,10 @@ func gate(est estimate, prices Prices, in Inputs) error {
 
 func evidence(est estimate, prices Prices, budget *float64) record.Cost {
 	c := record.Cost{Currency: prices.Currency, Min: cents(est.min), Max: cents(est.max), Budget: budget,
-		Prices: prices.String(), Containers: []record.ContainerCost{}, Left: slices.Concat(est.left, est.missing)}
+		Prices: prices.String(), Rates: &record.Rates{CPU: prices.CPU, Memory: prices.Memory, Storage: prices.Storage}, Containers: []record.ContainerCost{}, Left: slices.Concat(est.left, est.missing)}
 	for _, l := range est.lines {
 		if l.claim {
-			c.Volumes = append(c.Volumes, record.VolumeCost{Workload: l.workload, Claim: l.name, StorageGB: number(l.storage), Min: cents(l.min), Max: cents(l.max)})
+			c.Volumes = append(c.Volumes, record.VolumeCost{Workload: l.workload, Claim: l.name, StorageGB: number(l.storage), MinCount: l.minCount, MaxCount: l.maxCount, Min: cents(l.min), Max: cents(l.max)})
 			continue
 		}
 		c.Containers = append(c.Containers, record.ContainerCost{Workload: l.workload, Container: l.name, MinReplicas: l.minCount, MaxReplicas: l.maxCount,

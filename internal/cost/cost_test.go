@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/org/idp/internal/catalogfile"
 	"github.com/org/idp/internal/cost"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/manifest"
@@ -125,9 +126,6 @@ func TestUndetermined(t *testing.T) {
 			if out.Summary != "" {
 				t.Errorf("it has a summary: %s", out.Summary)
 			}
-			if _, err := cost.FOCUS(in); fault.KindOf(err) != fault.Undetermined || err == nil {
-				t.Errorf("FOCUS: %v", err)
-			}
 		})
 	}
 	_, err := cost.Run(t.Context(), cost.Inputs{}, cost.Deps{})
@@ -177,7 +175,7 @@ func TestGenerated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := record.Cost{Currency: "USD", Min: 5.39, Max: 16.17, Budget: new(300.0), Prices: "opencost-defaults 2026-11-23",
+	want := record.Cost{Currency: "USD", Min: 5.39, Max: 16.17, Budget: new(300.0), Prices: "opencost-defaults 2026-11-23", Rates: &record.Rates{CPU: 0.031611, Memory: 0.004237, Storage: 0.00005479452},
 		Containers: []record.ContainerCost{{Workload: "Deployment hello", Container: "app", MinReplicas: 2, MaxReplicas: 6, CPU: 0.1, MemoryGB: 0.125, Min: 5.39, Max: 16.17}}}
 	if diff := cmp.Diff(want, out.Evidence); diff != "" {
 		t.Error(diff)
@@ -230,14 +228,22 @@ func TestCancelled(t *testing.T) {
 
 func TestFOCUS(t *testing.T) {
 	t.Parallel()
-	in := cost.Inputs{Objects: read(t, deployment("", "{name: app, "+small+"}")+hpa), Service: "=HYPERLINK(1)", Owner: "@team", Environment: "staging",
-		Month: time.Date(2026, 12, 31, 23, 0, 0, 0, time.UTC)}
-	rows, err := cost.FOCUS(in)
+	out, err := cost.Run(t.Context(), cost.Inputs{Objects: read(t, deployment("", "{name: app, "+small+"}")+hpa)}, cost.Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := cost.Charged{Service: "=HYPERLINK(1)", Owner: "@team", Environment: "staging", Month: time.Date(2026, 12, 31, 23, 0, 0, 0, time.UTC)}
+	for name, c := range map[string]record.Cost{"nothing": {Rates: out.Evidence.Rates}, "no prices": {Containers: out.Evidence.Containers}} {
+		if rows, err := cost.FOCUS(c, of); fault.KindOf(err) != fault.Undetermined || err == nil || rows != nil {
+			t.Errorf("%s: %v, %v", name, rows, err)
+		}
+	}
+	rows, err := cost.FOCUS(out.Evidence, of)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var text, js bytes.Buffer
-	if err := errors.Join(cost.FOCUSCSV(&text, rows), cost.FOCUSJSON(&js, rows)); err != nil {
+	if err := errors.Join(catalogfile.WriteCosts(&text, rows), cost.FOCUSJSON(&js, rows)); err != nil {
 		t.Fatal(err)
 	}
 	table, err := csv.NewReader(&text).ReadAll()

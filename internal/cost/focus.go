@@ -1,120 +1,65 @@
 package cost
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"io"
 	"math/big"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/org/idp/internal/catalogfile"
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/record"
 )
 
-// Row is one charge in the columns of FOCUS 1.2 (focus.finops.org) that an estimate can fill. Those that only an invoice
-// has, such as the billing account, are left out. A row is one resource of one container or claim; ListCost is that of the
-// most replicas, as at the gate, and x_ListCostMin that of the fewest. BilledCost is 0: nobody is billed for an estimate.
-type Row struct {
-	BilledCost         json.Number `json:"BilledCost"`
-	BillingCurrency    string      `json:"BillingCurrency"`
-	BillingPeriodStart string      `json:"BillingPeriodStart"`
-	BillingPeriodEnd   string      `json:"BillingPeriodEnd"`
-	ChargeCategory     string      `json:"ChargeCategory"`
-	ChargeDescription  string      `json:"ChargeDescription"`
-	ChargePeriodStart  string      `json:"ChargePeriodStart"`
-	ChargePeriodEnd    string      `json:"ChargePeriodEnd"`
-	ListCost           json.Number `json:"ListCost"`
-	ListUnitPrice      json.Number `json:"ListUnitPrice"`
-	PricingQuantity    json.Number `json:"PricingQuantity"`
-	PricingUnit        string      `json:"PricingUnit"`
-	ResourceName       string      `json:"ResourceName"`
-	ServiceCategory    string      `json:"ServiceCategory"`
-	ServiceName        string      `json:"ServiceName"`
-	Tags               Tags        `json:"Tags"`
-	Estimate           bool        `json:"x_Estimate"`
-	ListCostMin        json.Number `json:"x_ListCostMin"`
-	Prices             string      `json:"x_Prices"`
+// Charged is whose estimate it is, and for when.
+type Charged struct {
+	Service, Owner, Environment string
+	Month                       time.Time // any time in it
 }
 
-// Tags says whose charge it is.
-type Tags struct {
-	Service     string `json:"service"`
-	Team        string `json:"team"`
-	Environment string `json:"environment"`
-}
-
-// FOCUS gives the rows of the same estimate that Run makes, also where that is over the budget.
-func FOCUS(in Inputs) ([]Row, error) {
-	prices, err := LoadPrices(in.Prices)
-	if err != nil {
-		return nil, err
+// FOCUS gives the rows of an estimate, from the record alone, so that they are the same wherever they are made.
+func FOCUS(c record.Cost, of Charged) ([]catalogfile.CostRow, error) {
+	if c.Rates == nil || len(c.Containers)+len(c.Volumes) == 0 {
+		return nil, fault.Undeterminedf("the record does not say what the estimate is made of")
 	}
-	est := newEstimate(in.Objects, prices)
-	if err := determined(est); err != nil {
-		return nil, err
-	}
-	start := time.Date(in.Month.UTC().Year(), in.Month.UTC().Month(), 1, 0, 0, 0, 0, time.UTC)
-	from, to := start.Format(time.RFC3339), start.AddDate(0, 1, 0).Format(time.RFC3339)
-	rows := []Row{}
-	for _, l := range est.lines {
-		for _, r := range []struct {
-			what, category, unit string
-			amount               *big.Rat
-			price                float64
-		}{
-			{"CPU", "Compute", "Core-Hours", l.cpu, prices.CPU},
-			{"memory", "Compute", "GiB-Hours", l.memory, prices.Memory},
-			{"storage", "Storage", "GiB-Hours", l.storage, prices.Storage},
-		} {
-			if r.amount.Sign() == 0 {
-				continue
-			}
-			most := product(r.amount, big.NewRat(int64(hours*l.maxCount), 1))
-			least := product(r.amount, big.NewRat(int64(hours*l.minCount), 1))
-			rows = append(rows, Row{
-				BilledCost: "0", BillingCurrency: prices.Currency, BillingPeriodStart: from, BillingPeriodEnd: to,
-				ChargeCategory: "Usage", ChargeDescription: "Estimate of requested " + r.what, ChargePeriodStart: from, ChargePeriodEnd: to,
-				ListCost: decimal(product(most, exact(r.price))), ListUnitPrice: decimal(exact(r.price)),
-				PricingQuantity: decimal(most), PricingUnit: r.unit,
-				ResourceName: l.workload + "/" + l.name, ServiceCategory: r.category, ServiceName: in.Service,
-				Tags:     Tags{in.Service, in.Owner, in.Environment},
-				Estimate: true, ListCostMin: decimal(product(least, exact(r.price))), Prices: prices.String(),
-			})
+	rows := []catalogfile.CostRow{}
+	add := func(resource, what, category, unit string, amount, price float64, low, high int) {
+		if amount == 0 {
+			return
 		}
+		least, most := product(exact(amount), big.NewRat(int64(hours*low), 1)), product(exact(amount), big.NewRat(int64(hours*high), 1))
+		r := of.row(c)
+		r.ChargeDescription, r.ResourceName, r.ServiceCategory = "Estimate of requested "+what, resource, category
+		r.ListUnitPrice, r.PricingQuantity, r.PricingUnit = decimal(exact(price)), decimal(most), unit
+		r.ListCost, r.ListCostMin = decimal(product(most, exact(price))), decimal(product(least, exact(price)))
+		rows = append(rows, r)
+	}
+	for _, l := range c.Containers {
+		name := l.Workload + "/" + l.Container
+		add(name, "CPU", "Compute", "Core-Hours", l.CPU, c.Rates.CPU, l.MinReplicas, l.MaxReplicas)
+		add(name, "memory", "Compute", "GiB-Hours", l.MemoryGB, c.Rates.Memory, l.MinReplicas, l.MaxReplicas)
+	}
+	for _, l := range c.Volumes {
+		add(l.Workload+"/"+l.Claim, "storage", "Storage", "GiB-Hours", l.StorageGB, c.Rates.Storage, l.MinCount, l.MaxCount)
 	}
 	return rows, nil
 }
 
+// row is what all rows of an estimate have in common.
+func (of Charged) row(c record.Cost) catalogfile.CostRow {
+	start := time.Date(of.Month.UTC().Year(), of.Month.UTC().Month(), 1, 0, 0, 0, 0, time.UTC)
+	from, to := start.Format(time.RFC3339), start.AddDate(0, 1, 0).Format(time.RFC3339)
+	return catalogfile.CostRow{BilledCost: "0", BillingCurrency: c.Currency, BillingPeriodStart: from, BillingPeriodEnd: to, ChargeCategory: "Usage",
+		ChargePeriodStart: from, ChargePeriodEnd: to, ServiceName: of.Service, Tags: catalogfile.CostTags{Service: of.Service, Team: of.Owner, Environment: of.Environment},
+		Estimate: true, Prices: c.Prices}
+}
+
 // FOCUSJSON writes the rows as a JSON array.
-func FOCUSJSON(w io.Writer, rows []Row) error {
+func FOCUSJSON(w io.Writer, rows []catalogfile.CostRow) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	return enc.Encode(rows)
-}
-
-// FOCUSCSV writes the rows as CSV with a header. Text that a spreadsheet would take for a formula gets a quote before it:
-// names come from a repository that others can write to, and this file is opened by those who pay.
-func FOCUSCSV(w io.Writer, rows []Row) error {
-	out := csv.NewWriter(w)
-	table := [][]string{{"BilledCost", "BillingCurrency", "BillingPeriodStart", "BillingPeriodEnd", "ChargeCategory", "ChargeDescription",
-		"ChargePeriodStart", "ChargePeriodEnd", "ListCost", "ListUnitPrice", "PricingQuantity", "PricingUnit", "ResourceName",
-		"ServiceCategory", "ServiceName", "Tags", "x_Estimate", "x_ListCostMin", "x_Prices"}}
-	for _, r := range rows {
-		tags, err := json.Marshal(r.Tags)
-		if err != nil {
-			return err
-		}
-		table = append(table, []string{string(r.BilledCost), r.BillingCurrency, r.BillingPeriodStart, r.BillingPeriodEnd, r.ChargeCategory, inert(r.ChargeDescription),
-			r.ChargePeriodStart, r.ChargePeriodEnd, string(r.ListCost), string(r.ListUnitPrice), string(r.PricingQuantity), r.PricingUnit, inert(r.ResourceName),
-			r.ServiceCategory, inert(r.ServiceName), string(tags), strconv.FormatBool(r.Estimate), string(r.ListCostMin), inert(r.Prices)})
-	}
-	return out.WriteAll(table)
-}
-
-func inert(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r\n", rune(cell[0])) {
-		return "'" + cell
-	}
-	return cell
 }
 
 // decimal keeps twelve places, without the zeros at the end.

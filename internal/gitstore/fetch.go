@@ -145,6 +145,40 @@ func (t *Tip) below(id, at string, files map[string][]byte, need *missing) error
 	return nil
 }
 
+// IDs are those of what is in the root, or in a folder of it, by name; none where that is not there.
+func (t *Tip) IDs(ctx context.Context, folder string) (map[string]string, error) {
+	ids := map[string]string{}
+	_, err := t.gather(ctx, func(_ map[string][]byte, need *missing) error {
+		id := t.root
+		for _, name := range []string{folder, ""} {
+			tree, err := t.store.objects.get(id)
+			if errors.Is(err, errAbsent) {
+				need.ids, need.shallow = []string{id}, true
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if name == "" {
+				for e := range entries(tree.data) {
+					ids[e.name] = e.id
+				}
+				return nil
+			}
+			e, there := find(tree.data, name)
+			if !there {
+				return nil
+			}
+			if e.mode != folderMode {
+				return &PathError{name, errors.New("it is not a folder")}
+			}
+			id = e.id
+		}
+		return nil
+	})
+	return ids, err
+}
+
 // gather calls look, which gives files and notes what is not there for them, until nothing is missing.
 func (t *Tip) gather(ctx context.Context, look func(map[string][]byte, *missing) error) (map[string][]byte, error) {
 	var last missing

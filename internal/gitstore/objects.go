@@ -10,8 +10,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -118,14 +120,37 @@ func (o *objects) get(name string) (object, error) {
 	return found, nil
 }
 
-// put writes an object and gives its id. It is not compressed: the folders with the names of all services are mostly hashes, which
-// deflate works long on for nothing, and git sends what differs from the server's, whatever it is stored as.
-func (o *objects) put(kind string, data []byte) (string, error) {
-	head := fmt.Sprintf("%s %d\x00", kind, len(data))
+// ID is what Git calls a file with this text.
+func ID(text []byte) string {
+	_, id := header("blob", text)
+	return id
+}
+
+// FolderID is what Git calls a folder with these files and no folder in it.
+func FolderID(files map[string][]byte) string {
+	var tree []byte
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		_, id := header("blob", files[name])
+		raw, _ := hex.DecodeString(id)
+		tree = append(append(tree, fileMode+" "+name+"\x00"...), raw...)
+	}
+	_, id := header("tree", tree)
+	return id
+}
+
+// header is what Git puts before an object's data, and the object's id.
+func header(kind string, data []byte) (head, id string) {
+	head = fmt.Sprintf("%s %d\x00", kind, len(data))
 	h := sha1.New() // #nosec G401 -- as above
 	_, _ = io.WriteString(h, head)
 	_, _ = h.Write(data)
-	id := hex.EncodeToString(h.Sum(nil))
+	return head, hex.EncodeToString(h.Sum(nil))
+}
+
+// put writes an object and gives its id. It is not compressed: the folders with the names of all services are mostly hashes, which
+// deflate works long on for nothing, and git sends what differs from the server's, whatever it is stored as.
+func (o *objects) put(kind string, data []byte) (string, error) {
+	head, id := header(kind, data)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if _, ok := o.known[id]; ok {

@@ -319,9 +319,17 @@ type Cost struct {
 	Max        float64         `json:"max"`
 	Budget     *float64        `json:"budget,omitempty"`
 	Prices     string          `json:"prices" jsonschema_description:"Name and date of the price file."`
+	Rates      *Rates          `json:"rates,omitempty" jsonschema_description:"The prices themselves; absent in older records."`
 	Containers []ContainerCost `json:"containers"`
 	Volumes    []VolumeCost    `json:"volumes,omitempty"`
 	Left       []string        `json:"left,omitempty" jsonschema_description:"What is not in the estimate, and why."`
+}
+
+// Rates are prices of one hour.
+type Rates struct {
+	CPU     float64 `json:"cpuCoreHour"`
+	Memory  float64 `json:"memoryGbHour"`
+	Storage float64 `json:"storageGbHour"`
 }
 
 // VolumeCost is one claimed volume's share; of a claim template, that of all replicas.
@@ -329,6 +337,8 @@ type VolumeCost struct {
 	Workload  string  `json:"workload" jsonschema_description:"What claims it; a PersistentVolumeClaim of its own, or the workload whose template it is."`
 	Claim     string  `json:"claim"`
 	StorageGB float64 `json:"storageGb" jsonschema_description:"Requested storage of one volume in GB (2^30 bytes)."`
+	MinCount  int     `json:"minCount" jsonschema_description:"Volumes of the fewest replicas."`
+	MaxCount  int     `json:"maxCount"`
 	Min       float64 `json:"min"`
 	Max       float64 `json:"max"`
 }

@@ -32,17 +32,12 @@ func Policy() ([]byte, error) {
 // Record is the JSON Schema of the delivery record. Unlike the others it allows keys that it does not know, so that a
 // reader of this version can take a record of a later one.
 func Record() ([]byte, error) {
-	r := reflector()
-	r.AllowAdditionalProperties = true
-	r.Mapper = func(t reflect.Type) *jsonschema.Schema {
-		switch t {
-		case reflect.TypeFor[record.Outcome]():
-			return &jsonschema.Schema{Type: "string", Enum: []any{record.Passed, record.Failed, record.Error, record.Skipped}}
-		case reflect.TypeFor[json.RawMessage]():
+	r := open(func(t reflect.Type) *jsonschema.Schema {
+		if t == reflect.TypeFor[json.RawMessage]() {
 			return &jsonschema.Schema{Type: "object"}
 		}
-		return nil
-	}
+		return outcomes(t)
+	})
 	s := r.Reflect(record.Record{})
 	stage := s.Definitions["Stage"]
 	stage.AllOf = []*jsonschema.Schema{{
@@ -62,16 +57,12 @@ func Record() ([]byte, error) {
 
 // Metrics is the JSON Schema of what idp metrics prints. It allows keys that it does not know, as that of the record does.
 func Metrics() ([]byte, error) {
-	r := reflector()
-	r.AllowAdditionalProperties = true
-	return encode(r.Reflect(dora.Report{}), dora.Schema, "DORA's delivery metrics and the adoption of the path, from a catalogue's delivery log.")
+	return encode(open(nil).Reflect(dora.Report{}), dora.Schema, "DORA's delivery metrics and the adoption of the path, from a catalogue's delivery log.")
 }
 
 // Spend is the JSON Schema of what idp spend prints, open in the same way.
 func Spend() ([]byte, error) {
-	r := reflector()
-	r.AllowAdditionalProperties = true
-	return encode(r.Reflect(spend.Report{}), spend.Schema, "What services cost by month, from a catalogue's delivery log.")
+	return encode(open(nil).Reflect(spend.Report{}), spend.Schema, "What services cost by month, from a catalogue's delivery log.")
 }
 
 // evidenceOf ties the form of the evidence to the stage. Evidence of a stage that came to no answer, or did not run, is as

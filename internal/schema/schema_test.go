@@ -59,7 +59,7 @@ func validate(t *testing.T, s *jsonschema.Schema, v any) error {
 
 func TestOutputIsStable(t *testing.T) {
 	t.Parallel()
-	for name, generate := range map[string]func() ([]byte, error){"service": schema.Service, "policy": schema.Policy, "record": schema.Record, "metrics": schema.Metrics, "spend": schema.Spend} {
+	for name, generate := range map[string]func() ([]byte, error){"service": schema.Service, "policy": schema.Policy, "record": schema.Record, "metrics": schema.Metrics, "spend": schema.Spend, "index": schema.Index, "state": schema.State, "line": schema.Line, "cost": schema.Cost} {
 		first, err := generate()
 		if err != nil || !bytes.HasSuffix(first, []byte("\n}\n")) || !bytes.HasPrefix(first, []byte("{\n  \"$schema\": \"https://json-schema.org/draft/2020-12/schema\",\n")) {
 			t.Errorf("%s: %v\n%.200s", name, err, first)

@@ -2,9 +2,11 @@
 package accounting
 
 import (
+	"bytes"
 	"context"
 	"path"
 	"path/filepath"
+	"time"
 
 	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/app/cli"
@@ -45,6 +47,7 @@ func (w *Catalog) Stage(ctx context.Context, d *delivery.Delivery) (delivery.Res
 	if err := history(ctx, d, &in); err != nil {
 		return delivery.Result{}, err
 	}
+	in.Costs = costs(d, in.Record)
 	if in.Definitions, err = definitions(d.Service, d.Dir()); err != nil {
 		return delivery.Result{}, err
 	}
@@ -56,6 +59,23 @@ func (w *Catalog) Stage(ctx context.Context, d *delivery.Delivery) (delivery.Res
 		d.Wrote(w.Name(), in.Checkout, "the catalogue")
 	}
 	return delivery.ResultOf(out, err)
+}
+
+// costs gives what the record's estimate is made of; nil where it has none, or one of a version that did not say.
+func costs(d *delivery.Delivery, rec *record.Record) func(time.Time) ([]byte, error) {
+	estimate, err := record.EvidenceOf[record.Cost](rec, record.StageCost)
+	if err != nil || estimate.Rates == nil {
+		return nil
+	}
+	return func(month time.Time) ([]byte, error) {
+		rows, err := cost.FOCUS(estimate, charged(d, month))
+		if err != nil {
+			return nil, err
+		}
+		var b bytes.Buffer
+		err = catalogfile.WriteCosts(&b, rows)
+		return b.Bytes(), err
+	}
 }
 
 // definitions reads what describes the service's APIs. It was readable when idp.yaml was read.

@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/app/delivery"
 	"github.com/org/idp/internal/app/deploying"
+	"github.com/org/idp/internal/catalogfile"
 	"github.com/org/idp/internal/cost"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/record"
@@ -28,13 +30,13 @@ func (w *Cost) Stage(ctx context.Context, d *delivery.Delivery) (delivery.Result
 		return delivery.Result{}, err
 	}
 	in := w.in
-	in.Objects, in.Service, in.Owner, in.Environment, in.Month = set, d.Service.Name, d.Service.Owner, d.Record.Environment, d.World.Now()
+	in.Objects = set
 	if in.Budget, in.BudgetCurrency, err = budget(d); err != nil {
 		return delivery.Result{}, err
 	}
 	out, err := cost.Run(ctx, in, cost.Deps{})
 	if err == nil || fault.KindOf(err) == fault.Failed {
-		err = errors.Join(err, writeFOCUS(d, in))
+		err = errors.Join(err, writeFOCUS(d, out.Evidence))
 	}
 	if d.Record.Plan {
 		d.CostBefore = costAt(ctx, d, in)
@@ -77,13 +79,18 @@ func budget(d *delivery.Delivery) (*float64, string, error) {
 	return &amount, currency, err
 }
 
+// charged is whose estimate it is, for the month of a time.
+func charged(d *delivery.Delivery, month time.Time) cost.Charged {
+	return cost.Charged{Service: d.Service.Name, Owner: d.Service.Owner, Environment: d.Record.Environment, Month: month}
+}
+
 // writeFOCUS leaves the estimate as FOCUS columns, for the tools that read bills.
-func writeFOCUS(d *delivery.Delivery, in cost.Inputs) error {
-	rows, err := cost.FOCUS(in)
+func writeFOCUS(d *delivery.Delivery, estimate record.Cost) error {
+	rows, err := cost.FOCUS(estimate, charged(d, d.World.Now()))
 	if err != nil {
 		return err
 	}
-	for file, format := range map[string]func(io.Writer, []cost.Row) error{"focus.csv": cost.FOCUSCSV, "focus.json": cost.FOCUSJSON} {
+	for file, format := range map[string]func(io.Writer, []catalogfile.CostRow) error{"focus.csv": catalogfile.WriteCosts, "focus.json": cost.FOCUSJSON} {
 		var b bytes.Buffer
 		if err := format(&b, rows); err != nil {
 			return err
