@@ -57,7 +57,7 @@ func parseSSH(text string) (Signer, error) {
 		return nil, badKey("it has a passphrase", withoutPassphrase)
 	case err != nil:
 		return nil, badKey(err.Error(), "Give the whole text of the file as it is, with all its lines.")
-	case key.PublicKey().Type() == ssh.InsecureKeyAlgoDSA: //nolint:staticcheck // to be refused it has to be named
+	case key.PublicKey().Type() == "ssh-dss":
 		return nil, badKey("it is a DSA key, which is accepted nowhere", "Make one with: ssh-keygen -t ed25519.")
 	}
 	return &sshKey{key}, nil
