@@ -53,7 +53,7 @@ func TestCallers(t *testing.T) {
 		}
 	}
 	ways, _ := load(t, list(t, dir, "./..."))
-	heavy, _ := load(t, list(t, ".", "../sast", "../secrets", "../attest", "../deploy", "../build", "../app"))
+	heavy, _ := load(t, list(t, ".", "../sast", "../secrets/...", "../signing", "../verifying", "../deploy", "../build", "../app/..."))
 	total := 0
 	for _, all := range []map[string]*packages.Package{ways, heavy} {
 		for path, pkg := range all {
