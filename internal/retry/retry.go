@@ -3,6 +3,7 @@ package retry
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,15 +23,16 @@ import (
 type Clock struct {
 	Now   func() time.Time
 	Sleep func(context.Context, time.Duration) error
+	// Attempt is how long a service has for one answer; 0 is half a minute. A log of the form of Rekor v2 answers when the entry
+	// is in a tree that it has signed, which takes seconds.
+	Attempt time.Duration
 }
 
 const (
 	// patience is for how long in all one run of this program bears with services that do not answer. Outages of seconds
 	// happen every week, those of the public log have lasted 45 minutes: no job should wait for the end of such a one.
 	patience = 4 * time.Minute
-	// attempt is how long a service has for one answer. A log of the form of Rekor v2 answers when the entry is in a tree
-	// that it has signed, which takes seconds.
-	attempt = 30 * time.Second
+	attempt  = 30 * time.Second
 	// maxAnswer bounds an answer, in bytes.
 	maxAnswer = 4 << 20
 	maxPause  = 30 * time.Second
@@ -51,7 +53,7 @@ type Budget struct {
 func NewBudget(clock Clock) *Budget {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 8 // statements are signed side by side
-	return &Budget{clock: clock, next: transport, attempt: attempt}
+	return &Budget{clock: clock, next: transport, attempt: cmp.Or(clock.Attempt, attempt)}
 }
 
 // Client speaks to one service, which name says in errors. The clients of sigstore-go drop the context of a call, so it is

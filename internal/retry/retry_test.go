@@ -20,8 +20,9 @@ func TestSlowService(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1); <-release }))
 	defer server.Close()
 	defer close(release)
-	b := NewBudget(hasty())
-	b.attempt = 20 * time.Millisecond
+	clock := hasty()
+	clock.Attempt = 20 * time.Millisecond
+	b := NewBudget(clock)
 	_, err := b.Client(t.Context(), "the log", 200).Get(server.URL)
 	if err == nil || fault.KindOf(err) != fault.Undetermined || !strings.Contains(err.Error(), "does not answer within 20ms") ||
 		strings.Contains(err.Error(), "deadline") || asked.Load() < 8 || asked.Load() > 14 {

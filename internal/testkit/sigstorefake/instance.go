@@ -58,7 +58,8 @@ type Instance struct {
 	tokenBy *ecdsa.PrivateKey
 
 	mu     sync.Mutex
-	broken map[string]http.HandlerFunc
+	broken map[string]func(n int) http.HandlerFunc
+	since  map[string]int // requests since a service was broken or mended
 	asked  map[string]int
 	mints  *Claims
 	taint  func(*x509.Certificate)
@@ -67,7 +68,7 @@ type Instance struct {
 // Start starts an instance that ends with the test.
 func Start(t testing.TB, opts Options) *Instance {
 	t.Helper()
-	i := &Instance{t: t, opts: opts, broken: map[string]http.HandlerFunc{}, asked: map[string]int{}}
+	i := &Instance{t: t, opts: opts, broken: map[string]func(int) http.HandlerFunc{}, since: map[string]int{}, asked: map[string]int{}}
 	var err error
 	var rootBy, tsaInterBy *ecdsa.PrivateKey
 	var tsaInter *x509.Certificate
@@ -107,10 +108,18 @@ func (i *Instance) key() *ecdsa.PrivateKey {
 
 // Break answers the requests to one service by h, until it is called with nil.
 func (i *Instance) Break(service string, h http.HandlerFunc) {
+	i.BreakWhen(service, func(int) http.HandlerFunc { return h })
+}
+
+// BreakWhen decides for each request from now on, of which n came before it, who answers it; nil is the service itself.
+func (i *Instance) BreakWhen(service string, by func(n int) http.HandlerFunc) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.broken[service] = h
+	i.broken[service], i.since[service] = by, 0
 }
+
+// ServeHTTP answers as the instance does; so another one can answer in its place.
+func (i *Instance) ServeHTTP(w http.ResponseWriter, r *http.Request) { i.serve(w, r) }
 
 // Asked is how often a service was asked.
 func (i *Instance) Asked(service string) int {
@@ -132,9 +141,12 @@ func (i *Instance) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	i.mu.Lock()
 	i.asked[r.URL.Path]++
-	if broken := i.broken[r.URL.Path]; broken != nil {
-		h = broken
+	if by := i.broken[r.URL.Path]; by != nil {
+		if broken := by(i.since[r.URL.Path]); broken != nil {
+			h = broken
+		}
 	}
+	i.since[r.URL.Path]++
 	i.mu.Unlock()
 	h(w, r)
 }
