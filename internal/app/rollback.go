@@ -3,12 +3,14 @@ package app
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"text/tabwriter"
 	"time"
 
 	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/app/accounting"
+	"github.com/org/idp/internal/app/artifacts"
 	"github.com/org/idp/internal/app/cli"
 	"github.com/org/idp/internal/app/delivery"
 	"github.com/org/idp/internal/app/deploying"
@@ -25,6 +27,8 @@ type rollbackWork struct {
 	to      string
 	list    bool
 	wait    time.Duration
+	key     string
+	keyless delivery.KeylessInputs
 	catalog accounting.Catalog
 }
 
@@ -40,22 +44,49 @@ func (w *rollbackWork) Declare(s *action.Set) {
 	s.Duration(&w.wait, action.Input{Name: "wait", Default: "5m", Example: "90s",
 		Usage: "How long to wait for another deploy to end."})
 	w.Cluster.Declare(s)
+	action.Key(s, &w.key)
+	w.keyless.Declare(s)
 	w.catalog.Declare(s)
 }
 
-// Run goes back, and writes down where deliveries are what came of it. What was refused as bad input has changed nothing.
+// Run goes back, says so of the image, and writes down where deliveries are what came of it. What was refused as bad input has
+// changed nothing.
 func (w *rollbackWork) Run(ctx context.Context, d *delivery.Delivery) error {
 	if err := w.catalog.In.Check(); err != nil {
 		return d.Reject(ctx, err)
 	}
-	if w.place == delivery.TargetLocal && w.catalog.In.URL == "" && record.Exists(d.Out("catalog.git")) {
-		d.Local.Allowed = true // the path has made it
+	after := said{artifacts.AttestWith(&w.key, &w.keyless)}
+	if err := after.Ready(ctx, d); err != nil {
+		return d.Reject(ctx, err) // found before anything is changed
 	}
 	err := d.Execute(ctx, w.Name(), w)
-	if err != nil && fault.KindOf(err) == fault.BadInput || w.catalog.In.URL == "" && !d.Local.Allowed {
+	if err != nil && fault.KindOf(err) == fault.BadInput {
+		return err
+	}
+	if err == nil {
+		if err = d.Execute(ctx, after.Name(), after); err != nil && fault.KindOf(err) == fault.Skipped {
+			err = nil
+		}
+	}
+	if w.place == delivery.TargetLocal && w.catalog.In.URL == "" && record.Exists(d.Out("catalog.git")) {
+		d.Local.Allowed = true // the path has made it; its key ended with it, so nothing above is signed with one of this run
+	}
+	if w.catalog.In.URL == "" && !d.Local.Allowed {
 		return err
 	}
 	return cmp.Or(err, d.Execute(ctx, w.catalog.Name(), &w.catalog))
+}
+
+// said is what is said after a rollback. Running that again would go back further, so it is no way to complete it.
+type said struct{ *artifacts.Attest }
+
+func (w said) Stage(ctx context.Context, d *delivery.Delivery) (delivery.Result, error) {
+	res, err := w.Attest.Stage(ctx, d)
+	var f *fault.Error
+	if errors.As(err, &f) && f.Kind == fault.Undetermined {
+		f.Next = []string{"The release is live, and only its image does not say so. Do not run this again, which may go back further: the next delivery of that commit adds it."}
+	}
+	return res, err
 }
 
 func (w *rollbackWork) Stage(ctx context.Context, d *delivery.Delivery) (delivery.Result, error) {
@@ -71,7 +102,7 @@ func (w *rollbackWork) Stage(ctx context.Context, d *delivery.Delivery) (deliver
 	back, from, err := place.Return(ctx, w.to)
 	out.Evidence.Release, out.Evidence.URL, out.Evidence.From = back.Release, back.URL, from
 	if back.Digest != "" {
-		out.Evidence.To = &record.Deployment{Digest: back.Digest, Commit: back.Commit}
+		out.Evidence.To, out.Evidence.Image = &record.Deployment{Digest: back.Digest, Commit: back.Commit}, back.Image
 	}
 	if err == nil {
 		out.Summary = back.Summary + ", release " + back.Release

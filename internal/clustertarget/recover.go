@@ -64,5 +64,5 @@ func unfinished(list []release.Release, holder string) *release.Release {
 
 // backOn is what a rollback says of the release that is live after it.
 func (d *deploy) backOn(r *release.Release) target.Restored {
-	return target.Restored{Summary: "back on " + record.ShortDigest(r.Digest) + " (healthy)", Release: r.Name(), URL: d.URL, Digest: r.Digest, Commit: r.Commit}
+	return target.Restored{Summary: "back on " + record.ShortDigest(r.Digest) + " (healthy)", Release: r.Name(), URL: d.URL, Image: r.Image, Digest: r.Digest, Commit: r.Commit}
 }

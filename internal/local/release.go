@@ -26,6 +26,7 @@ const (
 
 // Meta is what a release is made of.
 type Meta struct {
+	Reference  string            `json:"reference,omitempty"` // IMAGE@DIGEST where it was taken from
 	Digest     string            `json:"digest"`
 	Commit     string            `json:"commit"`
 	Entrypoint []string          `json:"entrypoint"` // the image's entrypoint and command

@@ -223,7 +223,7 @@ func (d *deployment) stage(ctx context.Context) (*local.Release, error) {
 	if img.Unpack == nil {
 		return nil, errors.New("the image cannot be unpacked")
 	}
-	meta := local.Meta{Digest: in.Digest, Commit: in.Commit, Entrypoint: img.Entrypoint, ImageEnv: img.Env,
+	meta := local.Meta{Reference: in.Reference, Digest: in.Digest, Commit: in.Commit, Entrypoint: img.Entrypoint, ImageEnv: img.Env,
 		WorkDir: img.WorkDir, Env: in.Service.Env, Health: in.Service.Health}
 	r, err := d.target.Stage(ctx, meta, img.Unpack)
 	if errors.Is(err, local.ErrEntrypoint) {

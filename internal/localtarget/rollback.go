@@ -63,7 +63,7 @@ func (d *deployment) rollback(ctx context.Context, failed *local.Release, back t
 }
 
 func on(b target.Restored, r *local.Release, run local.Running, summary string) target.Restored {
-	b.Summary, b.Release, b.URL, b.Digest, b.Commit = summary, r.Name, run.URL, r.Digest, r.Commit
+	b.Summary, b.Release, b.URL, b.Image, b.Digest, b.Commit = summary, r.Name, run.URL, r.Reference, r.Digest, r.Commit
 	return b
 }
 

@@ -96,7 +96,8 @@ func TestStall(t *testing.T) {
 			_, err = io.ReadAll(resp.Body)
 			_ = resp.Body.Close()
 		}
-		if !errors.Is(err, errStalled) || !temporary(err) {
+		var silent stalled
+		if !errors.As(err, &silent) || silent.Error() != "no data for 50ms" || !temporary(err) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}

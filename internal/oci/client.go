@@ -4,6 +4,7 @@ package oci
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -20,7 +21,8 @@ type Client struct {
 	// Keychain gives the credentials; nil takes those of docker, podman and their helpers.
 	Keychain authn.Keychain
 	// Wait pauses between attempts; nil waits on the clock.
-	Wait func(context.Context, time.Duration) error
+	Wait   func(context.Context, time.Duration) error
+	Limits Limits
 }
 
 func (c Client) options(ctx context.Context) []remote.Option {
@@ -29,12 +31,12 @@ func (c Client) options(ctx context.Context) []remote.Option {
 		keychain = Keychain()
 	}
 	// The library's own retries sleep through a cancelled context, so each attempt here is one try.
-	return []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(keychain), remote.WithTransport(Transport()),
+	return []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(keychain), remote.WithTransport(Transport(c.Limits)),
 		remote.WithRetryBackoff(remote.Backoff{Steps: 1}), remote.WithRetryStatusCodes()}
 }
 
 func (c Client) retry(ctx context.Context, what, host string, op func(context.Context) error) error {
-	return Retry(ctx, c.Wait, what+" registry "+host, host, op)
+	return Retry(ctx, c.Limits, c.Wait, what+" registry "+host, host, op)
 }
 
 // repository reads HOST/REPOSITORY. A text with credentials in it is not shown again.
@@ -87,12 +89,9 @@ func cutLast(s, sep string) (before, after string, found bool) {
 
 // Transport is how registries are spoken to: plain HTTP to loopback only, no connection that makes no progress, and at the
 // pace that the registry asks for.
-func Transport() http.RoundTripper {
-	return paced{inner: watched{inner: loopbackOnly{inner: remote.DefaultTransport}, idle: stall}, longest: pace}
+func Transport(l Limits) http.RoundTripper {
+	return paced{inner: watched{inner: loopbackOnly{inner: remote.DefaultTransport}, idle: l.stall()}, longest: pace}
 }
-
-// budget is how long one operation may take with all its attempts.
-const budget = 10 * time.Minute
 
 // pauses lie between the attempts of one operation, for a registry that restarts or sheds load.
 var pauses = [...]time.Duration{250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second}
@@ -100,11 +99,11 @@ var pauses = [...]time.Duration{250 * time.Millisecond, 500 * time.Millisecond, 
 // Retry calls op until it succeeds, fails for good, or the attempts or the budget are used up, and says then what the
 // registry on host did not do: what is attempted reads on from "cannot". Each attempt starts anew, so op must be safe to
 // repeat; the context given to it ends with the budget. Wait pauses between attempts; nil waits on the clock.
-func Retry(ctx context.Context, wait func(context.Context, time.Duration) error, what, host string, op func(context.Context) error) error {
+func Retry(ctx context.Context, limits Limits, wait func(context.Context, time.Duration) error, what, host string, op func(context.Context) error) error {
 	if wait == nil {
 		wait = onTheClock
 	}
-	limited, cancel := context.WithTimeoutCause(ctx, budget, errBudget)
+	limited, cancel := context.WithTimeout(ctx, limits.budget())
 	defer cancel()
 	for attempt := 0; ; attempt++ {
 		err := op(limited)
@@ -114,7 +113,7 @@ func Retry(ctx context.Context, wait func(context.Context, time.Duration) error,
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case limited.Err() != nil:
-			return classify(errBudget, what, host)
+			return classify(fmt.Errorf("%w, %s", errLate, limits.budget()), what, host)
 		case attempt == len(pauses) || !temporary(err):
 			return classify(err, what, host)
 		}

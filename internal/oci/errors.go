@@ -36,14 +36,15 @@ func temporary(err error) bool {
 	if errors.As(err, &certificate) || errors.As(err, &authority) || errors.Is(err, errPlain) || errors.Is(err, context.Canceled) {
 		return false
 	}
-	for _, cut := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.EPIPE, syscall.ECONNRESET, net.ErrClosed, errStalled} {
+	for _, cut := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.EPIPE, syscall.ECONNRESET, net.ErrClosed} {
 		if errors.Is(err, cut) {
 			return true
 		}
 	}
+	var silent stalled
 	var network *net.OpError
 	var lookup *net.DNSError
-	return errors.As(err, &network) || errors.As(err, &lookup) && lookup.IsTemporary
+	return errors.As(err, &silent) || errors.As(err, &network) || errors.As(err, &lookup) && lookup.IsTemporary
 }
 
 // classify says what a registry did not do and what helps. Nothing of the request but its host is shown: addresses may
@@ -68,7 +69,7 @@ func classify(err error, what, host string) error {
 		e := fault.Undeterminedf("cannot %s: %s", what, bare(err))
 		e.Err = err
 		var request *url.Error
-		if errors.Is(err, errPlain) || !errors.As(err, &request) && !temporary(err) && !errors.Is(err, errBudget) {
+		if errors.Is(err, errPlain) || !errors.As(err, &request) && !temporary(err) && !errors.Is(err, errLate) {
 			return e
 		}
 		return e.WithNext("Check that " + host + " is up and can be reached from here, then run this again.")
@@ -104,6 +105,10 @@ func answer(e *transport.Error) string {
 
 // bare is an error's text without the address that was asked.
 func bare(err error) string {
+	var silent stalled
+	if errors.As(err, &silent) {
+		return silent.Error() // a registry on this machine is asked by HTTPS, too, and how that failed says nothing
+	}
 	var request *url.Error
 	for errors.As(err, &request) {
 		err = request.Err

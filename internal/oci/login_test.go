@@ -213,7 +213,7 @@ func TestHintsOfVendors(t *testing.T) {
 		"ecr.amazonaws.com.evil.example":                   {"docker login ecr.amazonaws.com.evil.example", "Check the name"},
 	} {
 		for status, want := range map[int]string{http.StatusUnauthorized: words.denied, http.StatusForbidden: words.denied, http.StatusNotFound: words.absent} {
-			err := oci.Retry(t.Context(), nil, "push to registry "+host, host, func(context.Context) error {
+			err := oci.Retry(t.Context(), oci.Limits{}, nil, "push to registry "+host, host, func(context.Context) error {
 				return &transport.Error{StatusCode: status}
 			})
 			fails(t, err, fault.Undetermined, host, fmt.Sprint(status), want)

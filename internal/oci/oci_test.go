@@ -379,7 +379,7 @@ func TestPlainHTTPIsForLoopback(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp, err := oci.Transport().RoundTrip(req)
+		resp, err := oci.Transport(oci.Limits{}).RoundTrip(req)
 		if err == nil {
 			_ = resp.Body.Close()
 		}

@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,13 +12,23 @@ import (
 	"time"
 )
 
-// stall is how long a request may make no progress in either direction.
-const stall = time.Minute
+// Limits are how long a registry has. The zero value is what a job can afford.
+type Limits struct {
+	Stall  time.Duration // for which a request may make no progress in either direction; 0 is a minute
+	Budget time.Duration // for one operation with all its attempts, also one whose data trickles; 0 is ten minutes
+}
+
+func (l Limits) stall() time.Duration  { return cmp.Or(l.Stall, time.Minute) }
+func (l Limits) budget() time.Duration { return cmp.Or(l.Budget, 10*time.Minute) }
+
+// stalled is a request that made no progress for so long.
+type stalled time.Duration
+
+func (s stalled) Error() string { return fmt.Sprintf("no data for %s", time.Duration(s)) }
 
 var (
-	errBudget  = fmt.Errorf("not done within %s", budget)
-	errStalled = errors.New("no data for a minute")
-	errPlain   = errors.New("refusing plain HTTP, which is for loopback only: set up TLS")
+	errLate  = errors.New("not done in the time that it has")
+	errPlain = errors.New("refusing plain HTTP, which is for loopback only: set up TLS")
 )
 
 // pace is the longest time that a registry may ask to be left alone; one that asks for more is busy for good.
@@ -69,7 +80,7 @@ type watched struct {
 
 func (t watched) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(r.Context())
-	timer := time.AfterFunc(t.idle, func() { cancel(errStalled) })
+	timer := time.AfterFunc(t.idle, func() { cancel(stalled(t.idle)) })
 	alive := func() { timer.Reset(t.idle) }
 	end := func() { timer.Stop(); cancel(nil) }
 	r = r.WithContext(ctx)
@@ -113,8 +124,9 @@ func (b *watchedBody) Close() error {
 }
 
 func stallOr(ctx context.Context, err error) error {
-	if errors.Is(context.Cause(ctx), errStalled) {
-		return errStalled
+	var cause stalled
+	if errors.As(context.Cause(ctx), &cause) {
+		return cause
 	}
 	return err
 }

@@ -257,6 +257,7 @@ type Rollback struct {
 	URL     string      `json:"url"`
 	From    *Deployment `json:"from,omitempty" jsonschema_description:"What was live before."`
 	To      *Deployment `json:"to,omitempty" jsonschema_description:"What is live now; absent when nothing is."`
+	Image   string      `json:"image,omitempty" jsonschema_description:"What is live now, as REPOSITORY@DIGEST; absent where the release does not say where it was taken from."`
 }
 
 // Guard is one question about the moment of a deploy that let it go on.

@@ -28,7 +28,8 @@ type Registry struct {
 	// Keychain gives the credentials; nil takes those of docker, podman and their helpers.
 	Keychain authn.Keychain
 	// Wait pauses between attempts; nil waits on the clock.
-	Wait func(context.Context, time.Duration) error
+	Wait   func(context.Context, time.Duration) error
+	Limits oci.Limits
 }
 
 // session is one repository with its authentication done.
@@ -53,7 +54,7 @@ func (r Registry) open(ctx context.Context, ref, scope string) (*session, error)
 		return nil, err
 	}
 	// What NewWithContext gives is taken by remote as it is, without retries and without a second authentication.
-	authed, err := transport.NewWithContext(ctx, digest.Context().Registry, auth, oci.Transport(), []string{digest.Context().Scope(scope)})
+	authed, err := transport.NewWithContext(ctx, digest.Context().Registry, auth, oci.Transport(r.Limits), []string{digest.Context().Scope(scope)})
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +70,7 @@ func (r Registry) open(ctx context.Context, ref, scope string) (*session, error)
 // sleep through a cancelled context, so they are off.
 func (r Registry) retry(ctx context.Context, what, ref string, op func(context.Context) error) error {
 	host, _, _ := strings.Cut(ref, "/")
-	return oci.Retry(ctx, r.Wait, what+" "+ref, host, op)
+	return oci.Retry(ctx, r.Limits, r.Wait, what+" "+ref, host, op)
 }
 
 // Read gives all sigstore bundles that the registry lists for ref, which is IMAGE@DIGEST. A listed referrer that cannot

@@ -24,7 +24,7 @@ type after struct{ *record.Record }
 func Append(ctx context.Context, r *record.Record, deps Deps) (action.Result[record.Attest], error) {
 	out := action.Result[record.Attest]{Tool: attest.Tool()}
 	out.Evidence.Predicates = []string{}
-	artifact := r.Artifact
+	artifact := Became(r)
 	if artifact.Reference() == "" {
 		return out, fault.BadInputf("the record names no image that was pushed")
 	}
@@ -50,15 +50,42 @@ func Append(ctx context.Context, r *record.Record, deps Deps) (action.Result[rec
 	return out, nil
 }
 
-// statements gives them, and a word for each.
+// Became is the image of which there is something to say: the one that is delivered, or that was made live again by a rollback by
+// hand. It is empty where it is not known.
+func Became(r *record.Record) record.Artifact {
+	if _, ok := wentBack(r); !ok {
+		return r.Artifact
+	}
+	back, err := record.EvidenceOf[record.Rollback](r, record.StageRollback)
+	image, digest, ok := strings.Cut(back.Image, "@")
+	if err != nil || !ok || back.To == nil || back.To.Digest != digest {
+		return record.Artifact{}
+	}
+	return record.Artifact{Image: image, Digest: digest}
+}
+
+// wentBack is the rollback by hand, unless something was deployed after it.
+func wentBack(r *record.Record) (record.Stage, bool) {
+	back, ok := r.Stage(record.StageRollback)
+	deployed, again := r.Stage(record.StageDeploy)
+	return back, ok && !(again && deployed.StartedAt.After(back.StartedAt))
+}
+
+// statements gives them, and a word for each. Of a rollback by hand only that is said: a deploy before it has spoken for itself.
 func (r after) statements() (list []attest.Statement, words []string, err error) {
 	add := func(word, predicateType string, predicate any) {
 		if err != nil {
 			return
 		}
 		var s attest.Statement
-		s, err = attest.NewStatement(r.Artifact.Digest, predicateType, predicate)
+		s, err = attest.NewStatement(Became(r.Record).Digest, predicateType, predicate)
 		list, words = append(list, s), append(words, word)
+	}
+	if s, ok := wentBack(r.Record); ok {
+		if err := r.returned(s, add); err != nil {
+			return nil, nil, err
+		}
+		return list, words, err
 	}
 	if err := r.deployed(add); err != nil {
 		return nil, nil, err
@@ -106,16 +133,38 @@ func (r after) deployed(add func(word, predicateType string, predicate any)) err
 	if d.Restored != nil || d.Release == "" || d.Digest != r.Artifact.Digest {
 		return nil
 	}
-	when := attest.DeployedWhen{Environment: r.Environment, Service: r.Service.Name, Commit: r.Source.Commit, Target: d.Target, Release: d.Release,
-		Strategy: d.Strategy, StartedOn: started, FinishedOn: finished}
-	if d.Replaced != nil {
-		when.Replaced = d.Replaced.Digest
+	when := attest.DeployedWhen{Commit: r.Source.Commit, Target: d.Target, Release: d.Release, Strategy: d.Strategy, StartedOn: started, FinishedOn: finished}
+	r.live(when, d.Replaced, add)
+	return nil
+}
+
+// live says that the image is.
+func (r after) live(when attest.DeployedWhen, before *record.Deployment, add func(word, predicateType string, predicate any)) {
+	when.Environment, when.Service = r.Environment, r.Service.Name
+	if before != nil {
+		when.Replaced = before.Digest
 	}
 	report := attest.Deployment{Attributes: []attest.Attribute{{Attribute: attest.Deployed, Conditions: when}}}
 	if r.Run.URL != "" {
 		report.Producer = &attest.Resource{Name: "run", URI: r.Run.URL}
 	}
 	add("deployment", attest.PredicateDeployment, report)
+}
+
+// returned says that the image is live again. The policy was not asked anew, and nobody approved it but who went back.
+func (r after) returned(s record.Stage, add func(word, predicateType string, predicate any)) error {
+	if s.Outcome != record.Passed {
+		return nil
+	}
+	back, err := record.EvidenceOf[record.Rollback](r.Record, record.StageRollback)
+	if err != nil {
+		return err
+	}
+	started, finished, err := times(s)
+	if err != nil || back.Release == "" || back.To == nil {
+		return err
+	}
+	r.live(attest.DeployedWhen{Commit: back.To.Commit, Target: back.Target, Release: back.Release, StartedOn: started, FinishedOn: finished}, back.From, add)
 	return nil
 }
 

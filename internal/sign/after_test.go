@@ -296,3 +296,75 @@ func TestTwoJobsAppendAtOnce(t *testing.T) {
 		t.Errorf("the tag was written %d times, so nothing was lost and attached again", arrived)
 	}
 }
+
+// Of an image that was made live again by hand it is said that it is live, by the same statement as after a deploy, and nothing
+// of what the same record says of another image.
+func TestAppendsARollback(t *testing.T) {
+	t.Parallel()
+	back := func(change func(*record.Rollback)) func(*world) {
+		return func(w *world) {
+			e := record.Rollback{Target: "kubernetes", Release: "v13", URL: "https://secret.internal", From: &record.Deployment{Digest: previous, Commit: "beef"},
+				To: &record.Deployment{Digest: w.digest, Commit: commit}, Image: w.inputs.Registry + "@" + w.digest}
+			change(&e)
+			w.stage(record.StageRollback, record.Passed, e)
+		}
+	}
+	whole := func(*record.Rollback) {}
+	for name, tc := range map[string]struct {
+		change func(*world)
+		want   string // nothing at all where it is empty
+		kind   fault.Kind
+	}{
+		"alone":             {func(w *world) { back(whole)(w); w.inputs.Record.Drop(record.StageDeploy, record.StageSmoke) }, "deployment", 0},
+		"after a deploy":    {back(whole), "deployment", 0},
+		"of another image":  {back(func(r *record.Rollback) { r.Image = elsewhere(r.Image); r.To.Digest = previous }), "", fault.Undetermined},
+		"no image":          {back(func(r *record.Rollback) { r.Image = "" }), "", fault.BadInput},
+		"two digests":       {back(func(r *record.Rollback) { r.To.Digest = previous }), "", fault.BadInput},
+		"nothing is live":   {back(func(r *record.Rollback) { r.Release, r.To = "", nil }), "", fault.BadInput},
+		"it failed":         {func(w *world) { back(whole)(w); again(w, record.Failed) }, "", fault.BadInput},
+		"it is not known":   {func(w *world) { back(whole)(w); again(w, record.Error) }, "", fault.BadInput},
+		"deployed after it": {func(w *world) { back(whole)(w); w.postpone(record.StageDeploy) }, "approval deployment smoke verdict", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, in := delivered(t, true)
+			tc.change(w)
+			_, err := sign.Append(t.Context(), in, w.deps)
+			if tc.want == "" && (err == nil || fault.KindOf(err) != tc.kind) || tc.want != "" && err != nil {
+				t.Errorf("gives %v", err)
+			}
+			got := w.later()
+			if keys(got) != tc.want {
+				t.Fatalf("says %q, expected %q", keys(got), tc.want)
+			}
+			if tc.want != "deployment" {
+				return
+			}
+			want := map[string]any{"attributes": []any{map[string]any{"attribute": "DEPLOYED", "conditions": map[string]any{"environment": "staging", "service": "checkout",
+				"commit": commit, "target": "kubernetes", "release": "v13", "replaced": previous, "startedOn": "2026-03-02T09:00:00Z", "finishedOn": "2026-03-02T09:00:01Z"}}},
+				"producer": map[string]any{"name": "run", "uri": "https://github.com/acme/checkout/actions/runs/7/attempts/2"}}
+			if d := cmp.Diff(want, got["deployment"]); d != "" {
+				t.Error(d)
+			}
+			if _, err := sign.Append(t.Context(), in, w.deps); err != nil || len(w.served()) != len(predicates)+1 {
+				t.Errorf("a second time: %v, %d statements", err, len(w.served()))
+			}
+		})
+	}
+}
+
+// elsewhere names the same repository, at a digest that is not in it.
+func elsewhere(image string) string { return image[:strings.Index(image, "@")] + "@" + previous }
+
+// again gives the rollback another outcome.
+func again(w *world, outcome record.Outcome) {
+	s, _ := w.inputs.Record.Stage(record.StageRollback)
+	w.stage(record.StageRollback, outcome, s.Evidence)
+}
+
+// postpone moves a stage an hour on.
+func (w *world) postpone(stage string) {
+	s, _ := w.inputs.Record.Stage(stage)
+	s.StartedAt = s.StartedAt.Add(time.Hour)
+	w.inputs.Record.Put(s)
+}

@@ -48,8 +48,9 @@ type world struct {
 
 	mu   sync.Mutex
 	fail func(*http.Request) bool
-	puts []string // what was put, in order: manifests by digest or tag
-	tag  func()   // is called before a fallback tag is written; nil does nothing
+	puts []string                                                              // what was put, in order: manifests by digest or tag
+	tag  func()                                                                // is called before a fallback tag is written; nil does nothing
+	slow func(rw http.ResponseWriter, r *http.Request, serve http.HandlerFunc) // answers in the place of serve; nil is serve
 }
 
 // onTag calls f before each time that a fallback tag is written.
@@ -74,6 +75,10 @@ func newWorld(t *testing.T, listed bool) *world {
 		}
 		if w.tag != nil && r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/sha256-") {
 			w.tag()
+		}
+		if slow := w.slowly(); slow != nil {
+			slow(rw, r, handler.ServeHTTP)
+			return
 		}
 		handler.ServeHTTP(rw, r)
 	}))

@@ -21,6 +21,7 @@ type Restored struct {
 	Summary string // such as "back on 77aa…03 (healthy)" or "nothing is live"
 	Release string // that is live now; empty: none
 	URL     string
+	Image   string // IMAGE@DIGEST; empty where it is not known
 	Digest  string
 	Commit  string
 	Detail  []string // what the release that failed wrote last

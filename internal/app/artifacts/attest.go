@@ -28,7 +28,7 @@ func (*Attest) Name() string { return record.StageAttest }
 func (*Attest) Declare(s *action.Set) {}
 
 func (w *Attest) Stage(ctx context.Context, d *delivery.Delivery) (delivery.Result, error) {
-	if d.Snapshot().Artifact.Reference() == "" {
+	if sign.Became(d.Snapshot()).Reference() == "" {
 		return delivery.Result{}, fault.Skipf("which image this is about is not known")
 	}
 	if !w.Signs(ctx, d) {
