@@ -88,7 +88,7 @@ func (w *world) wantOurs(n int) string {
 
 // keyless does a step as a job of GitHub that signs keyless, on a clock that runs ahead by a minute for each second that is to be
 // waited, so that patience ends soon.
-func (s step) keyless(ctx context.Context, w *world, i *sigstorefake.Instance) error {
+func (s step) keyless(ctx context.Context, w *world, i *sigstorefake.Instance, attempt time.Duration) error {
 	w.t.Helper()
 	_, config := i.Files()
 	services, err := signing.ReadServices(config)
@@ -97,7 +97,7 @@ func (s step) keyless(ctx context.Context, w *world, i *sigstorefake.Instance) e
 	job := runner.New(func(name string) string { return env[name] }, io.Discard)
 	var ahead atomic.Int64
 	sleep := func(ctx context.Context, d time.Duration) error { ahead.Add(int64(d * 60)); return ctx.Err() }
-	clock := retry.Clock{Sleep: sleep, Attempt: answersWithin, Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }}
+	clock := retry.Clock{Sleep: sleep, Attempt: attempt, Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }}
 	signer, err := signing.NewKeylessSigner(ctx, signing.KeylessOptions{Trust: signed.Trust(w.t, i), Services: services, Clock: clock,
 		Token: func(ctx context.Context) (string, error) { return job.IDToken(ctx, "sigstore", sleep) }})
 	if err != nil {
@@ -107,8 +107,8 @@ func (s step) keyless(ctx context.Context, w *world, i *sigstorefake.Instance) e
 	return s.do(ctx, w)
 }
 
-// answersWithin is how long a service of the fake instance has for an answer, which it gives in a few milliseconds.
-const answersWithin = 100 * time.Millisecond
+// soon is how long a service has for an answer that never comes; patient is enough on a busy machine.
+const soon, patient = 100 * time.Millisecond, 30 * time.Second
 
 // ways are how a service fails, for good or for one request.
 var ways = map[string]struct {
@@ -181,7 +181,7 @@ func start(t *testing.T, form sigstorefake.Options) *sigstorefake.Instance {
 func requestsOf(t *testing.T, s step, form sigstorefake.Options) map[string]int {
 	t.Helper()
 	i, w := start(t, form), s.before(t)
-	expect.NoError(t, s.keyless(t.Context(), w, i))
+	expect.NoError(t, s.keyless(t.Context(), w, i, patient))
 	asked := map[string]int{sigstorefake.Token: 0, sigstorefake.Fulcio: 0, map[uint32]string{1: sigstorefake.RekorA, 2: sigstorefake.RekorB}[form.Rekor]: 0}
 	if form.TSA {
 		asked[sigstorefake.TSA] = 0
@@ -207,11 +207,15 @@ func failsAt(t *testing.T, s step, form sigstorefake.Options, service, name stri
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	if name == "hang" && service == sigstorefake.Token { // which has 10 seconds of the real clock: the job ends before
-		ctx, cancel = context.WithTimeout(t.Context(), answersWithin)
-		defer cancel()
+	attempt := patient
+	if name == "hang" {
+		attempt = soon
+		if service == sigstorefake.Token { // which has 10 seconds of the real clock: the job ends before
+			ctx, cancel = context.WithTimeout(t.Context(), 2*soon)
+			defer cancel()
+		}
 	}
-	err := s.keyless(ctx, w, i)
+	err := s.keyless(ctx, w, i, attempt)
 	if way.borne || way.once && service == sigstorefake.Token { // whose answers that break off are asked for again
 		expect.NoError(t, err)
 	} else {
@@ -222,7 +226,7 @@ func failsAt(t *testing.T, s step, form sigstorefake.Options, service, name stri
 			t.Error(wrong)
 		}
 		i.BreakWhen(service, nil)
-		if err := s.keyless(t.Context(), w, i); err != nil {
+		if err := s.keyless(t.Context(), w, i, patient); err != nil {
 			t.Fatalf("the same again: %v", err)
 		}
 	}

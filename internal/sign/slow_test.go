@@ -40,8 +40,7 @@ var limits = oci.Limits{Stall: 100 * time.Millisecond, Budget: 700 * time.Millis
 func slowWorld(t *testing.T, listed bool, limits oci.Limits) (*world, func() []string) {
 	t.Helper()
 	w := newWorld(t, listed)
-	noWait := func(context.Context, time.Duration) error { return nil }
-	w.deps.Images, w.deps.Evidence = oci.Client{Wait: noWait, Limits: limits}, referrers.Registry{Wait: noWait, Limits: limits}
+	w.within(limits)
 	var mu sync.Mutex
 	var said []string
 	w.deps.Progress = func(what string) {
@@ -54,6 +53,11 @@ func slowWorld(t *testing.T, listed bool, limits oci.Limits) (*world, func() []s
 		defer mu.Unlock()
 		return said
 	}
+}
+
+func (w *world) within(limits oci.Limits) {
+	noWait := func(context.Context, time.Duration) error { return nil }
+	w.deps.Images, w.deps.Evidence = oci.Client{Wait: noWait, Limits: limits}, referrers.Registry{Wait: noWait, Limits: limits}
 }
 
 // delayed answers everything, each time after a while.
@@ -91,7 +95,7 @@ func silent(_ http.ResponseWriter, r *http.Request, _ http.HandlerFunc) {
 // A registry whose answers are late is borne: the image is signed and tagged.
 func TestLateRegistry(t *testing.T) {
 	t.Parallel()
-	w, _ := slowWorld(t, true, oci.Limits{Stall: limits.Stall, Budget: time.Minute})
+	w, _ := slowWorld(t, true, oci.Limits{Budget: time.Minute})
 	w.setSlow(delayed)
 	_, err := w.run()
 	expect.NoError(t, err)
@@ -138,6 +142,7 @@ func TestSlowRegistry(t *testing.T) {
 						t.Errorf("while it went on, %q was said", last)
 					}
 					w.setSlow(nil)
+					w.within(oci.Limits{})
 					if listed { // else a tag lists the evidence
 						if wrong := w.wantTags(0); wrong != "" {
 							t.Error(wrong)
@@ -160,7 +165,7 @@ func TestSlowRegistry(t *testing.T) {
 // kindsOf are the kinds of requests of a whole run, with how many came before the first of each.
 func kindsOf(t *testing.T, listed bool) map[string]int {
 	t.Helper()
-	w, _ := slowWorld(t, listed, limits)
+	w, _ := slowWorld(t, listed, oci.Limits{})
 	kinds, n := map[string]int{}, 0
 	w.setSlow(func(rw http.ResponseWriter, r *http.Request, serve http.HandlerFunc) {
 		kind := r.Method
