@@ -93,6 +93,8 @@ func (w *Sign) Stage(ctx context.Context, d *delivery.Delivery) (delivery.Result
 type Verify struct {
 	In          verify.Inputs
 	trustedRoot string
+	from        struct{ repository, commit string }
+	foreign     bool
 }
 
 func (w *Verify) Name() string { return record.StageVerify }
@@ -101,10 +103,40 @@ func (w *Verify) Declare(s *action.Set) {
 	w.In.Declare(s)
 	delivery.DeclareTrust(s, &w.trustedRoot)
 	DeclareImage(s, &w.In.Reference)
+	s.String(&w.from.repository, action.Input{Name: "repository", Example: "acme/checkout",
+		Usage: "Of an image that is verified without an idp.yaml: the repository that it has to be built from; and signed in, where it is signed keyless and the policy names no other."})
+	s.String(&w.from.commit, action.Input{Name: "commit", Usage: "Of an image that is verified without an idp.yaml: the full commit that it has to be built from."})
+}
+
+// Foreign is the image, where one is named. A tag is one of its names too.
+func (w *Verify) Foreign() *delivery.Image {
+	if w.In.Reference == "" {
+		return nil
+	}
+	w.foreign = true
+	name, _, _ := strings.Cut(w.In.Reference[strings.LastIndex(w.In.Reference, "/")+1:], "@")
+	name, _, _ = strings.Cut(name, ":")
+	return &delivery.Image{Name: name, Repository: w.from.repository, Commit: w.from.commit}
+}
+
+// reference is the image by digest.
+func (w *Verify) reference(ctx context.Context, d *delivery.Delivery) (string, error) {
+	if !w.foreign {
+		if w.from.repository != "" || w.from.commit != "" {
+			return "", fault.BadInputf("inputs repository and commit are for an image without an idp.yaml; here the delivery says both").WithNext("Leave them out.")
+		}
+		return Reference(d, w.In.Reference)
+	}
+	found, err := oci.Client{}.Resolve(ctx, w.In.Reference)
+	if err != nil {
+		return "", err
+	}
+	d.SetArtifact(record.Artifact{Image: found.Repository, Digest: found.Digest})
+	return found.Reference(), nil
 }
 
 func (w *Verify) Stage(ctx context.Context, d *delivery.Delivery) (delivery.Result, error) {
-	ref, err := Reference(d, w.In.Reference)
+	ref, err := w.reference(ctx, d)
 	if err != nil {
 		return delivery.Result{}, err
 	}

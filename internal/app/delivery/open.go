@@ -65,6 +65,9 @@ func (d *Delivery) Open(ctx context.Context, a Action, task Work) error {
 	if info, err := os.Stat(d.Dir()); err != nil || !info.IsDir() {
 		return fault.BadInputf("there is no service folder %s", d.Dir()).WithNext("Give the folder of idp.yaml: --service FOLDER")
 	}
+	if image := d.foreign(task); image != nil {
+		return d.openForeign(*image)
+	}
 	pol, polErr := policy.Load(d.Options.Policy)
 	svc, svcErr := service.Load(d.Dir(), SizesOf(pol)...)
 	if a.Bare && svcErr != nil && !record.Exists(filepath.Join(d.Dir(), service.File)) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Fault is a way in which a service fails.
@@ -20,9 +21,10 @@ const (
 	Slow        Fault = "slow"    // there is no answer as long as somebody waits for one
 	ServerError Fault = "5xx"     // 503 Service Unavailable
 	Garbage     Fault = "garbage" // 200, or 201 for what was posted, and something that is no answer
+	Trickle     Fault = "trickle" // the answer comes a byte a second
 )
 
-// Faults are all of them.
+// Faults are those of a service whose answers are small.
 var Faults = []Fault{Down, Slow, ServerError, Garbage}
 
 // Service is a proxy before a real service. It hands on everything until it is told to fail.
@@ -52,6 +54,8 @@ func newService(t *testing.T, target string) *Service {
 			proxy.ServeHTTP(w, r)
 		case Down:
 			reset(w)
+		case Trickle:
+			proxy.ServeHTTP(&trickling{ResponseWriter: w, r: r, ended: s.ended}, r)
 		case Slow:
 			select {
 			case <-r.Context().Done():
@@ -74,6 +78,32 @@ func newService(t *testing.T, target string) *Service {
 	})
 	s.URL = server.URL
 	return s
+}
+
+// trickling sends a byte a second, until nobody waits for the rest.
+type trickling struct {
+	http.ResponseWriter
+	r     *http.Request
+	ended chan struct{}
+}
+
+func (t *trickling) Write(p []byte) (int, error) {
+	for i := range p {
+		if _, err := t.ResponseWriter.Write(p[i : i+1]); err != nil {
+			return i, err
+		}
+		if err := http.NewResponseController(t.ResponseWriter).Flush(); err != nil {
+			return i, err
+		}
+		select {
+		case <-t.r.Context().Done():
+			return i, t.r.Context().Err()
+		case <-t.ended:
+			return i, http.ErrAbortHandler
+		case <-time.After(time.Second):
+		}
+	}
+	return len(p), nil
 }
 
 func reset(w http.ResponseWriter) {
