@@ -29,7 +29,7 @@ func TestVerifyActionWithoutService(t *testing.T) {
 		"a tag":              {"deploy", map[string]string{"IMAGE": s.repo + ":" + commit, "POLICY": "policy.yaml"}, 0, []string{"4 of 4 clauses"}},
 		"what it is from":    {"deploy", map[string]string{"IMAGE": pinned, "POLICY": "policy.yaml", "REPOSITORY": "svc", "COMMIT": commit}, 0, []string{"4 of 4 clauses"}},
 		"another repository": {"deploy", map[string]string{"IMAGE": pinned, "POLICY": "policy.yaml", "REPOSITORY": "acme/plain"}, 1, []string{"it was built from svc, not from acme/plain"}},
-		"another commit":     {"deploy", map[string]string{"IMAGE": pinned, "POLICY": "policy.yaml", "COMMIT": strings.Repeat("a", 40)}, 1, []string{"1 of 4 clauses"}},
+		"another commit":     {"deploy", map[string]string{"IMAGE": pinned, "POLICY": "policy.yaml", "COMMIT": strings.Repeat("a", 40)}, 1, []string{"it was built from commit " + commit[:12]}},
 		"an environment":     {"deploy", map[string]string{"IMAGE": pinned, "POLICY": "strict.yaml", "ENVIRONMENT": "production"}, 1, []string{"tests"}},
 		"an empty policy":    {"deploy", map[string]string{"IMAGE": pinned, "POLICY": "empty.yaml"}, 1, []string{"does not say signer"}},
 		"no such policy":     {"deploy", map[string]string{"IMAGE": pinned, "POLICY": "none.yaml"}, 2, []string{"there is no policy file none.yaml"}},
@@ -59,6 +59,9 @@ func TestVerifyActionWithoutService(t *testing.T) {
 		}
 		outputs, err := os.ReadFile(m.path("output"))
 		check(t, err)
+		if c.code == 0 && (!strings.Contains(string(outputs), "\n"+pinned+"\n")) {
+			t.Errorf("%s: the outputs do not name the image by digest:\n%s", name, outputs)
+		}
 		if want := []string{"passed", "failed", "error", "error"}[c.code]; !strings.Contains(string(outputs), "\n"+want+"\n") {
 			t.Errorf("%s: the outputs have no %s:\n%s", name, want, outputs)
 		}

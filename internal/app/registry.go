@@ -24,7 +24,7 @@ var registry = []delivery.Action{
 	{Name: "plan", Does: "Says what a deploy would change in the cluster, by the API server's own dry run, and changes nothing.", New: delivery.Only[deploying.Plan]},
 	// what needs the image
 	{Name: "sign", Does: "Pushes the image by digest, signs it, attaches provenance, SBOM and scan results, and then moves the tag.", Outputs: delivery.SignOutputs, New: delivery.Only[artifacts.Sign]},
-	{Name: "verify", Does: "Holds the evidence on the exact digest against the policy of the environment.", Alone: reading.VerifyImage, New: delivery.Only[artifacts.Verify]},
+	{Name: "verify", Does: "Holds the evidence on the exact digest against the policy of the environment.", Outputs: delivery.SignOutputs, Alone: reading.VerifyImage, New: delivery.Only[artifacts.Verify]},
 	{Name: "deploy", Does: "Verifies the exact digest, deploys it, waits until it is healthy, and puts the old version back when it is not.", Outputs: delivery.DeployOutputs, Shows: announce.Deployment | announce.Verdict, Post: true, New: delivery.Only[deploying.Deploy]},
 	{Name: "rollback", Does: "Makes an earlier release live again, and waits until it is healthy.", Shows: announce.Deployment, New: func() delivery.Work { return &rollbackWork{} }},
 	{Name: "resume", Does: "Finds what a comment `/approve ENVIRONMENT` approves, to be checked out and deployed by the steps after it.", Outputs: delivery.ResumeOutputs, Bare: true, Asks: true, New: delivery.Only[deploying.Resume]},

@@ -50,6 +50,7 @@ func TestRunner(t *testing.T) {
 		{"monorepo", "no service is not a pass", monorepoEmpty},
 		{"reusable", "delivers", reusablePasses},
 		{"reusable", "a path that fails is not a pass", reusableFails},
+		{"gate", "lets in what the policy accepts, and nothing else", gateDecides},
 		{"catalog-check", "passes a catalogue that is whole", catalogueIsWhole},
 		{"catalog-check", "says what is wrong beside its line", catalogueIsNot},
 		{"portal", "shows a catalogue on Pages", portalIsShown},
