@@ -47,7 +47,7 @@ type step interface {
 
 func newPath() delivery.Work {
 	p := &pathWork{}
-	p.smoke.Deploy, p.deploy.Smoke = &p.deploy, &p.smoke
+	p.smoke.Deploy, p.deploy.Smoke, p.verify.Path = &p.deploy, &p.smoke, true
 	p.attest = *artifacts.AttestWith(&p.deploy.Key, &p.deploy.Keyless)
 	return p
 }

@@ -1,6 +1,8 @@
 package sign_test
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -138,3 +140,58 @@ func TestIndexWithSBOMsMixedUp(t *testing.T) {
 		expect.NoError(t, os.WriteFile(mine, kept, 0o600))
 	}
 }
+
+// An index of a Dockerfile is what is deployed and asked for its SBOM: it has the documents of all its images. When one of them has none,
+// the index has none either, and one that was changed is found before anything is pushed.
+func TestIndexHasTheSBOMsOfItsImages(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		change func(w *world, images []record.Image)
+		index  int
+		images []int
+		err    string
+	}{
+		"each has its own":      {func(*world, []record.Image) {}, 2, []int{1, 1}, ""},
+		"all have the same":     {func(w *world, i []record.Image) { i[1].SPDX, i[1].SPDXDigest = i[0].SPDX, i[0].SPDXDigest }, 1, []int{1, 1}, ""},
+		"one has none":          {func(w *world, i []record.Image) { i[0].SPDX, i[0].SPDXDigest = "", "" }, 0, []int{0, 1}, ""},
+		"none has one":          {func(w *world, i []record.Image) { i[0].SPDX, i[1].SPDX = "", "" }, 0, []int{0, 0}, ""},
+		"one changed, the last": {func(w *world, i []record.Image) { i[1].SPDXDigest = previous }, 0, nil, "not the one that came with the image"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, true)
+			images := w.indexed()
+			build, err := record.EvidenceOf[record.Build](w.inputs.Record, record.StageBuild)
+			expect.NoError(t, err)
+			build.Type, build.SBOM = record.BuiltByDockerfile, ""
+			for n := range build.Images {
+				data, err := os.ReadFile(filepath.Join(filepath.Dir(w.inputs.SPDX), filepath.Base(build.Images[n].SPDX)))
+				expect.NoError(t, err)
+				build.Images[n].SPDXDigest, build.Images[n].SBOM = digestOf(data), ""
+			}
+			tc.change(w, build.Images)
+			w.stage(record.StageBuild, record.Passed, build)
+			if _, err := w.run(); tc.err != "" {
+				if err == nil || !strings.Contains(err.Error(), tc.err) || len(w.puts) > 0 {
+					t.Errorf("%v, %v was pushed", err, w.puts)
+				}
+				return
+			}
+			whole := w.digest
+			for n, one := range append([]record.Image{{Digest: whole}}, images...) {
+				w.digest = one.Digest
+				documents := 0
+				for _, s := range w.served() {
+					if s.PredicateType == attest.PredicateSPDX {
+						documents++
+					}
+				}
+				if want := append([]int{tc.index}, tc.images...)[n]; documents != want {
+					t.Errorf("%d documents on digest %d, expected %d", documents, n, want)
+				}
+			}
+		})
+	}
+}
+
+func digestOf(data []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(data)) }

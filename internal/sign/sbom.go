@@ -1,11 +1,15 @@
 package sign
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
+	"path/filepath"
+	"slices"
 
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/record"
@@ -13,25 +17,49 @@ import (
 
 // sbomsOf gives the documents that there are: both of what was compiled here, and of another image what came with it, which
 // is nothing as often as not. That is then not attested, and the policy decides whether the image may do without.
-func sbomsOf(in Inputs, build record.Build) (cdx, spdx json.RawMessage, err error) {
-	if build.Type == "" {
-		if cdx, err = readSBOM(in.SBOM, build.Digest, cycloneDX); err == nil {
-			spdx, err = readSBOM(in.SPDX, build.Digest, spdxDocument)
+func sbomsOf(in Inputs, build record.Build) (cdx json.RawMessage, spdx []json.RawMessage, err error) {
+	if build.Type != "" {
+		spdx, err = cameWith(in, build)
+		return nil, spdx, err
+	}
+	if cdx, err = readSBOM(in.SBOM, build.Digest, cycloneDX); err != nil {
+		return nil, nil, err
+	}
+	one, err := readSBOM(in.SPDX, build.Digest, spdxDocument)
+	return cdx, []json.RawMessage{one}, err
+}
+
+// cameWith gives the documents that came with an image. An index has those of all its images: it is what is deployed, and what cosign
+// and admission controllers ask for an SBOM. With those of some of them it would look as if it had them all, so it has none then.
+func cameWith(in Inputs, build record.Build) (list []json.RawMessage, err error) {
+	files := map[string]string{build.SPDX: build.SPDXDigest} // of a single image
+	if len(build.Images) > 0 {
+		clear(files)
+		for _, i := range build.Images {
+			files[i.SPDX] = i.SPDXDigest
 		}
-		return cdx, spdx, err
 	}
-	if build.SPDX == "" {
-		return nil, nil, nil
+	for _, file := range slices.Sorted(maps.Keys(files)) {
+		if file == "" {
+			return nil, nil
+		}
+		path := in.SPDX
+		if len(build.Images) > 0 { // beside that of the index
+			path = filepath.Join(filepath.Dir(in.SPDX), filepath.Base(file))
+		}
+		data, err := os.ReadFile(path) // #nosec G304 -- the path is that of the build's own output
+		if err != nil {
+			return nil, fmt.Errorf("SBOM: %w", err)
+		}
+		if sum := sha256.Sum256(data); "sha256:"+hex.EncodeToString(sum[:]) != files[file] {
+			return nil, fault.Undeterminedf("SBOM %s is not the one that came with the image; nothing was pushed", path).
+				WithNext("Build again: the SBOM changed after the build.")
+		}
+		if !slices.ContainsFunc(list, func(same json.RawMessage) bool { return bytes.Equal(same, data) }) {
+			list = append(list, data)
+		}
 	}
-	data, err := os.ReadFile(in.SPDX) // #nosec G304 -- the path is that of the build's own output
-	if err != nil {
-		return nil, nil, fmt.Errorf("SBOM: %w", err)
-	}
-	if sum := sha256.Sum256(data); "sha256:"+hex.EncodeToString(sum[:]) != build.SPDXDigest {
-		return nil, nil, fault.Undeterminedf("SBOM %s is not the one that came with the image; nothing was pushed", in.SPDX).
-			WithNext("Build again: the SBOM changed after the build.")
-	}
-	return nil, data, nil
+	return list, nil
 }
 
 // readSBOM gives the document as it is, if it is that of the image: another build may have written it since.

@@ -36,8 +36,8 @@ func statementsOf(in Inputs, build record.Build, tests *record.Tests) ([]attest.
 	if sbom != nil {
 		add(attest.PredicateSBOM, sbom)
 	}
-	if spdx != nil {
-		add(attest.PredicateSPDX, spdx)
+	for _, one := range spdx {
+		add(attest.PredicateSPDX, one)
 	}
 	for _, stage := range []string{record.StageSAST, record.StageSecrets} {
 		s, _ := in.Record.Stage(stage)

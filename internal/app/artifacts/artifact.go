@@ -92,6 +92,7 @@ func (w *Sign) Stage(ctx context.Context, d *delivery.Delivery) (delivery.Result
 // Verify holds the evidence on the image against the policy of the environment.
 type Verify struct {
 	In          verify.Inputs
+	Path        bool // of a whole path, which says itself what the image is from
 	trustedRoot string
 	from        struct{ repository, commit string }
 	foreign     bool
@@ -103,6 +104,9 @@ func (w *Verify) Declare(s *action.Set) {
 	w.In.Declare(s)
 	delivery.DeclareTrust(s, &w.trustedRoot)
 	DeclareImage(s, &w.In.Reference)
+	if w.Path {
+		return
+	}
 	s.String(&w.from.repository, action.Input{Name: "repository", Example: "acme/checkout",
 		Usage: "Of an image that is verified without an idp.yaml: the repository that it has to be built from; and signed in, where it is signed keyless and the policy names no other."})
 	s.String(&w.from.commit, action.Input{Name: "commit", Usage: "Of an image that is verified without an idp.yaml: the full commit that it has to be built from."})

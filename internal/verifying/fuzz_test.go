@@ -1,0 +1,52 @@
+package verifying_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/org/idp/internal/attest"
+	"github.com/org/idp/internal/testkit/expect"
+	"github.com/org/idp/internal/testkit/signed"
+	"github.com/org/idp/internal/testkit/sigstorefake"
+	"github.com/org/idp/internal/verifying"
+)
+
+// FuzzBundle: whatever a registry serves, reading it does not panic, and what verifies by a key or keyless is what was signed,
+// about the digest that was asked for, and nothing else.
+func FuzzBundle(f *testing.F) {
+	const said = "https://example.com/said"
+	key, stranger := signed.Key(f), signed.Key(f)
+	verifiers := map[string]attest.Verifier{"a key": key.Public()}
+	claims, others := sigstorefake.Workflow(repository, workflow, mainRef), sigstorefake.Workflow("acme/other", workflow, mainRef)
+	for name, form := range sigstorefake.Forms {
+		i := sigstorefake.Start(f, form)
+		v, err := verifying.NewKeyless(signed.Trust(f, i), ours)
+		expect.NoError(f, err)
+		verifiers[name] = v
+		f.Add(signed.Keyless(f, i, claims, digestA, said, map[string]string{"a": "b"}))
+		f.Add(signed.Keyless(f, i, claims, digestB, "https://example.com/unsaid", nil))
+		f.Add(signed.Keyless(f, i, others, digestA, "https://example.com/unsaid", nil))
+	}
+	f.Add(signed.Bundle(f, key, digestA, said, map[string]string{"a": "b"}))
+	good := signed.Bundle(f, stranger, digestA, "https://example.com/unsaid", nil)
+	f.Add(good)
+	f.Add(good[:len(good)/2])
+	f.Add([]byte(`{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{}},"dsseEnvelope":{}}`))
+	f.Add([]byte(`{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{}},"messageSignature":{}}`))
+	f.Add([]byte(`{"mediaType":"application/vnd.dev.sigstore.bundle+json;version=0.1","verificationMaterial":{"x509CertificateChain":{"certificates":[{}]}},"dsseEnvelope":{"payload":"e30=","payloadType":"application/vnd.in-toto+json","signatures":[null]}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		claimed, _, err := verifying.Claimed(data)
+		if err == nil && claimed != nil {
+			_, _ = claimed.Digest()
+		}
+		for name, v := range verifiers {
+			got, err := v.Verify(context.Background(), data, digestA)
+			if err != nil {
+				continue
+			}
+			if digest, err := got.Digest(); err != nil || digest != digestA || got.PredicateType != said || string(got.Predicate) != `{"a":"b"}` {
+				t.Fatalf("%s: verified what nobody signed: %+v", name, got)
+			}
+		}
+	})
+}
