@@ -109,7 +109,7 @@ func (w *Verify) Declare(s *action.Set) {
 	}
 	s.String(&w.from.repository, action.Input{Name: "repository", Example: "acme/checkout",
 		Usage: "Of an image that is verified without an idp.yaml: the repository that it has to be built from; and signed in, where it is signed keyless and the policy names no other."})
-	s.String(&w.from.commit, action.Input{Name: "commit", Usage: "Of an image that is verified without an idp.yaml: the full commit that it has to be built from."})
+	s.String(&w.from.commit, action.Input{Name: "commit", Example: "4f1c2ab…", Usage: "Of an image that is verified without an idp.yaml: the full commit that it has to be built from."})
 }
 
 // Foreign is the image, where one is named. A tag is one of its names too.
