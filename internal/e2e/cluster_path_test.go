@@ -101,7 +101,7 @@ func TestClusterRollsBackByHand(t *testing.T) {
 	}
 	a.logged(&line)
 	if line.Outcome != "passed" || line.Digest != a.images[second].digest || line.Commit != a.images[second].commit || line.Previous.Digest != a.images[first].digest ||
-		len(line.Stages) != 1 || line.Stages[0].Name != "rollback" {
+		len(line.Stages) != 2 || line.Stages[0].Name != "rollback" || line.Stages[1].Name != "attest" {
 		t.Errorf("the catalogue has %+v", line)
 	}
 	a.run("rollback", "--to", "v9").wait(t).want(2, `there is no release "v9"`)
