@@ -117,7 +117,7 @@ var ways = map[string]struct {
 	borne  bool // nobody notices
 }{
 	"down":         {answer: reset},
-	"5xx":          {answer: func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "upstream connect error", 503) }},
+	"5xx":          {answer: func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "upstream connect error", http.StatusServiceUnavailable) }},
 	"garbage":      {answer: garbage},
 	"hang":         {answer: hang},
 	"down once":    {answer: reset, once: true, borne: true},
