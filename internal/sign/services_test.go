@@ -116,8 +116,10 @@ var ways = map[string]struct {
 	once   bool // and answers the next request
 	borne  bool // nobody notices
 }{
-	"down":         {answer: reset},
-	"5xx":          {answer: func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "upstream connect error", http.StatusServiceUnavailable) }},
+	"down": {answer: reset},
+	"5xx": {answer: func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "upstream connect error", http.StatusServiceUnavailable)
+	}},
 	"garbage":      {answer: garbage},
 	"hang":         {answer: hang},
 	"down once":    {answer: reset, once: true, borne: true},
