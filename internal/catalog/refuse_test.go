@@ -153,8 +153,9 @@ func TestCatalogueThatCannotBeHad(t *testing.T) {
 	}
 }
 
-// gitServer is git's own HTTP server over a folder of repositories, for one user and password.
-func gitServer(t *testing.T, root, user, password string) *httptest.Server {
+// gitServer is git's own HTTP server over a folder of repositories, for one user and password. Accidents, where there are any,
+// stand before it.
+func gitServer(t *testing.T, root, user, password string, accidents ...func(http.Handler) http.Handler) *httptest.Server {
 	t.Helper()
 	path, err := exec.Command("git", "--exec-path").Output()
 	if err != nil {
@@ -162,13 +163,17 @@ func gitServer(t *testing.T, root, user, password string) *httptest.Server {
 	}
 	backend := &cgi.Handler{Path: filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"),
 		Env: []string{"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=" + user}}
+	var git http.Handler = backend
+	for _, with := range accidents {
+		git = with(git)
+	}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if u, p, ok := r.BasicAuth(); !ok || u != user || p != password {
 			w.Header().Set("WWW-Authenticate", `Basic realm="catalogue"`)
 			http.Error(w, "who are you?", http.StatusUnauthorized)
 			return
 		}
-		backend.ServeHTTP(w, r)
+		git.ServeHTTP(w, r)
 	}))
 	t.Cleanup(srv.Close)
 	return srv

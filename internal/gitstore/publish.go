@@ -115,10 +115,11 @@ func (t *tries) over(err error) bool {
 	return t.rivals > maxRivals || t.stumbles >= maxStumbles || t.trouble >= maxTrouble
 }
 
-// pause is how long to wait before the next round: half of it left to chance, so that rivals part. It doubles until rounds of all
-// rivals have room beside each other, which is why it is counted in rounds: with took, how long one takes on this server.
+// pause is how long to wait before the next round: two thirds of it left to chance, so that rivals part. It is counted in rounds, each
+// of which took so long on this server, and doubles up to sixteen of them, so that those of fifty rivals have room beside each
+// other. With more, fifty took longer for waiting when nobody was left; with less, for pushes that were lost.
 func (t *tries) pause(took time.Duration, chance float64) time.Duration {
-	step := min(max(took, 50*time.Millisecond), 2*time.Second) << min(t.all-1, 5)
+	step := min(max(took, 50*time.Millisecond), 2*time.Second) << min(t.all-1, 4)
 	return time.Duration(float64(step) * (0.5 + chance) / 2)
 }
 
