@@ -10,12 +10,14 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/catalogfile"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/gitstore"
+	"github.com/org/idp/internal/projection"
 	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/service"
 )
@@ -124,6 +126,31 @@ func (in Inputs) identity() (gitstore.Person, gitstore.Signer, error) {
 	}
 	key, err := gitstore.ParseKey(in.SigningKey)
 	return who, key, err
+}
+
+// sameRepository tells whether the catalogue is a branch of the service's own repository. There it begins with a branch of its
+// own, so one that is there already and has no index is of code.
+func sameRepository(in Inputs) bool {
+	at := func(url string) string {
+		if place, _ := projection.Source(url, ""); place != "" {
+			return place
+		}
+		to, err := gitstore.ParseRemote(url) // a folder
+		if err != nil {
+			return ""
+		}
+		return strings.TrimSuffix(to.Shown, ".git")
+	}
+	return in.Origin != "" && strings.EqualFold(at(in.Origin), at(in.URL))
+}
+
+// shown is the catalogue's URL without credentials.
+func (in Inputs) shown() string {
+	to, err := gitstore.ParseRemote(in.URL)
+	if err != nil {
+		return "the catalogue"
+	}
+	return to.Shown
 }
 
 // Outputs is what the stage found out.

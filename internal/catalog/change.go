@@ -13,6 +13,7 @@ import (
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/gitstore"
 	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/service"
 )
 
 const indexFile = catalogfile.IndexFile
@@ -202,9 +203,13 @@ func (c *change) index(ctx context.Context, v view) (*index, error) {
 	if c.idx != nil {
 		return c.idx, nil
 	}
-	more, err := v.tip.Read(ctx, indexFile)
+	more, err := v.tip.Read(ctx, indexFile, service.File)
 	if err != nil {
 		return nil, err
+	}
+	if _, code := more[service.File]; more[indexFile] == nil && v.tip.Commit != "" && (code || sameRepository(v.in)) {
+		return nil, fault.BadInputf("the branch %s of %s is no catalogue: it has something else", v.in.Branch, v.in.shown()).
+			WithNext("Name a branch for the catalogue alone, which need not be there yet: --catalog-branch catalogue.")
 	}
 	if c.idx, err = parseIndex(more[indexFile]); err != nil {
 		return nil, unreadable(indexFile, err)

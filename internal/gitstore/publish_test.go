@@ -11,7 +11,9 @@ import (
 // How long a delivery goes on: an accident passes, a refusal does not, and whoever loses to others waits for them.
 func TestWhenToGiveUp(t *testing.T) {
 	t.Parallel()
-	of := func(stderr string) error { return &proc.Error{Command: "git push", Stderr: stderr, Err: errors.New("exit status 1")} }
+	of := func(stderr string) error {
+		return &proc.Error{Command: "git push", Stderr: stderr, Err: errors.New("exit status 1")}
+	}
 	accident, refusal := of("error: RPC failed; HTTP 500 curl 22 The requested URL returned error: 500"), of("fatal: Authentication failed for 'https://example.com/'")
 	rival := &pushError{said: "!\tabc:refs/heads/main\t[rejected] (fetch first)", err: of("error: failed to push some refs")}
 	for name, test := range map[string]struct {
