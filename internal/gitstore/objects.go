@@ -39,8 +39,8 @@ type object struct {
 	data []byte
 }
 
-// objects reads and writes those of our own repository. One git answers all questions: it is started before anything is left
-// out there, so it never goes and fetches what is not there, one object at a time.
+// objects reads and writes those of our own repository. One git answers all questions: it has answered the first one before
+// anything is left out there, so it never goes and fetches what is not there, one object at a time.
 type objects struct {
 	dir    string
 	ask    *io.PipeWriter

@@ -137,6 +137,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, whyNot(ctx, err, "git cannot make a repository in the output folder")
 	}
 	s.objects = readObjects(ctx, proc.Command{Dir: o.Temp, Env: s.env, Name: "git", Args: []string{"cat-file", "--batch"}}, dir)
+	// Its first answer comes before anything is left out: from then on, what is not there is not there.
+	if _, err := s.objects.get(strings.Repeat("0", 2*idBytes)); !errors.Is(err, errAbsent) {
+		s.Close()
+		return nil, whyNot(ctx, err, "git does not read the repository in the output folder")
+	}
 	return s, nil
 }
 
