@@ -122,14 +122,16 @@ e2e-comment: ## what people see on GitHub, by GitHub's parser and in a browser; 
 e2e-registry: ## a real registry without the referrers API: logins, evidence, a restart, a pull-through cache
 	@$(GO) test -tags e2e -count=1 -v -run '^TestRegistry(WithoutReferrers|ThatIsAPullThroughCache|ThatRestarts)$$' ./internal/referrers
 
-e2e-portal: ## the portal in a browser, by the rules of axe-core, also of 10,000 services; pictures in dist/screenshots/portal
+e2e-portal: ## the portal in two browsers, by the rules of axe-core, also of 10,000 services; pictures in dist/screenshots/portal
 	@set -e; browser() { command -v chromium || command -v google-chrome || command -v chromium-browser; }; \
-	browser >/dev/null || { $(SUDO) apt-get update -q; $(SUDO) apt-get install -q -y --no-install-recommends chromium fonts-dejavu-core; }; \
+	firefox() { command -v firefox-esr || command -v firefox; }; \
+	{ browser && firefox; } >/dev/null || { $(SUDO) apt-get update -q; \
+		$(SUDO) apt-get install -q -y --no-install-recommends $$(browser >/dev/null || echo chromium) $$(firefox >/dev/null || echo firefox-esr) fonts-dejavu-core; }; \
 	dir=$(CACHE)/portal-$$(git hash-object testdata/e2e/portal/package-lock.json); \
 	test -e "$$dir/installed" || { rm -rf "$$dir"; mkdir -p "$$dir"; cp testdata/e2e/portal/package*.json "$$dir"; \
 		npm ci --prefix "$$dir" --ignore-scripts --no-audit --no-fund --loglevel=error; touch "$$dir/installed"; }; \
 	cp testdata/e2e/portal/*.mjs "$$dir"; rm -rf dist/screenshots/portal; \
-	IDP_E2E_PORTAL="$$dir" IDP_E2E_BROWSER="$$(browser)" IDP_E2E_SCREENSHOTS=$(CURDIR)/dist/screenshots/portal \
+	IDP_E2E_PORTAL="$$dir" IDP_E2E_BROWSER="$$(browser)" IDP_E2E_FIREFOX="$$(firefox)" IDP_E2E_SCREENSHOTS=$(CURDIR)/dist/screenshots/portal \
 		$(GO) test -tags e2e -count=1 -v -run 'Portal' ./internal/portal
 
 e2e-build: build ## Dockerfiles, by a real BuildKit and docker buildx, built once; as root on Linux

@@ -18,11 +18,16 @@ type plan map[string]any
 // browse does the steps in a browser. `make e2e-portal` installs what it needs.
 func browse(t *testing.T, steps ...plan) {
 	t.Helper()
-	dir, browser := os.Getenv("IDP_E2E_PORTAL"), os.Getenv("IDP_E2E_BROWSER")
+	browseWith(t, "IDP_E2E_BROWSER", "chromium", steps...)
+}
+
+func browseWith(t *testing.T, variable, name string, steps ...plan) {
+	t.Helper()
+	dir, browser := os.Getenv("IDP_E2E_PORTAL"), os.Getenv(variable)
 	if dir == "" || browser == "" {
-		t.Fatal("IDP_E2E_PORTAL and IDP_E2E_BROWSER are not set: run make e2e-portal")
+		t.Fatalf("IDP_E2E_PORTAL and %s are not set: run make e2e-portal", variable)
 	}
-	data, err := json.Marshal(plan{"now": now.Add(time.Hour).UnixMilli(), "steps": steps})
+	data, err := json.Marshal(plan{"now": now.Add(time.Hour).UnixMilli(), "browser": name, "steps": steps})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,6 +71,21 @@ func TestPortalInABrowser(t *testing.T) {
 	}
 }
 
+// TestPortalOfACompany looks at what a platform team of forty services has on a Monday, with what was charged.
+func TestPortalOfACompany(t *testing.T) {
+	c, actual := company(t)
+	site, folder := filepath.Join(t.TempDir(), "site"), pictures(t)
+	if _, err := Run(t.Context(), Inputs{Catalog: c.write(t), Actual: actual, Out: site}, deps); err != nil {
+		t.Fatal(err)
+	}
+	pages := map[string]string{"company-services": "index.html", "company-service": "services/cart.html", "company-held-back": "services/wishlists.html", "company-unsure": "services/stock-forecasts.html", "company-regions": "services/inventory.html",
+		"company-long": "services/carrier-contracts-and-surcharge-calculation-service.html", "company-new": "services/search-indexer.html", "company-organisation": "organisation.html",
+		"company-system": "systems/payments.html", "company-api": "apis/default_2fpayments-api.html", "company-team": "teams/team-logistics.html", "company-adoption": "adoption.html"}
+	browse(t, plan{"do": "look", "site": site, "pages": pages, "folder": folder},
+		plan{"do": "plain", "site": site, "pages": map[string]string{"company-service": "services/cart.html", "company-organisation": "organisation.html", "company-services": "index.html"}, "folder": folder},
+		plan{"do": "find", "site": site, "total": fmt.Sprintf("%d services", len(c.index.Services)), "searches": []plan{{"q": "parcels", "count": "1 service", "first": "parcel-tracking"}}})
+}
+
 // TestPortalIsSearched holds search, filters and paging, and that the rows which the script writes are those of the page.
 func TestPortalIsSearched(t *testing.T) {
 	browse(t, plan{"do": "find", "site": made(t, shop()), "total": "12 services", "searches": []plan{
@@ -94,6 +114,17 @@ func TestPortalOnTheWeb(t *testing.T) {
 				plan{"do": "turn", "site": made(t, many(120)), "web": true, "second": "51–100 of 120 services", "state": "kept", "count": "2 services"})
 		}
 		browse(t, steps...)
+	}
+}
+
+// TestPortalInFirefox does the main things in another browser, from a folder and from a web server.
+func TestPortalInFirefox(t *testing.T) {
+	site, folder := made(t, shop()), pictures(t)
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, web := range []bool{false, true} {
+		browseWith(t, "IDP_E2E_FIREFOX", "firefox", plan{"do": "visit", "site": site, "web": web, "q": "ledger", "first": "payments", "owner": "team-payments", "owned": "4 services", "folder": folder})
 	}
 }
 

@@ -109,7 +109,7 @@ func (c chart) draw() part {
 			inside = append(inside, c.bar(b, left+each*.22, each*.56, most, true))
 			continue
 		}
-		inside = append(inside, c.bar(b, left+each*.12, each*.36, most, !b.asideKnown), c.asideBar(b, left+each*.52, each*.36, left+each*.5, most))
+		inside = append(inside, c.bar(b, left+each*.12, each*.36, most, !b.asideKnown), c.asideBar(b, left+each*.52, each*.36, most))
 	}
 	return el("figure", el("figcaption", text(c.title()), c.legend()), svg(int(chartFloor)+24, c.title(), c.summary(), inside), c.figures())
 }
@@ -141,13 +141,14 @@ func (c chart) bar(b bar, x, width, most float64, labelled bool) part {
 	return inside
 }
 
-// asideBar draws what is beside it. Its number is over both, since there is room for one.
-func (c chart) asideBar(b bar, x, width, middle, most float64) part {
+// asideBar draws what is beside it. There is room for the number of one of them, and what was charged is what is looked for.
+func (c chart) asideBar(b bar, x, width, most float64) part {
+	middle := percent(x + width/2)
 	if !b.asideKnown {
-		return el("text", class("axis"), at("x", percent(x+width/2)), at("y", px(chartFloor-6)), text("–"))
+		return el("text", class("axis"), at("x", middle), at("y", px(chartFloor-6)), text("–"))
 	}
 	height := scaled(b.aside, most)
-	return parts{c.beside.rect(b.label, b.asideSaid, x, width, chartFloor-height, height), over(percent(middle), chartFloor-max(height, scaled(b.low+b.high, most)), b.asideShort)}
+	return parts{c.beside.rect(b.label, b.asideSaid, x, width, chartFloor-height, height), over(middle, chartFloor-height, b.asideShort)}
 }
 
 func (s series) rect(label, value string, x, width, y, height float64) part {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -76,23 +77,32 @@ func (m money) chargedIn() string {
 	return strings.Join(list, " + ")
 }
 
-// charge says in a few words what the newest whole month of the export came to; empty without an export.
+// chargedWhen is the month that tables and facts have what was charged of; empty without an export.
+func (f *figures) chargedWhen() string {
+	switch {
+	case f.charged.IsZero():
+		return ""
+	case f.charged.Equal(f.months[len(f.months)-1]):
+		return f.charged.Format("Jan") + " so far"
+	}
+	return f.charged.Format("Jan")
+}
+
+// charge is what that month came to; empty without an export.
 func (f *figures) charge(months map[string]money) string {
 	if f.charged.IsZero() {
 		return ""
 	}
-	when := f.charged.Format("Jan")
-	if f.charged.Equal(f.months[len(f.months)-1]) {
-		when += " so far"
-	}
-	said := months[monthKey(f.charged)].chargedIn()
-	if said == "" {
-		return "charged in " + when + ": not known"
-	}
-	return said + " charged in " + when
+	return cmp.Or(months[monthKey(f.charged)].chargedIn(), "not known")
 }
 
-// chargeSub is that below an estimate in a table.
+// costHead is the head of a column of estimates, with what was charged below them.
+func (s *site) costHead() part {
+	when := s.figures.chargedWhen()
+	return el("th", at("scope", "col"), class("cost"), text("A month"), only(when != "", el("span", class("sub"), text("charged in "+when))))
+}
+
+// chargeSub is what was charged, below an estimate in a table.
 func (s *site) chargeSub(months map[string]money) part {
 	charge := s.figures.charge(months)
 	return only(charge != "", el("span", class("sub"), text(charge)))
@@ -200,6 +210,9 @@ func (m money) bar(label string) bar {
 // short is an amount over a bar, where there is room for few letters.
 func short(f float64, currency string) string {
 	said := rounded(f, currency)
+	if f >= 10 && f < 100 {
+		said = priced(strconv.FormatFloat(f, 'f', 0, 64), currency)
+	}
 	if currency != "USD" {
 		said = strings.TrimSuffix(said, " "+currency)
 	}

@@ -78,7 +78,7 @@ func TestWhatWasCharged(t *testing.T) {
 	if got := figuresOf(t, page); got != want {
 		t.Errorf("the figures are\n%s, want\n%s", got, want)
 	}
-	for _, want := range []string{`<span class="sub">$22.25 charged in Oct</span>`, "in Oct $22.25 charged, with $30.00 to $30.00 estimated; the figures are in the table below",
+	for _, want := range []string{`<span class="sub">charged in Oct: $22.25</span>`, "in Oct $22.25 charged, with $30.00 to $30.00 estimated; the figures are in the table below",
 		`<span class="key charged">charged</span>`, `<title>Sep, charged: $41.50</title>`} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not say %q", want)
@@ -92,10 +92,10 @@ func TestWhatWasCharged(t *testing.T) {
 		t.Error("the team's page does not say that its sums are not whole")
 	}
 	all := read(t, site, "organisation.html")
-	if !strings.Contains(all, "of no service in the catalogue, such as idle nodes: $4.50.") || !strings.Contains(all, "$32.25 charged in Oct") {
+	if !strings.Contains(all, "of no service in the catalogue, such as idle nodes: $4.50.") || !strings.Contains(all, `<span class="sub">$32.25</span>`) {
 		t.Error("the organisation does not say what is of no service, or what the team was charged")
 	}
-	if list := read(t, site, "index.html"); !strings.Contains(list, "$10.00 charged in Oct") || !strings.Contains(list, "$22.25 charged in Oct") {
+	if list := read(t, site, "index.html"); !strings.Contains(list, `<span class="sub">$10.00</span>`) || !strings.Contains(list, `<span class="sub">$22.25</span>`) || !strings.Contains(list, `<span class="sub">charged in Oct</span>`) {
 		t.Error("the list of services does not say what was charged")
 	}
 }
@@ -111,7 +111,7 @@ func TestOtherCurrencies(t *testing.T) {
 	if strings.Contains(page, `class="bar charged"`) || !strings.Contains(page, "in another currency than the estimate") {
 		t.Error("what cannot be held against each other is drawn side by side")
 	}
-	if !strings.Contains(page, "20.00 EUR charged in Oct") || !strings.Contains(read(t, site, "services", "payments.html"), "charged in Oct: not known") {
+	if !strings.Contains(page, "charged in Oct: 20.00 EUR") || !strings.Contains(read(t, site, "services", "payments.html"), "charged in Oct: not known") {
 		t.Error("the page does not say what was charged in October, or says it of a service that the export does not have")
 	}
 }

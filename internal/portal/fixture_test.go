@@ -32,7 +32,7 @@ func newCatalogue() *catalogue {
 type sample struct {
 	name, description, owner, system string
 	tier                             int
-	slo, extra                       string // extra goes into the entity's metadata
+	slo, extra, spec                 string // extra goes into the entity's metadata, spec into its spec
 }
 
 func (c *catalogue) add(s sample) {
@@ -45,7 +45,7 @@ func (c *catalogue) add(s sample) {
 	if s.slo != "" {
 		text += "    idp/slo-availability: " + quote(s.slo) + "\n"
 	}
-	text += s.extra + "spec:\n  type: service\n  lifecycle: production\n  owner: " + quote(s.owner) + "\n"
+	text += s.extra + "spec:\n  type: service\n  lifecycle: production\n  owner: " + quote(s.owner) + "\n" + s.spec
 	c.files["catalog/"+s.name+".yaml"] = &fstest.MapFile{Data: []byte(text)}
 }
 
@@ -138,23 +138,40 @@ func failed(l catalogfile.Line, outcome record.Outcome, at string, back bool) ca
 func shop() *catalogue {
 	c := newCatalogue()
 	for i, s := range []sample{
-		{"checkout", "Takes a cart to a paid order: prices, taxes, payment, receipt.", "team-payments", "shop", 1, "99.95", links("checkout")},
-		{"payments", "Talks to card processors and banks, and keeps the ledger.", "team-payments", "shop", 1, "99.99", links("payments")},
-		{"invoices", "Writes invoices and sends them, once.", "team-payments", "billing", 2, "99.9", links("invoices")},
-		{"catalogue-search", "Finds products by words, filters and pictures.", "team-discovery", "shop", 2, "99.9", links("catalogue-search")},
-		{"recommendations", "Says what goes well with what is in the cart.", "team-discovery", "shop", 3, "", ""},
-		{"inventory", "Knows what is in which warehouse, and what is promised already.", "team-logistics", "warehouse", 1, "99.95", links("inventory")},
-		{"shipping", "Chooses carriers, prints labels, follows parcels.", "team-logistics", "warehouse", 2, "99.5", links("shipping")},
-		{"returns", "Takes things back and gives the money back.", "team-logistics", "warehouse", 3, "99", ""},
-		{"accounts", "Sign-in, addresses, consent.", "team-identity", "shop", 1, "99.99", links("accounts")},
-		{"notifications", "Mail, SMS and push, with quiet hours.", "team-identity", "shop", 3, "99", links("notifications")},
-		{"image-resizer", "Makes pictures small.", "team-discovery", "", 4, "", ""},
-		{"fraud-scores", "Scores orders before they are paid.", "team-payments", "", 2, "99.9", ""},
+		{"checkout", "Takes a cart to a paid order: prices, taxes, payment, receipt.", "team-payments", "shop", 1, "99.95", links("checkout"), "  providesApis: [orders]\n  consumesApis: [payment-intents]\n  dependsOn: [component:fraud-scores, component:accounts, resource:checkout-db]\n"},
+		{"payments", "Talks to card processors and banks, and keeps the ledger.", "team-payments", "shop", 1, "99.99", links("payments"), "  providesApis: [payment-intents]\n  dependsOn: [resource:ledger]\n"},
+		{"invoices", "Writes invoices and sends them, once.", "team-payments", "billing", 2, "99.9", links("invoices"), "  consumesApis: [orders]\n"},
+		{"catalogue-search", "Finds products by words, filters and pictures.", "team-discovery", "shop", 2, "99.9", links("catalogue-search"), ""},
+		{"recommendations", "Says what goes well with what is in the cart.", "team-discovery", "shop", 3, "", "", ""},
+		{"inventory", "Knows what is in which warehouse, and what is promised already.", "team-logistics", "warehouse", 1, "99.95", links("inventory"), "  providesApis: [stock]\n"},
+		{"shipping", "Chooses carriers, prints labels, follows parcels.", "team-logistics", "warehouse", 2, "99.5", links("shipping"), "  consumesApis: [orders, stock]\n"},
+		{"returns", "Takes things back and gives the money back.", "team-logistics", "warehouse", 3, "99", "", "  consumesApis: [orders]\n  dependsOn: [component:shipping]\n"},
+		{"accounts", "Sign-in, addresses, consent.", "team-identity", "shop", 1, "99.99", links("accounts"), ""},
+		{"notifications", "Mail, SMS and push, with quiet hours.", "team-identity", "shop", 3, "99", links("notifications"), ""},
+		{"image-resizer", "Makes pictures small.", "team-discovery", "", 4, "", "", ""},
+		{"fraud-scores", "Scores orders before they are paid.", "team-payments", "", 2, "99.9", "", ""},
 	} {
 		c.add(s)
 		c.history(s.name, i)
 	}
+	c.things("shop", "orders", "payment-intents")
+	c.things("warehouse", "stock")
 	return c
+}
+
+// things are a system, its APIs with their definitions, and resources.
+func (c *catalogue) things(system string, apis ...string) {
+	text := fmt.Sprintf("kind: System\nmetadata: {name: %[1]s, description: What people see of the %[1]s.}\nspec: {owner: team-payments}\n", system)
+	for _, name := range []string{"checkout-db", "ledger"} {
+		if system == "shop" {
+			text += fmt.Sprintf("---\nkind: Resource\nmetadata: {name: %s}\nspec: {type: postgres, owner: team-payments, system: shop}\n", name)
+		}
+	}
+	for _, name := range apis {
+		text += fmt.Sprintf("---\nkind: API\nmetadata: {name: %[1]s, description: Everything about %[1]s.}\nspec: {type: openapi, lifecycle: production, owner: team-payments, system: %[2]s, definition: {$text: ../../apis/%[1]s.yaml}}\n", name, system)
+		c.files["apis/"+name+".yaml"] = &fstest.MapFile{Data: fmt.Appendf(nil, "openapi: 3.1.0\ninfo:\n  title: %[1]s\n  version: 1.4.0\npaths:\n  /%[1]s/{id}:\n    get:\n      parameters:\n        - {name: id, in: path, required: true, schema: {type: string}}\n      responses:\n        \"200\": {description: One of the %[1]s.}\n", name)}
+	}
+	c.files["catalog/systems/"+system+".yaml"] = &fstest.MapFile{Data: []byte(text)}
 }
 
 func links(name string) string {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"golang.org/x/net/html"
@@ -31,7 +32,11 @@ func hostileCatalogue(text func(int) string) *catalogue {
 	for i := range hostile {
 		name := text(i)
 		c.add(sample{name: name, owner: text(i + 1), system: text(i + 2), description: text(i + 3), tier: i % 5, slo: text(i + 4), extra: fmt.Sprintf(
-			"  links:\n    - {url: %s, title: %s, type: runbook}\n    - {url: %s, title: %s}\n", quote(i+5), quote(i+6), quote(i+7), quote(i+8))})
+			"  links:\n    - {url: %s, title: %s, type: runbook}\n    - {url: %s, title: %s}\n", quote(i+5), quote(i+6), quote(i+7), quote(i+8)), spec: fmt.Sprintf("  providesApis: [%s]\n  consumesApis: [%s]\n  dependsOn: [%s]\n", quote(i+23), quote(i+24), quote(i+25))})
+		c.files[fmt.Sprintf("catalog/api-%d.yaml", i)] = &fstest.MapFile{Data: fmt.Appendf(nil, "kind: API\nmetadata: {name: %s, title: %s, description: %s}\nspec: {type: %s, lifecycle: %s, system: %s, definition: %s}\n"+
+			"---\nkind: API\nmetadata: {name: %s, namespace: other}\nspec: {type: %s, system: %s, definition: {$text: %s}}\n---\nkind: Group\nmetadata: {name: %s, description: %s, links: [{url: %s, title: %s}]}\n"+
+			"---\nkind: Resource\nmetadata: {name: %s}\nspec: {type: %s, system: %s}\n---\nkind: System\nmetadata: {name: %s, description: %s}\n", quote(i), quote(i+1), quote(i+2), quote(i+3), quote(i+4),
+			quote(i+5), quote(i+6), quote(i+7), quote(i+8), quote(i+9), quote(i+10), quote(i+1), quote(i+12), quote(i+13), quote(i+14), quote(i+15), quote(i+16), quote(i+17), quote(i+2), quote(i+19))}
 		s := c.index.Services[name]
 		s.Repository, s.Path = text(i+9), text(i+10)
 		s.Entity = fmt.Sprintf("catalog/%d.yaml", i)

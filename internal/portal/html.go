@@ -21,6 +21,11 @@ type text string
 
 func (t text) write(b *bytes.Buffer) { b.WriteString(html.EscapeString(ui.Clean(string(t)))) }
 
+// newline is one in a text that is shown as it is set.
+type newline struct{}
+
+func (newline) write(b *bytes.Buffer) { b.WriteByte('\n') }
+
 // parts is several in a row; nil ones are left out.
 type parts []part
 

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/org/idp/internal/dora"
@@ -67,11 +68,15 @@ func (f *figures) since() string {
 	return f.months[0].Format("January 2006") + " to today"
 }
 
-// performance shows DORA's metrics of a service, a team or all.
-func (f *figures) performance(g dora.Group) part {
+// performance shows DORA's metrics of a service, a team or all. Where nothing is counted, a service says where it is deployed instead.
+func (f *figures) performance(g dora.Group, elsewhere []string) part {
 	intro := el("p", class("muted"), text("Deployments to "+f.environment+", "+f.since()+". Medians, by "), out("https://dora.dev/guides/dora-metrics/", text("DORA's definitions")), text("."))
 	if g.Deployments == 0 && g.Failed == 0 {
-		return parts{el("p", class("muted"), text("No deployment to "+f.environment+", "+f.since()+"."))}
+		says := "No deployment to " + f.environment + ", " + f.since() + "."
+		if len(elsewhere) > 0 {
+			says += " What is deployed to " + strings.Join(elsewhere, ", ") + " is not counted here: idp portal --environment says where it is."
+		}
+		return parts{el("p", class("muted"), text(says))}
 	}
 	recovery := "no failure to recover from"
 	switch {

@@ -2,13 +2,24 @@ package portal
 
 import (
 	"cmp"
+	"context"
+	"errors"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/org/idp/internal/catalogfile"
+	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/spend"
+)
+
+// Of one service in one environment, so that a catalogue of a million deliveries fits into memory.
+const (
+	maxShown  = 12  // deliveries in its table
+	maxPoints = 300 // deliveries in its timeline
 )
 
 // timelineWindow is how far back the timeline of a service goes.
@@ -20,14 +31,19 @@ type site struct {
 	services []*entry // by name
 	byName   map[string]*entry
 	teams    []*group // by name
+	systems  []*group // by name
+	entities *entities
+	files    fs.FS // of the catalogue
 	figures  *figures
 }
 
-// group is services that belong together.
+// group is services that belong together: a team's, or those of a system.
 type group struct {
 	name     string
 	services []*entry
 }
+
+func (g *group) systemFile() string { return "systems/" + fileName(g.name) + ".html" }
 
 func (g *group) teamFile() string { return "teams/" + fileName(g.name) + ".html" }
 
@@ -35,6 +51,7 @@ func (g *group) teamFile() string { return "teams/" + fileName(g.name) + ".html"
 type entry struct {
 	catalogfile.Service
 	about   about
+	related relations
 	targets map[string]*target
 	ordered []*target // production first
 }
@@ -155,9 +172,83 @@ func grouped(services []*entry, key func(*entry) string) []*group {
 	return slices.SortedFunc(maps.Values(all), func(a, b *group) int { return strings.Compare(a.name, b.name) })
 }
 
+// load reads a catalogue whole.
+func load(ctx context.Context, catalogue fs.FS, environment string, made time.Time, charges []spend.Charge) (*site, error) {
+	index, err := catalogfile.ReadIndex(catalogue)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.BadInputf("there is no catalogue: %w", err).WithNext("Name the folder of a checkout with --catalog; a bare repository is to be cloned first.")
+	}
+	if err != nil {
+		return nil, fault.Undeterminedf("the catalogue cannot be read: %w", err)
+	}
+	s := &site{made: made, byName: map[string]*entry{}, files: catalogue}
+	if s.entities, err = readEntities(ctx, catalogue); err != nil {
+		return nil, fault.Undeterminedf("the catalogue cannot be read: %w", err).WithNext("Mend it: idp catalog-check says what else is wrong.")
+	}
+	for _, name := range slices.Sorted(maps.Keys(index.Services)) {
+		x := &entry{Service: index.Services[name], targets: map[string]*target{}}
+		x.Name = name
+		if x.about, err = s.entities.about(catalogue, x.Entity, name); err != nil {
+			return nil, fault.Undeterminedf("the catalogue cannot be read: %w", err).WithNext("Mend it: idp catalog-check says what else is wrong.")
+		}
+		for environment, runs := range x.Environments {
+			x.targets[environment] = &target{name: environment, index: runs}
+		}
+		s.services, s.byName[name] = append(s.services, x), x
+	}
+	if err := catalogfile.Deliveries(ctx, catalogue, s.delivery); err != nil {
+		return nil, fault.Undeterminedf("the catalogue cannot be read: %w", err)
+	}
+	if s.figures, err = readFigures(ctx, catalogue, environment, made, charges); err != nil {
+		return nil, fault.Undeterminedf("the catalogue cannot be read: %w", err)
+	}
+	s.finish()
+	s.entities.relate(s)
+	return s, nil
+}
+
+// delivery takes in one line of the log. Services that are no longer in the index are not shown.
+func (s *site) delivery(l *catalogfile.Line) error {
+	x, ok := s.byName[l.Service]
+	if !ok {
+		return nil
+	}
+	t, ok := x.targets[l.Environment]
+	if !ok {
+		t = &target{name: l.Environment}
+		x.targets[l.Environment] = t
+	}
+	t.add(l, s.made)
+	return nil
+}
+
+func (t *target) add(l *catalogfile.Line, made time.Time) {
+	if l.Brings != nil { // the commits themselves are many, and not shown
+		brings := *l.Brings
+		brings.More += len(brings.Commits)
+		brings.Commits = nil
+		l.Brings = &brings
+	}
+	t.lines = append(t.lines, l)
+	if len(t.lines) > 2*maxShown {
+		t.lines = slices.Clone(t.lines[len(t.lines)-maxShown:])
+	}
+	t.latest = l
+	if live(l) {
+		t.passed = l
+	}
+	if made.Sub(l.Time) <= timelineWindow {
+		t.points = append(t.points, point{l.Time, l.Delivery, l.Outcome})
+		if len(t.points) > maxPoints {
+			t.points = t.points[1:]
+		}
+	}
+}
+
 // finish puts services into groups and environments in order, once all deliveries are there.
 func (s *site) finish() {
 	s.teams = grouped(s.services, func(x *entry) string { return x.Owner })
+	s.systems = grouped(s.services, func(x *entry) string { return x.system() })
 	for _, x := range s.services {
 		x.ordered = slices.SortedFunc(maps.Values(x.targets), func(a, b *target) int {
 			return cmp.Or(cmp.Compare(rank(a.name), rank(b.name)), strings.Compare(a.name, b.name))

@@ -213,6 +213,20 @@ func (w *writer) site(ctx context.Context, s *site) error {
 			return err
 		}
 	}
+	for _, g := range s.systems {
+		if err := w.page(g.systemFile(), s.systemPage(g)); err != nil {
+			return err
+		}
+	}
+	for _, e := range s.entities.apis {
+		p, err := s.apiPage(e)
+		if err != nil {
+			return err
+		}
+		if err := w.page(e.apiFile(), p); err != nil {
+			return err
+		}
+	}
 	return errors.Join(w.page(organisationPage, s.organisationPage()), w.page(adoptionPage, s.adoptionPage()))
 }
 

@@ -21,8 +21,9 @@ func (s *site) servicePage(x *entry) page {
 		x.actions(),
 		s.facts(x),
 		el("section", at("aria-labelledby", "runs"), el("h2", at("id", "runs"), text("What runs where")), x.targetsPart()),
+		s.relatedPart(x),
 		el("section", at("aria-labelledby", "deliveries"), el("h2", at("id", "deliveries"), text("Deliveries")), s.timeline(x)),
-		el("section", at("aria-labelledby", "performance"), el("h2", at("id", "performance"), text("Delivery performance")), s.figures.performance(s.figures.dora.Services[x.Name])),
+		el("section", at("aria-labelledby", "performance"), el("h2", at("id", "performance"), text("Delivery performance")), s.figures.performance(s.figures.dora.Services[x.Name], x.elsewhere(s.figures.environment))),
 		el("section", at("aria-labelledby", "cost"), el("h2", at("id", "cost"), text("Cost")), s.figures.cost(s.figures.costs[x.Name], []string{x.Name})),
 		el("section", at("aria-labelledby", "log"), el("h2", at("id", "log"), text("Delivery log")), x.deliveries()),
 	}}
@@ -44,6 +45,17 @@ func (x *entry) actions() part {
 		list = append(list, el("li", out(x.about.source, text("Source"))))
 	}
 	return el("ul", class("actions"), at("aria-label", "Links"), list)
+}
+
+// elsewhere are the environments in which deployments are not counted.
+func (x *entry) elsewhere(counted string) []string {
+	var list []string
+	for _, t := range x.ordered {
+		if t.name != counted && t.passed != nil {
+			list = append(list, clip(named(t.name), 40))
+		}
+	}
+	return list
 }
 
 func (s *site) facts(x *entry) part {
@@ -70,7 +82,7 @@ func (s *site) facts(x *entry) part {
 	fact("SLA", said(slo, "not given"))
 	fact("Cost a month", s.costFact(x))
 	if x.System != "" {
-		fact("System", text(x.System))
+		fact("System", el("a", to("../"+(&group{name: x.system()}).systemFile()), text(named(x.system()))))
 	}
 	if x.about.lifecycle != "" {
 		fact("Lifecycle", text(x.about.lifecycle))
@@ -83,6 +95,58 @@ func (s *site) facts(x *entry) part {
 	return el("dl", class("facts"), list)
 }
 
+// relatedPart is what a service works with: whom it breaks, and who breaks it.
+func (s *site) relatedPart(x *entry) part {
+	var cards parts
+	for _, g := range []struct {
+		name string
+		list []relation
+	}{{"Provides", x.related.provides}, {"Consumes", x.related.consumes}, {"Depends on", x.related.dependsOn}} {
+		var items parts
+		for _, r := range g.list {
+			items = append(items, el("li", r.shown(g.name == "Consumes")))
+		}
+		cards = append(cards, relatedCard(g.name, items))
+	}
+	var users parts
+	for _, user := range x.related.usedBy {
+		users = append(users, el("li", user.link("../"), only(user.Owner != "", el("span", class("sub"), text(user.Owner)))))
+	}
+	cards = append(cards, relatedCard("Used by", users))
+	if len(slices.DeleteFunc(slices.Clone(cards), func(p part) bool { return p == nil })) == 0 {
+		return nil
+	}
+	return el("section", at("aria-labelledby", "related"), el("h2", at("id", "related"), text("What it works with")), el("div", class("related"), cards))
+}
+
+func relatedCard(name string, items parts) part {
+	if len(items) == 0 {
+		return nil
+	}
+	return el("div", el("h3", text(name)), el("ul", items))
+}
+
+func (x *entry) link(up string) part { return el("a", to(up+x.file()), text(named(x.Name))) }
+
+// shown is a relation on the page of a service: a link where there is a page, and what it is.
+func (r relation) shown(withProvider bool) part {
+	switch {
+	case r.service != nil:
+		return parts{r.service.link("../"), only(r.service.Owner != "", el("span", class("sub"), text(r.service.Owner)))}
+	case r.of == nil:
+		return parts{text(clip(named(r.name), 80)), el("span", class("sub"), text("not in the catalogue"))}
+	case strings.EqualFold(r.of.Kind, "API"):
+		what := parts{text(clip(cmp.Or(r.of.spec.Type, "API"), 40))}
+		for i, p := range r.of.providers {
+			if withProvider && i < 3 {
+				what = append(what, text(" of "), p.link("../"))
+			}
+		}
+		return parts{el("a", to("../"+r.of.apiFile()), text(clip(named(r.name), 80))), el("span", class("sub"), what)}
+	}
+	return parts{text(clip(named(r.name), 80)), el("span", class("sub"), text(clip(cmp.Or(r.of.spec.Type, strings.ToLower(r.of.Kind)), 40)))}
+}
+
 func (s *site) costFact(x *entry) part {
 	total, without := x.cost()
 	value := parts{unknown("not known")}
@@ -93,7 +157,7 @@ func (s *site) costFact(x *entry) part {
 		value = append(value, el("span", class("sub"), text("without "+strings.Join(without, ", "))))
 	}
 	if charge := s.figures.charge(s.figures.costs[x.Name]); charge != "" {
-		value = append(value, el("span", class("sub"), text(charge)))
+		value = append(value, el("span", class("sub"), text("charged in "+s.figures.chargedWhen()+": "+charge)))
 	}
 	return value
 }

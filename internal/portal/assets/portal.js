@@ -37,10 +37,15 @@ function hiddenMark(text) {
 
 // row is the same as the one that idp writes.
 function row([name, file, description, owner, tier, , , environments, last, cost, charge], owners) {
-  const head = make('th', '', link(file, name), make('span', 'sub', description));
+  const ago = () => {
+    const time = make('time', 'ago', new Date(last).toLocaleDateString('en-GB', { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' }));
+    time.setAttribute('datetime', last);
+    return time;
+  };
+  const brief = make('span', 'sub brief', owner < 0 ? '' : `${owners[owner][0]} · `, last ? ago() : 'none yet', ` · ${cost || 'cost not known'}`);
+  const head = make('th', '', link(file, name), make('span', 'sub', description), brief);
   head.setAttribute('scope', 'row');
-  const time = last ? make('time', 'ago', new Date(last).toLocaleDateString('en-GB', { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' })) : make('span', 'muted', 'none yet');
-  if (last) time.setAttribute('datetime', last);
+  const time = last ? ago() : make('span', 'muted', 'none yet');
   const chips = environments.map(([environment, state]) => {
     const [mark, word, look] = marks[state];
     return make('span', `chip ${look}`, hiddenMark(mark), make('span', '', environment), make('span', 'hidden', `: ${word}`));
@@ -144,6 +149,11 @@ function turn(by) {
 }
 
 tellAgo(document);
+// Paper is read on another day.
+window.addEventListener('beforeprint', () => {
+  for (const time of document.querySelectorAll('time.ago[title]')) time.textContent = time.title;
+});
+window.addEventListener('afterprint', () => tellAgo(document));
 if (list) {
   list.hidden = false;
   let wait;

@@ -13,7 +13,8 @@ const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 const screens = { desktop: { width: 1280, height: 860 }, phone: { width: 390, height: 844, isMobile: true, hasTouch: true, deviceScaleFactor: 2 } };
 const tallest = 3000; // pixels of a picture
 
-const chrome = await puppeteer.launch({ executablePath: browser, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] });
+const firefox = plan.browser === 'firefox'; // which is spoken to by WebDriver BiDi
+const chrome = await puppeteer.launch(firefox ? { browser: 'firefox', executablePath: browser } : { executablePath: browser, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] });
 let count = 0;
 const wrong = (where, what) => { count++; console.error(`${where}: ${what}`); };
 
@@ -169,8 +170,17 @@ async function plain({ site, pages, folder }) {
     const pdf = await tab.pdf({ path: join(folder, `${name}.pdf`), format: 'A4' });
     if (pdf.length < 5000) wrong(where, 'printed, it is empty');
     await tab.emulateMediaType('print');
+    await tab.setViewport({ width: 794, height: 1123 }); // A4 at 96 dpi
+    await tab.screenshot({ path: join(folder, `${name}-print.png`), fullPage: true });
+    const width = await tab.evaluate(() => globalThis.document.documentElement.scrollWidth);
+    if (width > 794) wrong(where, `on paper it is ${width} pixels wide, of 794`);
     if (await tab.$$eval('.top nav, .filters, .pages', (all) => all.some((e) => e.checkVisibility()))) wrong(where, 'it prints what nobody can press on paper');
     await tab.close();
+    const scripted = await open(site, page);
+    await scripted.tab.evaluate(() => globalThis.dispatchEvent(new Event('beforeprint')));
+    const relative = await scripted.tab.$$eval('time.ago', (all) => all.map((t) => t.textContent).filter((t) => !/^\d{1,2} [A-Z][a-z]{2} \d{4}$/.test(t)));
+    if (relative.length > 0) wrong(where, `printed, it says ${relative[0]}, which is another day when it is read`);
+    await scripted.tab.close();
   }
 }
 
@@ -200,7 +210,40 @@ async function walk({ site, pages }) {
   await tab.close();
 }
 
-const steps = { look, find, turn, measure, plain, walk };
+// visit does what most people do, by what every browser can be told: looks for a service, chooses a team, reads a page, and goes back.
+async function visit({ site, web, q, first, owner, owned, folder }) {
+  const own = await home(site, web);
+  const where = `${plan.browser}${web ? ', on the web' : ''}`;
+  const tab = await chrome.newPage();
+  tab.on('request', (r) => r.url().startsWith(own) || r.url().startsWith('data:') || wrong(where, `it asks for ${r.url()}`));
+  tab.on('pageerror', (e) => wrong(where, String(e)));
+  tab.on('console', (m) => ['error', 'warn'].includes(m.type()) && wrong(where, m.text()));
+  await tab.goto(`${own}index.html`, { waitUntil: 'load' });
+  const before = await rowsOf(tab);
+  await tab.click('#q');
+  await tab.keyboard.type(q);
+  await counted(tab, where, '1 service');
+  if (await text(tab, '#services tbody tr th a') !== first) wrong(where, `for ${q} it finds another one than ${first}`);
+  await tab.$eval('#q', (e) => { e.value = ''; });
+  await tab.select('#owner', owner);
+  await counted(tab, where, owned);
+  await tab.click('#services tbody tr th a');
+  await tab.waitForSelector('#runs');
+  const page = await tab.evaluate(() => ({ name: globalThis.document.querySelector('h1').textContent, owner: globalThis.document.querySelector('.facts a').textContent,
+    styled: getComputedStyle(globalThis.document.querySelector('.brand')).textDecorationLine === 'none', told: globalThis.document.querySelector('time.ago[title]') !== null,
+    dark: getComputedStyle(globalThis.document.body).backgroundColor, bars: globalThis.document.querySelectorAll('rect.bar').length,
+    wide: globalThis.document.documentElement.scrollWidth - globalThis.document.documentElement.clientWidth }));
+  if (page.owner !== owner || !page.styled || !page.told || page.bars < 6 || page.wide > 0 || page.dark === 'rgba(0, 0, 0, 0)') wrong(where, `the page of a service is ${JSON.stringify(page)}`);
+  await tab.screenshot({ path: join(folder, `${plan.browser}-service${web ? '-web' : ''}.png`) });
+  await tab.goBack();
+  await counted(tab, where, owned); // what was looked for is in the address
+  await tab.select('#owner', '');
+  await counted(tab, where, `${before.length} services`);
+  if (JSON.stringify(before) !== JSON.stringify(await rowsOf(tab))) wrong(where, 'the rows of the script are others than those of the page');
+  await tab.close();
+}
+
+const steps = { visit, look, find, turn, measure, plain, walk };
 try {
   for (const step of plan.steps) await steps[step.do](step);
 } finally {
