@@ -233,8 +233,9 @@ func (all *entities) relate(s *site) {
 	}
 	shown := map[string]bool{}
 	for _, g := range s.systems {
-		ref, _ := catalogfile.Ref(g.services[0].System, "system", "default")
-		shown[ref] = true
+		if ref, ok := catalogfile.Ref(g.services[0].System, "system", "default"); ok {
+			shown[ref] = true
+		}
 	}
 	for _, ref := range slices.Sorted(maps.Keys(all.byRef)) {
 		e := all.byRef[ref]
