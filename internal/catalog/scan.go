@@ -18,13 +18,15 @@ type seen struct {
 	text    map[string][]byte // of that file
 	named   map[string]bool   // references that other files name
 	unclear map[string]bool   // references that a file may have which cannot be read
+	there   map[string]bool   // files
 }
 
 // scan looks for entities, by their references, in all files below catalog/ but the service's own.
 func (v view) scan(ctx context.Context, refs []string) (seen, error) {
-	found := seen{map[string]string{}, map[string][]byte{}, map[string]bool{}, map[string]bool{}}
-	if len(refs) == 0 {
-		return found, nil
+	found := seen{map[string]string{}, map[string][]byte{}, map[string]bool{}, map[string]bool{}, map[string]bool{}}
+	refs, err := v.shared(ctx, refs, found)
+	if err != nil || len(refs) == 0 {
+		return found, err
 	}
 	files, err := v.tip.All(ctx, catalogfile.EntitiesIn)
 	if err != nil {
@@ -34,13 +36,30 @@ func (v view) scan(ctx context.Context, refs []string) (seen, error) {
 		if path == v.entity() || !strings.HasSuffix(path, ".yaml") && !strings.HasSuffix(path, ".yml") {
 			continue
 		}
-		lower := bytes.ToLower(data)
-		maybe := slices.DeleteFunc(slices.Clone(refs), func(ref string) bool { return !bytes.Contains(lower, []byte(nameOf(ref))) })
-		if len(maybe) > 0 {
-			found.file(path, data, maybe)
-		}
+		found.file(path, data, refs)
 	}
 	return found, nil
+}
+
+// shared looks for teams and systems where deliveries write them, and gives the references that are left: a service that is new
+// in a known team needs no look at all of the catalogue.
+func (v view) shared(ctx context.Context, refs []string, found seen) (left []string, err error) {
+	var paths []string
+	for _, ref := range refs {
+		for kind, folder := range map[string]string{"group": catalogfile.GroupsIn, "system": catalogfile.SystemsIn} {
+			if strings.HasPrefix(ref, kind+":default/") {
+				paths = append(paths, sharedFile(folder, nameOf(ref)))
+			}
+		}
+	}
+	files, err := v.tip.Read(ctx, paths...)
+	if err != nil {
+		return nil, err
+	}
+	for path, data := range files {
+		found.file(path, data, refs)
+	}
+	return slices.DeleteFunc(slices.Clone(refs), func(ref string) bool { return found.in[ref] != "" }), nil
 }
 
 func nameOf(ref string) string { return ref[strings.LastIndexByte(ref, '/')+1:] }
@@ -48,6 +67,12 @@ func nameOf(ref string) string { return ref[strings.LastIndexByte(ref, '/')+1:] 
 // file looks for references in one file. One that cannot be read is for its owners to mend; until then nothing is written
 // that it may have.
 func (s seen) file(path string, data []byte, refs []string) {
+	s.there[path] = true
+	lower := bytes.ToLower(data)
+	refs = slices.DeleteFunc(slices.Clone(refs), func(ref string) bool { return !bytes.Contains(lower, []byte(nameOf(ref))) })
+	if len(refs) == 0 {
+		return
+	}
 	docs, err := documents(data)
 	for _, doc := range docs {
 		h, headErr := headOf(doc.Content[0])

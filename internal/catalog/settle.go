@@ -86,11 +86,11 @@ func (v view) own() (map[string]bool, error) {
 // group writes the team that owns the service when no file has it.
 func (c *change) group(name string, found seen) error {
 	ref := "group:default/" + strings.ToLower(name)
-	if name == "" || found.in[ref] != "" || found.unclear[ref] {
+	file := sharedFile(catalogfile.GroupsIn, name)
+	if name == "" || found.in[ref] != "" || found.unclear[ref] || found.there[file] { // a person's, with something else in it
 		return nil
 	}
 	text, err := groupText(name)
-	file := sharedFile(catalogfile.GroupsIn, name)
 	c.put(file, text, file+" (new)")
 	return err
 }
@@ -116,7 +116,9 @@ func (c *change) system(ctx context.Context, v view, name string, found seen, ow
 		return err
 	}
 	if found.in[ref] == "" {
-		c.put(file, text, file+" (new)")
+		if !found.there[file] {
+			c.put(file, text, file+" (new)")
+		}
 		return nil
 	}
 	untouched, err := systemText(name, ownerBefore)

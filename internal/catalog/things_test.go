@@ -323,3 +323,17 @@ func TestSharedEntitiesOfManyPublishers(t *testing.T) {
 		}
 	}
 }
+
+// Where a delivery would write a team, a person may have written something else.
+func TestFilesOfPeopleAreNotWrittenOver(t *testing.T) {
+	t.Parallel()
+	url := bare(t)
+	files := map[string]string{"catalog/groups/team-payments.yaml": "# we are payments now\nkind: Group\nmetadata: {name: payments}\n", "catalog/systems/shop.yaml": "# later\n"}
+	edit(t, url, files)
+	deliver(t, url, full(), 1)
+	for path, text := range files {
+		if got := show(t, url, path); got != text {
+			t.Errorf("%s became\n%s", path, got)
+		}
+	}
+}

@@ -83,7 +83,7 @@ func scansAndBuild() []record.Stage {
 func cases() map[string]Report {
 	return map[string]Report{
 		"plan": planCase(), "unchanged": unchangedCase(), "findings": findingsCase(), "deploy-failed": deployFailedCase(), "undetermined": undeterminedCase(),
-		"deployed": deployedCase(), "rollback": rollbackCase(), "approval": approvalCase(), "monorepo": monorepoCase(),
+		"new-service": newServiceCase(), "cost-unknown": costUnknownCase(), "deployed": deployedCase(), "rollback": rollbackCase(), "approval": approvalCase(), "monorepo": monorepoCase(),
 		"hostile": hostileCase(hostile...), "huge": hugeCase(),
 	}
 }
@@ -103,6 +103,19 @@ func planCase() Report {
 	r.Diff = "2 to update, 1 unchanged · image 77aa…03 → 9d0c…e1\n\nof which 1 only by their version\n\nDeployment checkout in shop: update\n" +
 		"    spec.replicas:\n-     2\n+     3\n    spec.template.spec.containers[app].env[DATABASE_URL]:\n+     value: \"***\"\n"
 	r.Notes = []string{"Code scanning is not available here (Advanced Security is not enabled), so findings are annotations."}
+	return r
+}
+
+// newServiceCase adds all that it costs.
+func newServiceCase() Report {
+	r := planCase()
+	r.CostBefore = &record.Cost{Currency: "USD", Containers: []record.ContainerCost{}}
+	return r
+}
+
+func costUnknownCase() Report {
+	r := planCase()
+	r.CostBefore, r.CostUnknown = nil, `the manifests of 77aa032 cannot be rendered (deploy/deployment.yaml: unknown field "replcas")`
 	return r
 }
 

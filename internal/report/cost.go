@@ -21,7 +21,10 @@ func costs(r Report) (before, now record.Cost, ok bool) {
 // costChange is what the change adds to the estimate, for behind it.
 func costChange(r Report) string {
 	before, now, ok := costs(r)
-	if !ok {
+	switch {
+	case !ok && r.CostUnknown != "":
+		return "; what it adds is not known: " + r.CostUnknown
+	case !ok:
 		return ""
 	}
 	low, high := change(before.Min, now.Min, now.Currency), change(before.Max, now.Max, now.Currency)

@@ -48,6 +48,22 @@ func shows(t testing.TB, s string) {
 	}
 }
 
+// Why a cost is not known may quote a manifest. It stands where the difference would.
+func TestHostileReasonsMeanNothingButThemselves(t *testing.T) {
+	t.Parallel()
+	of := func(s string) Report {
+		r, _ := places("harmless")
+		r.CostBefore, r.CostUnknown = nil, s
+		return r
+	}
+	for _, s := range hostile {
+		page := harmless(t, render(t, Comment{}, of(s)), render(t, Comment{}, of("harmless")))
+		if want := strings.Join(strings.Fields(clean("not known: "+s)), " "); len(s) < 60 && !strings.Contains(page.text, strings.TrimSuffix(want, "…")) {
+			t.Errorf("%q is not to be read in\n%s", want, page.text)
+		}
+	}
+}
+
 func TestHostileStringsMeanNothingButThemselves(t *testing.T) {
 	t.Parallel()
 	for _, s := range hostile {

@@ -18,8 +18,9 @@ type Report struct {
 	Diff     string // what a deploy would change; empty where there is no plan
 	Code     string // URL of the service's folder at the commit, with a slash at its end; empty: places are not links
 
-	CostBefore *record.Cost // the estimate of what the change began with; nil where it is not known
-	Notes      []string     // what else a person should know, a sentence each
+	CostBefore  *record.Cost // the estimate of what the change began with, without containers where that was nothing; nil where it is not known
+	CostUnknown string       // why it is not; empty where nobody asked
+	Notes       []string     // what else a person should know, a sentence each
 }
 
 // File is a file that was written for people to read.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -39,31 +40,34 @@ func (w *Cost) Stage(ctx context.Context, d *delivery.Delivery) (delivery.Result
 		err = errors.Join(err, writeFOCUS(d, out.Evidence))
 	}
 	if d.Record.Plan {
-		d.CostBefore = costAt(ctx, d, in)
+		d.CostBefore, d.CostUnknown = costAt(ctx, d, in, out.Evidence.Currency)
 	}
 	return delivery.ResultOf(out, err)
 }
 
-// costAt is the estimate of what the change branched off from, for people to compare with; nil where it is not known, or
-// where there was nothing.
-func costAt(ctx context.Context, d *delivery.Delivery, in cost.Inputs) *record.Cost {
+// costAt is the estimate of what the change branched off from, for people to compare with. It is nothing for a service or an
+// environment that was not there; where it is not known, the text says why.
+func costAt(ctx context.Context, d *delivery.Delivery, in cost.Inputs, currency string) (*record.Cost, string) {
 	if d.Repo == nil {
-		return nil
+		return nil, "the service is in no Git repository"
 	}
 	base, err := deploying.BranchedOff(ctx, d)
 	if err != nil {
-		return nil
+		return nil, fault.Lines(err)[0]
 	}
-	set, note, err := deploying.RenderedAt(ctx, d, base)
-	if err != nil || note != "" || len(set.Objects) == 0 {
-		return nil
+	set, err := deploying.RenderedAt(ctx, d, base)
+	if err != nil {
+		return nil, fmt.Sprintf("the manifests of %s cannot be rendered (%s)", delivery.ShortHash(base), fault.Lines(err)[0])
+	}
+	if len(set.Objects) == 0 {
+		return &record.Cost{Currency: currency, Containers: []record.ContainerCost{}}, ""
 	}
 	in.Objects, in.Budget = set, nil
 	out, err := cost.Run(ctx, in, cost.Deps{})
 	if err != nil {
-		return nil
+		return nil, fmt.Sprintf("that of %s cannot be estimated (%s)", delivery.ShortHash(base), fault.Lines(err)[0])
 	}
-	return &out.Evidence
+	return &out.Evidence, ""
 }
 
 // budget is the service's for this environment, else the policy's; nil where there is none.

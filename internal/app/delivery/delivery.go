@@ -50,21 +50,22 @@ type Delivery struct {
 	Event   runner.Event // what started the run
 	Board   *ui.Board
 
-	Repo       *gitrepo.Repo // nil for a bare action outside of a repository
-	NoRepo     error         // why it is nil
-	Service    *service.Service
-	Policy     *policy.Policy
-	Rules      policy.Rules // of the environment
-	RecordPath string
-	earlier    *record.Record // that an earlier step left there; nil for none
-	Begun      time.Time
-	order      []string          // of the stages in the record, whichever of them ended first
-	files      []report.File     // written for people
-	Diff       string            // what a deploy would change, for people; empty where there is no plan
-	CostBefore *record.Cost      // estimate of what the change branched off from; nil where it is not known
-	Live       string            // URL of the service that stays running; empty where none does
-	reads      map[string]string // by stage, where to read more
-	Token      string            // tells this process from every other; see deploying
+	Repo        *gitrepo.Repo // nil for a bare action outside of a repository
+	NoRepo      error         // why it is nil
+	Service     *service.Service
+	Policy      *policy.Policy
+	Rules       policy.Rules // of the environment
+	RecordPath  string
+	earlier     *record.Record // that an earlier step left there; nil for none
+	Begun       time.Time
+	order       []string          // of the stages in the record, whichever of them ended first
+	files       []report.File     // written for people
+	Diff        string            // what a deploy would change, for people; empty where there is no plan
+	CostBefore  *record.Cost      // estimate of what the change branched off from, without containers where there was nothing; nil where it is not known
+	CostUnknown string            // why it is not; empty where nobody asked
+	Live        string            // URL of the service that stays running; empty where none does
+	reads       map[string]string // by stage, where to read more
+	Token       string            // tells this process from every other; see deploying
 
 	Announcer     *announce.Announcer // nil where nothing is shown on GitHub
 	ConnectGitHub func(budget time.Duration) (*github.Client, error)

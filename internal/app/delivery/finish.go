@@ -156,7 +156,7 @@ func (d *Delivery) consequence() string {
 
 // asReport is what every form of a report is made from.
 func (d *Delivery) asReport() report.Report {
-	return report.Report{Record: d.Record, Scans: d.scans, Findings: d.allFindings(), Files: d.files, Diff: d.Diff, Code: d.codeURL(), CostBefore: d.CostBefore}
+	return report.Report{Record: d.Record, Scans: d.scans, Findings: d.allFindings(), Files: d.files, Diff: d.Diff, Code: d.codeURL(), CostBefore: d.CostBefore, CostUnknown: d.CostUnknown}
 }
 
 // codeURL is where the service's code can be read at this commit; empty outside a run.

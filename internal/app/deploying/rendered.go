@@ -28,6 +28,9 @@ func Reachable(d *delivery.Delivery, in deploy.Cluster) bool {
 // change without a cluster.
 func (w *Plan) rendered(ctx context.Context, d *delivery.Delivery, out action.Result[record.Plan]) (delivery.Result, error) {
 	base, err := BranchedOff(ctx, d)
+	if fault.KindOf(err) == fault.Skipped {
+		err = fault.Skipf("there is no kubeconfig, and %w", err)
+	}
 	if err != nil {
 		return delivery.ResultOf(out, err)
 	}
@@ -35,7 +38,11 @@ func (w *Plan) rendered(ctx context.Context, d *delivery.Delivery, out action.Re
 	if err != nil {
 		return delivery.ResultOf(out, err)
 	}
-	before, note, err := RenderedAt(ctx, d, base)
+	before, err := RenderedAt(ctx, d, base)
+	note := ""
+	if err != nil && fault.KindOf(err) == fault.BadInput {
+		note, err = fmt.Sprintf("The manifests of %s cannot be rendered, so all of them are shown as new: %s", delivery.ShortHash(base), fault.Lines(err)[0]), nil
+	}
 	if err != nil {
 		return delivery.ResultOf(out, err)
 	}
@@ -60,7 +67,7 @@ func BranchedOff(ctx context.Context, d *delivery.Delivery) (string, error) {
 	case base != "":
 		return base, nil
 	case d.Repo.Upstream == "":
-		return "", fault.Skipf("there is no kubeconfig, and no default branch is known to compare with (git remote set-head origin --auto)")
+		return "", fault.Skipf("no default branch is known to compare with (git remote set-head origin --auto)")
 	}
 	return d.Repo.Commit, nil
 }
@@ -81,25 +88,21 @@ func (w *Plan) today(ctx context.Context, d *delivery.Delivery) (manifest.Set, e
 }
 
 // RenderedAt renders the service as a commit has it, for the same environment and policy. What the commit does not have is
-// empty; so is what it has wrongly, and the note says so.
-func RenderedAt(ctx context.Context, d *delivery.Delivery, commit string) (set manifest.Set, note string, err error) {
+// empty. What it has wrongly is bad input.
+func RenderedAt(ctx context.Context, d *delivery.Delivery, commit string) (set manifest.Set, err error) {
 	dir, err := os.MkdirTemp("", "idp-base-")
 	if err != nil {
-		return set, "", fault.Undeterminedf("there is no room for the files of commit %s: %w", delivery.ShortHash(commit), err)
+		return set, fault.Undeterminedf("there is no room for the files of commit %s: %w", delivery.ShortHash(commit), err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	if err := d.Repo.Export(ctx, commit, dir); err != nil {
-		return set, "", err
+		return set, err
 	}
 	dir = filepath.Join(dir, filepath.FromSlash(d.Repo.Path))
 	if !record.Exists(filepath.Join(dir, service.File)) {
-		return set, "", nil
+		return set, nil
 	}
-	set, err = renderedIn(ctx, d, dir)
-	if err != nil && fault.KindOf(err) == fault.BadInput {
-		return manifest.Set{}, fmt.Sprintf("The manifests of %s cannot be rendered, so all of them are shown as new: %s", delivery.ShortHash(commit), fault.Lines(err)[0]), nil
-	}
-	return set, "", err
+	return renderedIn(ctx, d, dir)
 }
 
 func renderedIn(ctx context.Context, d *delivery.Delivery, dir string) (manifest.Set, error) {

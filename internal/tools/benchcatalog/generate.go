@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/org/idp/internal/catalog"
 	"github.com/org/idp/internal/catalogfile"
 	"github.com/org/idp/internal/record"
 )
@@ -48,6 +49,9 @@ spec:
     - component:%[5]s
 `
 
+// costs are as large as the rows of two containers.
+var costs = strings.Repeat("0,USD,2026-11-01T00:00:00Z,2026-12-01T00:00:00Z,Usage,Estimate of requested CPU,6.922809,0.031611,219,Core-Hours\n", 5)
+
 func serviceName(i int) string { return fmt.Sprintf("service-%05d", i) }
 
 // generate writes a catalogue of n services whose last delivery was just now, without any problem in it.
@@ -62,6 +66,7 @@ func generate(dir string, n int, now time.Time) error {
 		for _, env := range environments {
 			log, last := deliveries(s, env, now)
 			files["deliveries/"+name+"/"+env+"/"+now.Format("2006-01")+".jsonl"] = log
+			files["cost/"+name+"/"+env+"/"+now.Format("2006-01")+".csv"] = costs
 			s.Environments[env] = catalogfile.Environment{Latest: last, Passed: &last}
 		}
 		state, err := json.MarshalIndent(catalogfile.State{Schema: catalogfile.StateSchema, Service: s}, "", "  ")
@@ -85,6 +90,13 @@ func generate(dir string, n int, now time.Time) error {
 		return err
 	}
 	files[catalogfile.IndexFile] = string(data) + "\n"
+	texts, _, err := catalog.Texts()
+	if err != nil {
+		return err
+	}
+	for path, text := range texts {
+		files[path] = string(text)
+	}
 	for path, text := range files {
 		full := filepath.Join(dir, filepath.FromSlash(path))
 		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil { // #nosec G301 -- a catalogue for a measurement
