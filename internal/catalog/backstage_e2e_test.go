@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/org/idp/internal/catalog/entityfile"
 	"github.com/org/idp/internal/service"
 )
 
@@ -76,7 +77,11 @@ func validate(t *testing.T, script, dir string, files ...string) (string, error)
 func TestBackstageAcceptsTheEntities(t *testing.T) {
 	script := validators(t)
 	url, dir := bare(t), filepath.Join(t.TempDir(), "catalog")
-	edit(t, url, map[string]string{"catalog/edited.yaml": strings.ReplaceAll(edited, "name: checkout", "name: edited")})
+	edited, err := os.ReadFile("entityfile/testdata/edited.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	edit(t, url, map[string]string{"catalog/edited.yaml": strings.ReplaceAll(string(edited), "name: checkout", "name: edited")})
 	hostile := full()
 	hostile.Name, hostile.Owner, hostile.System = strings.Repeat("x", 63), "On", "1e3"
 	hostile.Lifecycle, hostile.Description = "experimental", "null\n- a: b # c"
@@ -155,7 +160,7 @@ func TestBackstageMakesTheRelations(t *testing.T) {
 // The validators have to be able to say no, or their yes means nothing.
 func TestBackstageRefusesWhatIsWrong(t *testing.T) {
 	script, dir := validators(t), t.TempDir()
-	good, _, err := editEntity(nil, testComponent(), derivedOf(delivery(t, "", full(), 1)).things, nil)
+	good, _, err := entityfile.Edit(nil, componentOf(delivery(t, "", full(), 1)), derivedOf(delivery(t, "", full(), 1)).things, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

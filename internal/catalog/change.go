@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/org/idp/internal/catalog/entityfile"
 	"github.com/org/idp/internal/catalogfile"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/gitstore"
@@ -101,9 +102,12 @@ func (c *change) entities(ctx context.Context, v view, before catalogfile.State)
 		old = *before.Derived
 	}
 	component := componentOf(v.in)
-	component.names = []namedList{{"providesApis", "api", s.derived.Provides, old.Provides}, {"consumesApis", "api", s.derived.Consumes, old.Consumes},
-		{"dependsOn", "", s.derived.DependsOn, old.DependsOn}}
-	text, fields, err := editEntity(v.old[v.entity()], component, s.things, s.gone)
+	component.Names = []entityfile.List{
+		{Key: "providesApis", Kind: "api", Now: s.derived.Provides, Before: old.Provides},
+		{Key: "consumesApis", Kind: "api", Now: s.derived.Consumes, Before: old.Consumes},
+		{Key: "dependsOn", Now: s.derived.DependsOn, Before: old.DependsOn},
+	}
+	text, fields, err := entityfile.Edit(v.old[v.entity()], component, s.things, s.gone)
 	if err != nil {
 		return after, unreadable(v.entity(), err)
 	}
@@ -141,7 +145,7 @@ func (c *change) definitions(ctx context.Context, v view, s settled, before map[
 	}
 	texts := map[string][]byte{}
 	for _, t := range s.things {
-		texts[t.file] = t.text
+		texts[t.File] = t.Text
 	}
 	for _, file := range files {
 		text, wanted := texts[file]

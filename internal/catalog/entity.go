@@ -4,50 +4,34 @@ import (
 	"cmp"
 	"strconv"
 
+	"github.com/org/idp/internal/catalog/entityfile"
 	"github.com/org/idp/internal/projection"
 	"github.com/org/idp/internal/service"
 )
 
-// Keys in the entity that are ours alone. The others that are set are Backstage's own.
-const (
-	tierLabel     = "idp/tier"
-	sloAnnotation = "idp/slo-availability" // percent
-)
-
-// component is what a delivery says in the service's entity.
-type component struct {
-	name, description, owner, system, lifecycle string
-	tier, slo                                   string // empty when idp.yaml has none
-	source, slug                                string // empty when the code's host is not known
-	links                                       []entityLink
-	names                                       []namedList
-}
-
-type entityLink struct{ url, title, kind string }
-
-func componentOf(in Inputs) component {
+func componentOf(in Inputs) entityfile.Component {
 	s := in.Service
-	c := component{name: s.Name, description: s.Description, owner: s.Owner, system: s.System, lifecycle: lifecycle(s)}
+	c := entityfile.Component{Name: s.Name, Description: s.Description, Owner: s.Owner, System: s.System, Lifecycle: lifecycle(s)}
 	if s.Tier > 0 {
-		c.tier = strconv.Itoa(s.Tier)
+		c.Tier = strconv.Itoa(s.Tier)
 	}
 	if s.SLA > 0 {
-		c.slo = strconv.FormatFloat(s.SLA, 'f', -1, 64)
+		c.SLO = strconv.FormatFloat(s.SLA, 'f', -1, 64)
 	}
-	c.source, c.slug = projection.Source(in.Origin, in.Record.Source.Path)
-	c.links = linksOf(s)
+	c.Source, c.Slug = projection.Source(in.Origin, in.Record.Source.Path)
+	c.Links = linksOf(s)
 	return c
 }
 
 func lifecycle(s *service.Service) string { return cmp.Or(s.Lifecycle, "production") }
 
-func linksOf(s *service.Service) []entityLink {
-	var links []entityLink
+func linksOf(s *service.Service) []entityfile.Link {
+	var links []entityfile.Link
 	if s.Runbook != "" {
-		links = append(links, entityLink{s.Runbook, "Runbook", "runbook"})
+		links = append(links, entityfile.Link{URL: s.Runbook, Title: "Runbook", Kind: "runbook"})
 	}
 	for _, d := range s.Dashboards {
-		links = append(links, entityLink{d.URL, d.Title, "dashboard"})
+		links = append(links, entityfile.Link{URL: d.URL, Title: d.Title, Kind: "dashboard"})
 	}
 	return links
 }

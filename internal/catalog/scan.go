@@ -8,6 +8,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/org/idp/internal/catalog/entityfile"
 	"github.com/org/idp/internal/catalogfile"
 )
 
@@ -73,18 +74,18 @@ func (s seen) file(path string, data []byte, refs []string) {
 	if len(refs) == 0 {
 		return
 	}
-	docs, err := documents(data)
+	docs, err := entityfile.Documents(data)
 	for _, doc := range docs {
-		h, headErr := headOf(doc.Content[0])
+		h, headErr := entityfile.HeadOf(doc.Content[0])
 		if headErr != nil {
 			err = headErr
 			continue
 		}
-		if slices.Contains(refs, h.ref()) {
-			s.in[h.ref()], s.text[h.ref()] = path, data
+		if slices.Contains(refs, h.Ref()) {
+			s.in[h.Ref()], s.text[h.Ref()] = path, data
 		}
 		for _, ref := range refs {
-			if ref != h.ref() && mentions(value(doc.Content[0], "spec"), ref) {
+			if ref != h.Ref() && mentions(entityfile.Value(doc.Content[0], "spec"), ref) {
 				s.named[ref] = true
 			}
 		}

@@ -6,12 +6,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/org/idp/internal/catalog/entityfile"
 	"github.com/org/idp/internal/catalogfile"
 )
 
 // settled is what a delivery does about the entities that go with a component.
 type settled struct {
-	things  []thing             // to set in the service's own file
+	things  []entityfile.Thing  // to set in the service's own file
 	gone    []string            // to take away there
 	derived catalogfile.Derived // what the state says from now on
 }
@@ -29,12 +30,12 @@ func (c *change) settle(ctx context.Context, v view, before catalogfile.State) (
 	if err != nil {
 		return s, err
 	}
-	refs := d.refs()
+	refs := d.Refs()
 	known := slices.Sorted(slices.Values(slices.Concat(old.Entities, old.Others)))
 	lost := slices.ContainsFunc(old.Entities, func(ref string) bool { return !have[ref] })
 	if slices.Equal(refs, known) && !lost && before.Owner == v.in.Service.Owner {
 		s.derived.Entities, s.derived.Others = old.Entities, old.Others
-		s.things = slices.DeleteFunc(d.things, func(t thing) bool { return !slices.Contains(old.Entities, t.ref) })
+		s.things = slices.DeleteFunc(d.things, func(t entityfile.Thing) bool { return !slices.Contains(old.Entities, t.Ref) })
 		s.derived.Definitions = digests(s.things)
 		return s, nil
 	}
@@ -44,10 +45,10 @@ func (c *change) settle(ctx context.Context, v view, before catalogfile.State) (
 		return s, err
 	}
 	s.gone = slices.DeleteFunc(dropped, func(ref string) bool { return found.named[ref] || found.unclear[ref] })
-	s.things = slices.DeleteFunc(d.things, func(t thing) bool { return found.in[t.ref] != "" || found.unclear[t.ref] })
+	s.things = slices.DeleteFunc(d.things, func(t entityfile.Thing) bool { return found.in[t.Ref] != "" || found.unclear[t.Ref] })
 	s.derived.Definitions = digests(s.things)
 	for _, t := range s.things {
-		s.derived.Entities = append(s.derived.Entities, t.ref)
+		s.derived.Entities = append(s.derived.Entities, t.Ref)
 	}
 	for _, ref := range refs {
 		// What is not clear is not remembered, and so is asked again at the next delivery.
@@ -68,17 +69,17 @@ func (c *change) settle(ctx context.Context, v view, before catalogfile.State) (
 
 // own are the references of the entities in the service's own file.
 func (v view) own() (map[string]bool, error) {
-	docs, err := documents(v.old[v.entity()])
+	docs, err := entityfile.Documents(v.old[v.entity()])
 	if err != nil {
 		return nil, unreadable(v.entity(), err)
 	}
 	have := map[string]bool{}
 	for _, doc := range docs {
-		h, err := headOf(doc.Content[0])
+		h, err := entityfile.HeadOf(doc.Content[0])
 		if err != nil {
 			return nil, unreadable(v.entity(), err)
 		}
-		have[h.ref()] = true
+		have[h.Ref()] = true
 	}
 	return have, nil
 }

@@ -9,22 +9,14 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/org/idp/internal/catalog/entityfile"
 	"github.com/org/idp/internal/catalogfile"
 	"github.com/org/idp/internal/service"
 )
 
-// thing is an entity that goes with a service's component, in the same file: an API or a resource.
-type thing struct {
-	kind, name, description string
-	class, lifecycle        string // spec.type; a resource has no lifecycle
-	owner, system, ref      string
-	file                    string // of its definition in the catalogue; empty for a resource
-	text                    []byte // of that file
-}
-
 // derived is what a service stands for in the catalogue beside its component.
 type derived struct {
-	things                        []thing
+	things                        []entityfile.Thing
 	group, system                 string // names; empty for a person, and for what is of another namespace
 	provides, consumes, dependsOn []string
 }
@@ -35,12 +27,12 @@ func derivedOf(in Inputs) derived {
 	d := derived{consumes: s.Consumes, dependsOn: slices.Clone(s.DependsOn)}
 	for _, a := range s.APIs {
 		d.provides = append(d.provides, a.Name)
-		d.add(thing{kind: "API", name: a.Name, description: a.Description, class: a.Type, lifecycle: lifecycle(s), owner: s.Owner, system: s.System,
-			file: definitionFile(s.Name, a), text: in.Definitions[a.Name]}, in.Elsewhere)
+		d.add(entityfile.Thing{Kind: "API", Name: a.Name, Description: a.Description, Class: a.Type, Lifecycle: lifecycle(s), Owner: s.Owner, System: s.System,
+			File: definitionFile(s.Name, a), Text: in.Definitions[a.Name]}, in.Elsewhere)
 	}
 	for _, r := range s.Resources {
 		d.dependsOn = append(d.dependsOn, "resource:"+r.Name)
-		d.add(thing{kind: "Resource", name: r.Name, description: r.Description, class: r.Type, owner: s.Owner, system: s.System}, in.Elsewhere)
+		d.add(entityfile.Thing{Kind: "Resource", Name: r.Name, Description: r.Description, Class: r.Type, Owner: s.Owner, System: s.System}, in.Elsewhere)
 	}
 	d.group = local(s.Owner, "group", in.Elsewhere)
 	d.system = local(s.System, "system", in.Elsewhere)
@@ -48,9 +40,9 @@ func derivedOf(in Inputs) derived {
 }
 
 // add takes an entity unless another catalogue has it.
-func (d *derived) add(t thing, elsewhere []string) {
-	t.ref, _ = catalogfile.Ref(t.name, t.kind, "default")
-	if !catalogfile.Matches(elsewhere, t.ref) {
+func (d *derived) add(t entityfile.Thing, elsewhere []string) {
+	t.Ref, _ = catalogfile.Ref(t.Name, t.Kind, "default")
+	if !catalogfile.Matches(elsewhere, t.Ref) {
 		d.things = append(d.things, t)
 	}
 }
@@ -64,11 +56,11 @@ func local(text, kind string, elsewhere []string) string {
 	return text[strings.LastIndexAny(text, ":/")+1:]
 }
 
-// refs are all entities that the service stands for, sorted.
-func (d derived) refs() []string {
+// Refs are all entities that the service stands for, sorted.
+func (d derived) Refs() []string {
 	var refs []string
 	for _, t := range d.things {
-		refs = append(refs, t.ref)
+		refs = append(refs, t.Ref)
 	}
 	if d.group != "" {
 		refs = append(refs, "group:default/"+strings.ToLower(d.group))
@@ -94,16 +86,16 @@ func definitionFile(service string, a service.API) string {
 }
 
 // digests are those of the definitions, by file.
-func digests(things []thing) map[string]string {
+func digests(things []entityfile.Thing) map[string]string {
 	var sums map[string]string
 	for _, t := range things {
-		if t.file == "" {
+		if t.File == "" {
 			continue
 		}
 		if sums == nil {
 			sums = map[string]string{}
 		}
-		sums[t.file] = digest(t.text)
+		sums[t.File] = digest(t.Text)
 	}
 	return sums
 }
@@ -134,7 +126,7 @@ func systemText(name, owner string) ([]byte, error) {
 }
 
 func entityText(head, kind, name string, spec any) ([]byte, error) {
-	e := entityFile{APIVersion: apiVersion, Kind: kind, Spec: spec}
+	e := entityFile{APIVersion: entityfile.APIVersion, Kind: kind, Spec: spec}
 	e.Metadata.Name = name
 	b := bytes.NewBufferString(head)
 	enc := yaml.NewEncoder(b)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/org/idp/internal/catalog/entityfile"
 	"github.com/org/idp/internal/catalogfile"
 	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/service"
@@ -301,16 +302,16 @@ func TestSharedEntitiesOfManyPublishers(t *testing.T) {
 	count := map[string]int{}
 	for file := range strings.FieldsSeq(names(t, url)) {
 		if strings.HasPrefix(file, "catalog/") {
-			docs, err := documents([]byte(show(t, url, file)))
+			docs, err := entityfile.Documents([]byte(show(t, url, file)))
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, d := range docs {
-				h, err := headOf(d.Content[0])
+				h, err := entityfile.HeadOf(d.Content[0])
 				if err != nil {
 					t.Fatal(err)
 				}
-				count[h.ref()]++
+				count[h.Ref()]++
 			}
 		}
 	}

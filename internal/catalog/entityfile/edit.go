@@ -1,4 +1,6 @@
-package catalog
+// Package entityfile edits files of Backstage entities: it sets what a delivery says, and leaves alone what people wrote, their
+// comments and their order too.
+package entityfile
 
 import (
 	"bytes"
@@ -13,14 +15,14 @@ import (
 	"github.com/org/idp/internal/catalogfile"
 )
 
-// editEntity sets the component's fields in the file, and those of what goes with it, and leaves all else as people wrote it:
+// Edit sets the component's fields in the file, and those of what goes with it, and leaves all else as people wrote it:
 // other keys, comments, other entities. It gives the new text and the fields that changed; without one the text stays byte for byte.
-func editEntity(data []byte, c component, things []thing, gone []string) ([]byte, []string, error) {
-	docs, err := documents(data)
+func Edit(data []byte, c Component, things []Thing, gone []string) ([]byte, []string, error) {
+	docs, err := Documents(data)
 	if err != nil {
 		return nil, nil, err
 	}
-	root, err := findEntity(docs, "Component", c.name)
+	root, err := findEntity(docs, "Component", c.Name)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -56,18 +58,18 @@ func editEntity(data []byte, c component, things []thing, gone []string) ([]byte
 }
 
 // readsBack refuses what must not be published, whatever the file held that YAML writes in another way.
-func readsBack(text []byte, count int, c component, things []thing) error {
-	docs, err := documents(text)
+func readsBack(text []byte, count int, c Component, things []Thing) error {
+	docs, err := Documents(text)
 	if err == nil && len(docs) != count {
 		err = errors.New("it has another number of entities")
 	}
-	for _, t := range append([]thing{{kind: "Component", name: c.name}}, things...) {
+	for _, t := range append([]Thing{{Kind: "Component", Name: c.Name}}, things...) {
 		if err != nil {
 			break
 		}
 		var root *yaml.Node
-		if root, err = findEntity(docs, t.kind, t.name); err == nil && root == nil {
-			err = fmt.Errorf("%s %s is not there", t.kind, t.name)
+		if root, err = findEntity(docs, t.Kind, t.Name); err == nil && root == nil {
+			err = fmt.Errorf("%s %s is not there", t.Kind, t.Name)
 		}
 	}
 	if err != nil {
@@ -83,7 +85,8 @@ func newEntity(docs *[]*yaml.Node) *yaml.Node {
 	return root
 }
 
-func documents(data []byte) ([]*yaml.Node, error) {
+// Documents are the parts of a file, between lines of hyphens.
+func Documents(data []byte) ([]*yaml.Node, error) {
 	var docs []*yaml.Node
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	for {
@@ -111,18 +114,18 @@ func findEntity(docs []*yaml.Node, kind, name string) (*yaml.Node, error) {
 		if isNull(root) {
 			continue
 		}
-		head, err := headOf(root)
+		head, err := HeadOf(root)
 		if err != nil {
 			return nil, err
 		}
 		if err := uniqueKeys(root); err != nil {
 			return nil, err
 		}
-		if head.ref() != want {
+		if head.Ref() != want {
 			continue
 		}
-		if head.APIVersion != apiVersion {
-			return nil, fmt.Errorf("line %d: apiVersion %q, this program writes %q", root.Line, head.APIVersion, apiVersion)
+		if head.APIVersion != APIVersion {
+			return nil, fmt.Errorf("line %d: apiVersion %q, this program writes %q", root.Line, head.APIVersion, APIVersion)
 		}
 		if found != nil {
 			return nil, fmt.Errorf("line %d: %s %s is there twice", root.Line, strings.ToLower(kind), name)
@@ -132,8 +135,8 @@ func findEntity(docs []*yaml.Node, kind, name string) (*yaml.Node, error) {
 	return found, nil
 }
 
-// head is what tells entities apart.
-type head struct {
+// Head is what tells entities apart.
+type Head struct {
 	APIVersion string `yaml:"apiVersion"`
 	Kind       string `yaml:"kind"`
 	Metadata   struct {
@@ -142,8 +145,8 @@ type head struct {
 	} `yaml:"metadata"`
 }
 
-// headOf is empty for nothing between two lines of hyphens.
-func headOf(root *yaml.Node) (h head, err error) {
+// HeadOf is empty for nothing between two lines of hyphens.
+func HeadOf(root *yaml.Node) (h Head, err error) {
 	if isNull(root) {
 		return h, nil
 	}
@@ -153,11 +156,13 @@ func headOf(root *yaml.Node) (h head, err error) {
 	return h, nil
 }
 
-func (h head) ref() string {
+// Ref names the entity as Backstage does: kind:namespace/name, in lower case.
+func (h Head) Ref() string {
 	return strings.ToLower(h.Kind + ":" + cmp.Or(h.Metadata.Namespace, "default") + "/" + h.Metadata.Name)
 }
 
-const apiVersion = "backstage.io/v1alpha1"
+// APIVersion is of all entities that are written.
+const APIVersion = "backstage.io/v1alpha1"
 
 // editor collects what it changed; after its first error it does nothing more.
 type editor struct {
@@ -166,29 +171,29 @@ type editor struct {
 }
 
 // component sets what idp.yaml says. What it does not say is left to people, except for the keys that are ours alone.
-func (e *editor) component(root *yaml.Node, c component) {
-	e.set(root, "apiVersion", "apiVersion", apiVersion)
+func (e *editor) component(root *yaml.Node, c Component) {
+	e.set(root, "apiVersion", "apiVersion", APIVersion)
 	e.set(root, "kind", "kind", "Component")
 	meta := e.mapping(root, "metadata")
-	e.set(meta, "metadata.name", "name", c.name)
-	e.setIfSaid(meta, "metadata.description", "description", c.description)
-	e.ours(meta, "labels", tierLabel, c.tier)
-	e.ours(meta, "annotations", sloAnnotation, c.slo)
-	if c.source != "" {
-		e.set(e.mapping(meta, "annotations"), "metadata.annotations", "backstage.io/source-location", c.source)
+	e.set(meta, "metadata.name", "name", c.Name)
+	e.setIfSaid(meta, "metadata.description", "description", c.Description)
+	e.ours(meta, "labels", tierLabel, c.Tier)
+	e.ours(meta, "annotations", sloAnnotation, c.SLO)
+	if c.Source != "" {
+		e.set(e.mapping(meta, "annotations"), "metadata.annotations", "backstage.io/source-location", c.Source)
 	}
-	if c.slug != "" {
-		e.set(e.mapping(meta, "annotations"), "metadata.annotations", "github.com/project-slug", c.slug)
+	if c.Slug != "" {
+		e.set(e.mapping(meta, "annotations"), "metadata.annotations", "github.com/project-slug", c.Slug)
 	}
-	e.links(meta, c.links)
+	e.links(meta, c.Links)
 	spec := e.mapping(root, "spec")
-	if e.err == nil && value(spec, "type") == nil {
+	if e.err == nil && Value(spec, "type") == nil {
 		e.set(spec, "spec.type", "type", "service") // a person may know better, such as website
 	}
-	e.set(spec, "spec.lifecycle", "lifecycle", c.lifecycle)
-	e.set(spec, "spec.owner", "owner", c.owner)
-	e.setIfSaid(spec, "spec.system", "system", c.system)
-	for _, l := range c.names {
+	e.set(spec, "spec.lifecycle", "lifecycle", c.Lifecycle)
+	e.set(spec, "spec.owner", "owner", c.Owner)
+	e.setIfSaid(spec, "spec.system", "system", c.System)
+	for _, l := range c.Names {
 		e.names(spec, l)
 	}
 }
@@ -205,21 +210,21 @@ func (e *editor) ours(meta *yaml.Node, group, key, text string) {
 		e.set(e.mapping(meta, group), "metadata."+group, key, text)
 		return
 	}
-	if e.err != nil || value(meta, group) == nil {
+	if e.err != nil || Value(meta, group) == nil {
 		return
 	}
-	if m := value(meta, group); m.Kind == yaml.MappingNode && remove(m, key) {
+	if m := Value(meta, group); m.Kind == yaml.MappingNode && remove(m, key) {
 		e.note("metadata." + group)
 	}
 }
 
 // links sets each link that idp.yaml has: over the one of the same address, else over the one of the same type and
 // title, else behind the others.
-func (e *editor) links(meta *yaml.Node, links []entityLink) {
+func (e *editor) links(meta *yaml.Node, links []Link) {
 	if e.err != nil || len(links) == 0 {
 		return
 	}
-	list := value(meta, "links")
+	list := Value(meta, "links")
 	if list == nil || isNull(list) {
 		list = replace(meta, "links", &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"})
 	}
@@ -233,22 +238,22 @@ func (e *editor) links(meta *yaml.Node, links []entityLink) {
 			item = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 			list.Content = append(list.Content, item)
 		}
-		e.set(item, "metadata.links", "url", l.url)
-		e.set(item, "metadata.links", "title", l.title)
-		e.set(item, "metadata.links", "type", l.kind)
+		e.set(item, "metadata.links", "url", l.URL)
+		e.set(item, "metadata.links", "title", l.Title)
+		e.set(item, "metadata.links", "type", l.Kind)
 	}
 }
 
-func findLink(list *yaml.Node, l entityLink) *yaml.Node {
+func findLink(list *yaml.Node, l Link) *yaml.Node {
 	var similar *yaml.Node
 	for _, item := range list.Content {
 		if item.Kind != yaml.MappingNode {
 			continue
 		}
-		if text(item, "url") == l.url {
+		if text(item, "url") == l.URL {
 			return item
 		}
-		if text(item, "type") == l.kind && text(item, "title") == l.title {
+		if text(item, "type") == l.Kind && text(item, "title") == l.Title {
 			similar = item
 		}
 	}

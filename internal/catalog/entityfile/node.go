@@ -1,4 +1,4 @@
-package catalog
+package entityfile
 
 import (
 	"fmt"
@@ -7,8 +7,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// value is the value of a key in a mapping; nil without one.
-func value(m *yaml.Node, key string) *yaml.Node {
+// Value is the value of a key in a mapping; nil without one.
+func Value(m *yaml.Node, key string) *yaml.Node {
 	for i := 0; i+1 < len(m.Content); i += 2 {
 		if m.Content[i].Value == key {
 			return m.Content[i+1]
@@ -19,7 +19,7 @@ func value(m *yaml.Node, key string) *yaml.Node {
 
 // text is the value of a key that is a scalar, else empty.
 func text(m *yaml.Node, key string) string {
-	if v := value(m, key); v != nil && v.Kind == yaml.ScalarNode {
+	if v := Value(m, key); v != nil && v.Kind == yaml.ScalarNode {
 		return v.Value
 	}
 	return ""
@@ -81,7 +81,7 @@ func (e *editor) mapping(m *yaml.Node, key string) *yaml.Node {
 	if e.err != nil {
 		return nil
 	}
-	v := value(m, key)
+	v := Value(m, key)
 	if v == nil || isNull(v) {
 		return replace(m, key, &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"})
 	}
@@ -96,7 +96,7 @@ func (e *editor) set(m *yaml.Node, field, key, to string) {
 	if e.err != nil {
 		return
 	}
-	v := value(m, key)
+	v := Value(m, key)
 	if v != nil && v.Kind != yaml.ScalarNode && v.Kind != yaml.AliasNode {
 		e.err = fmt.Errorf("line %d: %s is not a text", v.Line, key)
 		return

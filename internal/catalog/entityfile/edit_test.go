@@ -1,53 +1,27 @@
-package catalog
+package entityfile
 
 import (
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-func testComponent() component {
-	return component{name: "checkout", description: "Takes the money.", owner: "team-payments", lifecycle: "production",
-		tier: "1", slo: "99.9", links: []entityLink{{"https://wiki.example.com/new", "Runbook", "runbook"}}}
+func sample() Component {
+	return Component{Name: "checkout", Description: "Takes the money.", Owner: "team-payments", Lifecycle: "production",
+		Tier: "1", SLO: "99.9", Links: []Link{{"https://wiki.example.com/new", "Runbook", "runbook"}}}
 }
 
-const edited = `# Who to call: #payments
-apiVersion: backstage.io/v1alpha1
-kind: Component
-metadata:
-  name: checkout # do not rename
-  title: Checkout
-  tags: [go, money]
-  annotations:
-    pagerduty.com/integration-key: abc # rotated in May
-    idp/slo-availability: 95
-  links:
-    # kept by the SRE team
-    - url: https://wiki.example.com/old
-      title: Runbook
-      type: runbook
-      icon: help
-    - url: https://status.example.com
-spec:
-  type: website
-  owner: team-old # since 2019
-  dependsOn:
-    - resource:ledger
-  x-cost-center: "0042"
----
-# the other half
-apiVersion: backstage.io/v1alpha1
-kind: API
-metadata:
-  name: checkout
-spec:
-  type: openapi
-  lifecycle: production
-  owner: team-api
-  definition: |
-    openapi: 3.1.0
-`
+// edited is what people made of an entity. Backstage reads it too, in the tests of the stage.
+func edited(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile("testdata/edited.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
 
 func TestHumanEditsSurvive(t *testing.T) {
 	t.Parallel()
@@ -91,7 +65,7 @@ spec:
   definition: |
     openapi: 3.1.0
 `
-	got, fields, err := editEntity([]byte(edited), testComponent(), nil, nil)
+	got, fields, err := Edit([]byte(edited(t)), sample(), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +76,7 @@ spec:
 	if diff := cmp.Diff(wantFields, fields); diff != "" {
 		t.Error(diff)
 	}
-	again, fields, err := editEntity(got, testComponent(), nil, nil)
+	again, fields, err := Edit(got, sample(), nil, nil)
 	if err != nil || len(fields) > 0 || string(again) != want {
 		t.Errorf("the second edit changed %v, %v", fields, err)
 	}
@@ -112,7 +86,7 @@ spec:
 func TestRightTextIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	const text = "{apiVersion: 'backstage.io/v1alpha1', kind: Component,\n\n metadata: {name: \"checkout\"}, spec: {owner: a, type: x,   lifecycle: production}}\n---\n"
-	got, fields, err := editEntity([]byte(text), component{name: "checkout", owner: "a", lifecycle: "production"}, nil, nil)
+	got, fields, err := Edit([]byte(text), Component{Name: "checkout", Owner: "a", Lifecycle: "production"}, nil, nil)
 	if err != nil || len(fields) > 0 || string(got) != text {
 		t.Errorf("%v %v\n%s", fields, err, got)
 	}
@@ -120,11 +94,11 @@ func TestRightTextIsLeftAlone(t *testing.T) {
 
 func TestWhatIdpYAMLStopsSaying(t *testing.T) {
 	t.Parallel()
-	full, _, err := editEntity(nil, testComponent(), nil, nil)
+	full, _, err := Edit(nil, sample(), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, _, err := editEntity(full, component{name: "checkout", owner: "team-payments", lifecycle: "production"}, nil, nil)
+	got, _, err := Edit(full, Component{Name: "checkout", Owner: "team-payments", Lifecycle: "production"}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,13 +110,13 @@ func TestWhatIdpYAMLStopsSaying(t *testing.T) {
 func TestTextsThatYAMLReadsAsSomethingElse(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"null", "yes", "2026-11-23", "0x1f", "1.0", "~", "- a", "a: b", "#x", "&a", "*a", "!x", "line\nbreak", "ümlaut", "'", `"`, " "} {
-		c := component{name: "checkout", owner: text, lifecycle: "production", description: text, tier: "1"}
-		out, _, err := editEntity(nil, c, nil, nil)
+		c := Component{Name: "checkout", Owner: text, Lifecycle: "production", Description: text, Tier: "1"}
+		out, _, err := Edit(nil, c, nil, nil)
 		if err != nil {
 			t.Errorf("%q: %v", text, err)
 			continue
 		}
-		docs, err := documents(out)
+		docs, err := Documents(out)
 		if err != nil {
 			t.Errorf("%q: %v", text, err)
 			continue
@@ -174,7 +148,7 @@ func TestFilesThatAreNotEntities(t *testing.T) {
 		"anchor":           head + "  title: &a x\nspec: {owner: &o old, x: *o}\n",
 		"alias":            head + "  a: &l {x: y}\n  labels: *l\n",
 	} {
-		if out, fields, err := editEntity([]byte(text), testComponent(), nil, nil); err == nil {
+		if out, fields, err := Edit([]byte(text), sample(), nil, nil); err == nil {
 			t.Errorf("%s: changed %v\n%s", name, fields, out)
 		}
 	}
@@ -183,7 +157,7 @@ func TestFilesThatAreNotEntities(t *testing.T) {
 func TestEmptyFilesBecomeEntities(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "\n", "# nothing yet\n", "---\n", "---\n---\n", "kind: System\nmetadata: {name: checkout}\n"} {
-		out, _, err := editEntity([]byte(text), testComponent(), nil, nil)
+		out, _, err := Edit([]byte(text), sample(), nil, nil)
 		if err != nil || !strings.Contains(string(out), "owner: team-payments") {
 			t.Errorf("%q: %v\n%s", text, err, out)
 		}
