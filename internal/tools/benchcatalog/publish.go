@@ -22,7 +22,7 @@ import (
 const publishTarget = 1.3
 
 // publishing measures deliveries of a service that both catalogues have, in turns, so that both meet the same machine: from a
-// repository on the same disk, and over HTTP with a password, by git's own server.
+// repository on the same disk, and over HTTP with a password, by git's own server here and as if it were a network away.
 func publishing(ctx context.Context, stdout io.Writer, large string, services, runs int) error {
 	small, err := os.MkdirTemp("", "idp-benchcatalog-")
 	if err != nil {
@@ -49,11 +49,16 @@ func publishing(ctx context.Context, stdout io.Writer, large string, services, r
 	server := httptest.NewServer(overHTTP(root, filepath.Join(strings.TrimSpace(string(backend)), "git-http-backend")))
 	defer server.Close()
 	base := strings.Replace(server.URL, "http://", "http://ann:"+password+"@", 1)
-	urls := [4]string{filepath.Join(root, "small"), filepath.Join(root, "large"), base + "/small", base + "/large"}
+	distant, err := far(ctx, server.Listener.Addr().String())
+	if err != nil {
+		return err
+	}
+	away := "http://ann:" + password + "@" + distant
+	urls := [6]string{filepath.Join(root, "small"), filepath.Join(root, "large"), base + "/small", base + "/large", away + "/small", away + "/large"}
 	_ = exec.CommandContext(ctx, "sync").Run()
 	number := 0
 	for _, k := range kinds {
-		var took [4][]time.Duration // folders, then HTTP
+		var took [len(urls)][]time.Duration
 		for n := range runs*k.rounds + 1 {
 			for i, url := range urls {
 				number++
@@ -67,7 +72,7 @@ func publishing(ctx context.Context, stdout io.Writer, large string, services, r
 			}
 		}
 		for i := 0; i < len(took); i += 2 {
-			where := []string{"from a folder", "over HTTP with a password"}[i/2]
+			where := []string{"from a folder", "over HTTP with a password", "over HTTP, as if " + roundTrip.String() + " away"}[i/2]
 			if _, err = fmt.Fprintf(stdout, "%s %s, into a catalogue of 10 services: median %s; of %d: median %s; %.2f times%s\n",
 				k.what, where, median(took[i]), services, median(took[i+1]), float64(median(took[i+1]))/float64(median(took[i])), k.target); err != nil {
 				return err
