@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -222,10 +223,16 @@ func waitGone(ctx context.Context, p Process, limit time.Duration) error {
 }
 
 // freePort gives wish where it is free and otherwise any free port of loopback. Another process may take it before the
-// service does; Observation.Foreign and PortTaken tell.
+// service does; Observation.Foreign and PortTaken tell. That is least likely below the ports that systems give to whoever
+// asks for any, 32768 and up.
 func freePort(wish int) (int, error) {
 	if wish != 0 && !PortTaken(wish) {
 		return wish, nil
+	}
+	for range 20 {
+		if port := 20000 + rand.IntN(10000); !PortTaken(port) { // #nosec G404 -- not a secret
+			return port, nil
+		}
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
