@@ -1,6 +1,7 @@
 package sigstore
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -51,7 +52,7 @@ func newService(t *testing.T, target string) *Service {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch s.next(r) {
 		case "":
-			proxy.ServeHTTP(w, r)
+			handOn(proxy, w, r)
 		case Down:
 			reset(w)
 		case Trickle:
@@ -78,6 +79,14 @@ func newService(t *testing.T, target string) *Service {
 	})
 	s.URL = server.URL
 	return s
+}
+
+// handOn lets the service answer also if the caller is gone. A log on tessera 1.0 fails everybody who waits for it when one of them
+// leaves (PublicationAwaiter.Await), so that a test that kills a program would fail another test.
+func handOn(proxy http.Handler, w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), time.Minute)
+	defer cancel()
+	proxy.ServeHTTP(w, r.WithContext(ctx))
 }
 
 // trickling sends a byte a second, until nobody waits for the rest.
