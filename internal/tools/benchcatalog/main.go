@@ -9,23 +9,16 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"slices"
-	"syscall"
 	"time"
+
+	"github.com/org/idp/internal/tools/bench"
 )
 
 // checkTarget is for the check of 10,000 services, on 2 cores.
 const checkTarget = 2 * time.Second
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
-		_, _ = fmt.Fprintln(os.Stderr, "bench-catalog:", err)
-		os.Exit(1)
-	}
-}
+func main() { bench.Main("bench-catalog", run) }
 
 func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 	flags := flag.NewFlagSet("benchcatalog", flag.ContinueOnError)
@@ -49,7 +42,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 		return err
 	}
 	if _, err = fmt.Fprintf(stdout, "idp catalog check, %d services: median %s of %d, slowest %s (target %s for 10000)\n",
-		*services, median(took), len(took), slices.Max(took).Round(time.Millisecond), checkTarget); err != nil {
+		*services, bench.Median(took).Round(time.Millisecond), len(took), slices.Max(took).Round(time.Millisecond), checkTarget); err != nil {
 		return err
 	}
 	return publishing(ctx, stdout, dir, *services, *runs)
@@ -68,10 +61,6 @@ func repeat(n int, work func() error) ([]time.Duration, error) {
 		}
 	}
 	return took, nil
-}
-
-func median(took []time.Duration) time.Duration {
-	return slices.Sorted(slices.Values(took))[len(took)/2].Round(time.Millisecond)
 }
 
 func check(ctx context.Context, idp, dir string) error {

@@ -16,6 +16,7 @@ import (
 	"github.com/org/idp/internal/catalog"
 	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/service"
+	"github.com/org/idp/internal/tools/bench"
 )
 
 // publishTarget is how much longer a delivery may take in the large catalogue than in one of ten services.
@@ -73,8 +74,9 @@ func publishing(ctx context.Context, stdout io.Writer, large string, services, r
 		}
 		for i := 0; i < len(took); i += 2 {
 			where := []string{"from a folder", "over HTTP with a password", "over HTTP, as if " + roundTrip.String() + " away"}[i/2]
+			small, large := bench.Median(took[i]), bench.Median(took[i+1])
 			if _, err = fmt.Fprintf(stdout, "%s %s, into a catalogue of 10 services: median %s; of %d: median %s; %.2f times%s\n",
-				k.what, where, median(took[i]), services, median(took[i+1]), float64(median(took[i+1]))/float64(median(took[i])), k.target); err != nil {
+				k.what, where, small.Round(time.Millisecond), services, large.Round(time.Millisecond), float64(large)/float64(small), k.target); err != nil {
 				return err
 			}
 		}

@@ -15,11 +15,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
-	"slices"
-	"syscall"
 	"time"
+
+	"github.com/org/idp/internal/tools/bench"
 )
 
 // Targets: how much longer than kubectl a deploy may take by the median, and after how long a failure is called at most.
@@ -28,14 +27,7 @@ const (
 	called = 20 * time.Second
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
-		_, _ = fmt.Fprintln(os.Stderr, "bench-deploy:", err)
-		os.Exit(1)
-	}
-}
+func main() { bench.Main("bench-deploy", run) }
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("benchdeploy", flag.ContinueOnError)
@@ -54,7 +46,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	b := &bench{dir: dir, registry: registry, out: stdout}
+	b := &comparison{dir: dir, registry: registry, out: stdout}
 	if b.idp, err = filepath.Abs(*idp); err != nil {
 		return err
 	}
@@ -72,9 +64,8 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	return b.failures(ctx)
 }
 
-// compare deploys in turn, and in each round the other one first, so that whatever else the machine does hits both alike.
-// Before it, each version is live once in both namespaces, so that the images are on the node.
-func (b *bench) compare(ctx context.Context, rounds int) error {
+// compare lets each version be live once in both namespaces before it measures, so that the images are on the node.
+func (b *comparison) compare(ctx context.Context, rounds int) error {
 	for i := range 2 {
 		if _, err := b.ours(ctx, i%2); err != nil {
 			return err
@@ -83,30 +74,17 @@ func (b *bench) compare(ctx context.Context, rounds int) error {
 			return err
 		}
 	}
-	var ours, theirs []sample
-	for i := range rounds {
-		contenders := []func() error{
-			func() (err error) { ours, err = grow(ours)(b.ours(ctx, i%2)); return err },
-			func() (err error) { theirs, err = grow(theirs)(b.theirs(ctx, i%2)); return err },
-		}
-		if i%2 == 1 {
-			slices.Reverse(contenders)
-		}
-		for _, deploy := range contenders {
-			if err := deploy(); err != nil {
-				return err
-			}
-		}
+	of, err := bench.Turns(rounds,
+		func(i int) (sample, error) { return b.ours(ctx, i%2) },
+		func(i int) (sample, error) { return b.theirs(ctx, i%2) })
+	if err != nil {
+		return err
 	}
-	return report(b.out, ours, theirs)
-}
-
-func grow(list []sample) func(sample, error) ([]sample, error) {
-	return func(s sample, err error) ([]sample, error) { return append(list, s), err }
+	return report(b.out, of[0], of[1])
 }
 
 // failures measures from the start of the program to its end, when the failure is told and the old version is back.
-func (b *bench) failures(ctx context.Context) error {
+func (b *comparison) failures(ctx context.Context) error {
 	for _, f := range []struct{ name, from, to, says string }{
 		{"crash loop", `value: "8080"`, `value: "none"`, "CrashLoopBackOff"},
 		{"bad image", "      containers:\n", "      initContainers: [{name: migrate, image: " + b.registry + "/migrations:none}]\n      containers:\n", "container migrate"},
@@ -116,7 +94,7 @@ func (b *bench) failures(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", f.name, err)
 		}
 		_, err = fmt.Fprintf(b.out, "%-34s called, and the old version back, after %.1f s  target %.0f s: %s\n", f.name,
-			t.whole.Seconds(), called.Seconds(), verdict(t.whole <= called))
+			t.whole.Seconds(), called.Seconds(), bench.Verdict(t.whole <= called))
 		if err != nil {
 			return err
 		}
@@ -127,15 +105,15 @@ func (b *bench) failures(ctx context.Context) error {
 // report prints the medians side by side.
 func report(w io.Writer, ours, theirs []sample) error {
 	whole := func(s sample) time.Duration { return s.whole }
-	idp, kubectl := median(ours, whole), median(theirs, whole)
+	idp, kubectl := bench.Median(bench.Times(ours, whole)), bench.Median(bench.Times(theirs, whole))
 	lines := []string{
-		line("idp deploy, whole process", ours, whole),
-		line("  of it: the stage deploy", ours, func(s sample) time.Duration { return s.stage }),
-		line("  of it: applied until healthy", ours, func(s sample) time.Duration { return s.healthy }),
-		line("kubectl apply and rollout status", theirs, whole),
-		line("  of it: rollout status", theirs, func(s sample) time.Duration { return s.healthy }),
+		bench.Line("idp deploy, whole process", bench.Times(ours, whole)),
+		bench.Line("  of it: the stage deploy", bench.Times(ours, func(s sample) time.Duration { return s.stage })),
+		bench.Line("  of it: applied until healthy", bench.Times(ours, func(s sample) time.Duration { return s.healthy })),
+		bench.Line("kubectl apply and rollout status", bench.Times(theirs, whole)),
+		bench.Line("  of it: rollout status", bench.Times(theirs, func(s sample) time.Duration { return s.healthy })),
 		fmt.Sprintf("difference of the medians %+.2f s, ratio %.2f  target +%.1f s: %s", (idp - kubectl).Seconds(), float64(idp)/float64(kubectl),
-			slower.Seconds(), verdict(idp-kubectl <= slower)),
+			slower.Seconds(), bench.Verdict(idp-kubectl <= slower)),
 	}
 	for _, text := range lines {
 		if _, err := fmt.Fprintln(w, text); err != nil {
@@ -143,29 +121,4 @@ func report(w io.Writer, ours, theirs []sample) error {
 		}
 	}
 	return nil
-}
-
-func line(name string, samples []sample, of func(sample) time.Duration) string {
-	var all []time.Duration
-	for _, s := range samples {
-		all = append(all, of(s))
-	}
-	return fmt.Sprintf("%-34s median %5.2f s  fastest %5.2f s  slowest %5.2f s", name, median(samples, of).Seconds(),
-		slices.Min(all).Seconds(), slices.Max(all).Seconds())
-}
-
-func median(samples []sample, of func(sample) time.Duration) time.Duration {
-	var all []time.Duration
-	for _, s := range samples {
-		all = append(all, of(s))
-	}
-	slices.Sort(all)
-	return (all[(len(all)-1)/2] + all[len(all)/2]) / 2
-}
-
-func verdict(met bool) string {
-	if met {
-		return "met"
-	}
-	return "MISSED"
 }

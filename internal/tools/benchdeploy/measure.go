@@ -22,7 +22,7 @@ type sample struct {
 }
 
 // ours deploys a version with idp.
-func (b *bench) ours(ctx context.Context, version int) (sample, error) {
+func (b *comparison) ours(ctx context.Context, version int) (sample, error) {
 	s, code, text, err := b.deploy(ctx, version)
 	if err == nil && code != 0 {
 		err = fmt.Errorf("idp deploy: exit code %d\n%s", code, text)
@@ -53,7 +53,7 @@ func readRecord(path string) (rec record.Record, err error) {
 }
 
 // keepManifests keeps what idp rendered, for kubectl's namespace.
-func (b *bench) keepManifests(version int) error {
+func (b *comparison) keepManifests(version int) error {
 	text, err := os.ReadFile(filepath.Join(b.dir, "out", "manifests.yaml")) // #nosec G304
 	if err != nil {
 		return err
@@ -61,10 +61,10 @@ func (b *bench) keepManifests(version int) error {
 	return b.write(b.rendered(version), strings.ReplaceAll(string(text), spaceOurs, spaceTheirs))
 }
 
-func (b *bench) rendered(version int) string { return fmt.Sprintf("manifests-%d.yaml", version) }
+func (b *comparison) rendered(version int) string { return fmt.Sprintf("manifests-%d.yaml", version) }
 
 // theirs deploys a version with kubectl.
-func (b *bench) theirs(ctx context.Context, version int) (s sample, err error) {
+func (b *comparison) theirs(ctx context.Context, version int) (s sample, err error) {
 	begun := time.Now()
 	if err := b.kubectl(ctx, "apply", "-n", spaceTheirs, "-f", filepath.Join(b.dir, b.rendered(version))); err != nil {
 		return s, err
@@ -74,7 +74,7 @@ func (b *bench) theirs(ctx context.Context, version int) (s sample, err error) {
 	return sample{whole: time.Since(begun), healthy: time.Since(applied)}, err
 }
 
-func (b *bench) kubectl(ctx context.Context, args ...string) error {
+func (b *comparison) kubectl(ctx context.Context, args ...string) error {
 	out, err := exec.CommandContext(ctx, "kubectl", args...).CombinedOutput() // #nosec G204 -- fixed commands
 	if err != nil {
 		return fmt.Errorf("kubectl %s: %w\n%s", strings.Join(args, " "), err, out)
@@ -83,7 +83,7 @@ func (b *bench) kubectl(ctx context.Context, args ...string) error {
 }
 
 // failing deploys a version of which the rendered manifests have one text replaced, so that it fails for a reason.
-func (b *bench) failing(ctx context.Context, name, from, to, reason string) (sample, error) {
+func (b *comparison) failing(ctx context.Context, name, from, to, reason string) (sample, error) {
 	const live = 0
 	if _, code, said, err := b.deploy(ctx, live); err != nil || code != 0 {
 		return sample{}, fmt.Errorf("exit code %d: %w\n%s", code, err, said)
@@ -112,7 +112,7 @@ func (b *bench) failing(ctx context.Context, name, from, to, reason string) (sam
 }
 
 // deploy runs idp, and gives its exit code and what it said.
-func (b *bench) deploy(ctx context.Context, version int) (s sample, code int, said string, err error) {
+func (b *comparison) deploy(ctx context.Context, version int) (s sample, code int, said string, err error) {
 	if _, err := b.git(ctx, "checkout", "-qf", b.images[version].commit); err != nil {
 		return s, 0, "", err
 	}

@@ -23,8 +23,8 @@ const (
 	spaceTheirs = "idp-bench-kubectl"
 )
 
-// bench is two signed versions of the service, and where they are deployed.
-type bench struct {
+// comparison is two signed versions of the service, and where they are deployed.
+type comparison struct {
 	dir      string // with service (a repository), key.pem, key.pub and policy.yaml
 	idp      string // the program, an absolute path
 	registry string
@@ -47,7 +47,7 @@ defaults:
 `
 
 // prepare builds and signs two versions of the service.
-func (b *bench) prepare(ctx context.Context, service string) error {
+func (b *comparison) prepare(ctx context.Context, service string) error {
 	source := filepath.Join(b.dir, "service")
 	if err := os.CopyFS(source, os.DirFS(service)); err != nil {
 		return err
@@ -87,7 +87,7 @@ func (b *bench) prepare(ctx context.Context, service string) error {
 }
 
 // release commits, builds and signs a version, with a further line in its idp.yaml.
-func (b *bench) release(ctx context.Context, version, more string) error {
+func (b *comparison) release(ctx context.Context, version, more string) error {
 	text := fmt.Sprintf("name: hello\nowner: team-hello\nscale: {min: 2}\nenvironments:\n  staging: {namespace: %s}\n%s", spaceOurs, more)
 	if err := b.write("service/idp.yaml", text); err != nil {
 		return err
@@ -113,7 +113,7 @@ func (b *bench) release(ctx context.Context, version, more string) error {
 }
 
 // command is idp on the service in the environment staging.
-func (b *bench) command(ctx context.Context, out string, args ...string) *exec.Cmd {
+func (b *comparison) command(ctx context.Context, out string, args ...string) *exec.Cmd {
 	args = append(args, "--service", filepath.Join(b.dir, "service"), "--environment", "staging", "--policy", filepath.Join(b.dir, "policy.yaml"),
 		"--out", out, "--record", filepath.Join(out, "record.json"))
 	cmd := exec.CommandContext(ctx, b.idp, args...) // #nosec G204 -- named by whoever runs this
@@ -122,7 +122,7 @@ func (b *bench) command(ctx context.Context, out string, args ...string) *exec.C
 }
 
 // spaces makes both namespaces anew.
-func (b *bench) spaces(ctx context.Context) error {
+func (b *comparison) spaces(ctx context.Context) error {
 	b.clean(ctx)
 	for _, space := range []string{spaceOurs, spaceTheirs} {
 		if err := b.kubectl(ctx, "create", "namespace", space); err != nil {
@@ -132,13 +132,13 @@ func (b *bench) spaces(ctx context.Context) error {
 	return nil
 }
 
-func (b *bench) clean(ctx context.Context) {
+func (b *comparison) clean(ctx context.Context) {
 	if err := b.kubectl(ctx, "delete", "namespace", spaceOurs, spaceTheirs, "--ignore-not-found", "--timeout=60s"); err != nil {
 		_, _ = fmt.Fprintln(b.out, err)
 	}
 }
 
-func (b *bench) git(ctx context.Context, args ...string) (string, error) {
+func (b *comparison) git(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", filepath.Join(b.dir, "service")}, args...)...) // #nosec G204 -- fixed commands
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -147,12 +147,12 @@ func (b *bench) git(ctx context.Context, args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-func (b *bench) write(name, text string) error {
+func (b *comparison) write(name, text string) error {
 	return os.WriteFile(filepath.Join(b.dir, filepath.FromSlash(name)), []byte(text), 0o600) // #nosec G703 -- a folder of its own, and names of its own
 }
 
 // keyPair makes a key to sign with, sealed as cosign seals it.
-func (b *bench) keyPair() (private, public string, err error) {
+func (b *comparison) keyPair() (private, public string, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return "", "", err

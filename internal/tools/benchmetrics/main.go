@@ -10,14 +10,13 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"time"
 
 	"github.com/org/idp/internal/catalogfile"
 	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/tools/bench"
 )
 
 // Targets, on 2 cores.
@@ -26,14 +25,7 @@ const (
 	memoryTarget = 300 // MB
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
-		_, _ = fmt.Fprintln(os.Stderr, "bench-metrics:", err)
-		os.Exit(1)
-	}
-}
+func main() { bench.Main("bench-metrics", run) }
 
 func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 	flags := flag.NewFlagSet("benchmetrics", flag.ContinueOnError)
@@ -71,9 +63,8 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 			return err
 		}
 	}
-	slices.Sort(took)
 	_, err = fmt.Fprintf(stdout, "%d deliveries of %d services, %d MB: median %.1f s (target %.0f s), the processors %.1f s, at most %d MB of memory (target %d MB)\n", *deliveries,
-		*services, bytes>>20, took[len(took)/2].Seconds(), timeTarget.Seconds(), busy.Seconds(), memory, memoryTarget)
+		*services, bytes>>20, bench.Median(took).Seconds(), timeTarget.Seconds(), busy.Seconds(), memory, memoryTarget)
 	return err
 }
 

@@ -11,11 +11,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
+
+	"github.com/org/idp/internal/tools/bench"
 )
 
 // options are the flags.
@@ -38,14 +38,7 @@ var benches = []struct {
 	{"secrets", benchSecrets},
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
-		_, _ = fmt.Fprintln(os.Stderr, "bench-scan:", err)
-		os.Exit(1)
-	}
-}
+func main() { bench.Main("bench-scan", run) }
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("benchscan", flag.ContinueOnError)

@@ -24,55 +24,55 @@ func benchSAST(ctx context.Context, o options) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(tmp) }()
-	b := bench{options: o, tmp: tmp, gosec: gosec, dir: o.repo}
+	m := target{options: o, tmp: tmp, gosec: gosec, dir: o.repo}
 	title := o.repo
-	if b.dir == "" {
+	if m.dir == "" {
 		title = "generated module"
-		if b.dir, err = generateModule(ctx, o, o.lines); err != nil {
+		if m.dir, err = generateModule(ctx, o, o.lines); err != nil {
 			return err
 		}
 	}
-	size, err := b.look()
+	size, err := m.look()
 	if err != nil {
 		return err
 	}
 	title += ", " + size
-	ours, theirs := b.contenders("")
+	ours, theirs := m.contenders("")
 	if err := measure(ctx, o.runs, ours, theirs); err != nil {
 		return err
 	}
-	if err := b.show("sast: "+title, ours, theirs); err != nil || o.warm {
+	if err := m.show("sast: "+title, ours, theirs); err != nil || o.warm {
 		return err
 	}
-	ours, theirs = b.contenders(filepath.Join(tmp, "gocache"))
+	ours, theirs = m.contenders(filepath.Join(tmp, "gocache"))
 	if err := measureOnce(ctx, ours, theirs); err != nil {
 		return err
 	}
-	return b.show("sast, build cache empty: "+title, ours, theirs)
+	return m.show("sast, build cache empty: "+title, ours, theirs)
 }
 
-// bench is one module.
-type bench struct {
+// target is the module that both scan.
+type target struct {
 	options
 	tmp, gosec, dir string
 	outside         []string // folders that ./... does not mean, and gosec would walk into
 }
 
 // look tells how much code there is, and finds what is not of the module.
-func (b *bench) look() (string, error) {
+func (m *target) look() (string, error) {
 	folders, lines := map[string]bool{}, 0
-	err := filepath.WalkDir(b.dir, func(name string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(m.dir, func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		rel, err := filepath.Rel(b.dir, name)
+		rel, err := filepath.Rel(m.dir, name)
 		if err != nil || rel == "." {
 			return err
 		}
 		if d.IsDir() {
 			_, noModule := os.Stat(filepath.Join(name, "go.mod"))
 			if d.Name() == "testdata" || d.Name() == "vendor" || strings.HasPrefix(d.Name(), ".") || strings.HasPrefix(d.Name(), "_") || noModule == nil {
-				b.outside = append(b.outside, "/"+filepath.ToSlash(rel)+"/")
+				m.outside = append(m.outside, "/"+filepath.ToSlash(rel)+"/")
 				return filepath.SkipDir
 			}
 			return nil
@@ -89,16 +89,16 @@ func (b *bench) look() (string, error) {
 }
 
 // contenders are both programs, on a build cache that is emptied before each run where one is given.
-func (b *bench) contenders(cache string) (ours, theirs *contender) {
-	ours = &contender{name: "idp sast", dir: b.dir, ok: []int{1}, args: []string{b.idp, "sast", "--service", b.dir, "--json", b.report("ours"),
-		"--out", filepath.Join(b.tmp, "out"), "--record", filepath.Join(b.tmp, "record.json"), "--fail-on", "none"}}
-	theirs = &contender{name: "gosec", dir: b.dir, ok: []int{1}, args: []string{b.gosec, "-quiet", "-no-fail", "-fmt", "json", "-out", b.report("theirs")}}
-	for _, dir := range b.outside {
+func (m *target) contenders(cache string) (ours, theirs *contender) {
+	ours = &contender{name: "idp sast", dir: m.dir, ok: []int{1}, args: []string{m.idp, "sast", "--service", m.dir, "--json", m.report("ours"),
+		"--out", filepath.Join(m.tmp, "out"), "--record", filepath.Join(m.tmp, "record.json"), "--fail-on", "none"}}
+	theirs = &contender{name: "gosec", dir: m.dir, ok: []int{1}, args: []string{m.gosec, "-quiet", "-no-fail", "-fmt", "json", "-out", m.report("theirs")}}
+	for _, dir := range m.outside {
 		theirs.args = append(theirs.args, "-exclude-dir", dir)
 	}
 	theirs.args = append(theirs.args, "./...")
 	prepare := func() error {
-		err := os.RemoveAll(filepath.Join(b.tmp, "record.json"))
+		err := os.RemoveAll(filepath.Join(m.tmp, "record.json"))
 		if cache != "" {
 			err = errors.Join(err, os.RemoveAll(cache), os.Mkdir(cache, 0o700))
 		}
@@ -113,22 +113,22 @@ func (b *bench) contenders(cache string) (ours, theirs *contender) {
 	return ours, theirs
 }
 
-func (b *bench) report(whose string) string { return filepath.Join(b.tmp, whose+".json") }
+func (m *target) report(whose string) string { return filepath.Join(m.tmp, whose+".json") }
 
 // show prints the figures and what only one of the two finds.
-func (b *bench) show(title string, ours, theirs *contender) error {
-	found, err := b.found()
+func (m *target) show(title string, ours, theirs *contender) error {
+	found, err := m.found()
 	if err != nil {
 		return err
 	}
-	wanted, err := b.wanted()
+	wanted, err := m.wanted()
 	if err != nil {
 		return err
 	}
-	if err := table(b.out, title, row{ours, len(found)}, row{theirs, len(wanted)}); err != nil {
+	if err := table(m.out, title, row{ours, len(found)}, row{theirs, len(wanted)}); err != nil {
 		return err
 	}
-	differences(b.options, "gosec", found, wanted)
+	differences(m.options, "gosec", found, wanted)
 	return nil
 }
 
@@ -146,7 +146,7 @@ func (p places) add(rule, file string, line int) {
 }
 
 // found are ours, but those that a #nosec suppresses, which gosec does not show.
-func (b *bench) found() (places, error) {
+func (m *target) found() (places, error) {
 	var report struct {
 		Findings []struct {
 			Scanner, Rule, File string
@@ -154,7 +154,7 @@ func (b *bench) found() (places, error) {
 			Suppression         *struct{}
 		}
 	}
-	if err := readJSON(b.report("ours"), &report); err != nil {
+	if err := readJSON(m.report("ours"), &report); err != nil {
 		return nil, err
 	}
 	p := places{}
@@ -167,7 +167,7 @@ func (b *bench) found() (places, error) {
 }
 
 // wanted are gosec's. What it could not read is told, because its exit code does not tell it.
-func (b *bench) wanted() (places, error) {
+func (m *target) wanted() (places, error) {
 	var report struct {
 		Errors map[string][]struct{ Error string } `json:"Golang errors"`
 		Issues []struct {
@@ -176,15 +176,15 @@ func (b *bench) wanted() (places, error) {
 			Line string
 		}
 	}
-	if err := readJSON(b.report("theirs"), &report); err != nil {
+	if err := readJSON(m.report("theirs"), &report); err != nil {
 		return nil, err
 	}
 	if len(report.Errors) > 0 {
-		_, _ = fmt.Fprintf(b.out, "gosec could not read everything: %d files with errors\n", len(report.Errors))
+		_, _ = fmt.Fprintf(m.out, "gosec could not read everything: %d files with errors\n", len(report.Errors))
 	}
 	p := places{}
 	for _, i := range report.Issues {
-		rel, err := filepath.Rel(b.dir, i.File)
+		rel, err := filepath.Rel(m.dir, i.File)
 		if err != nil {
 			return nil, err
 		}

@@ -19,8 +19,8 @@ import (
 	"github.com/org/idp/internal/record"
 )
 
-// bench is one image that is ready to be signed, and the statements about it.
-type bench struct {
+// comparison is one image that is ready to be signed, and the statements about it.
+type comparison struct {
 	dir      string // with service (a repository), out (the image and the record), policies and keys
 	idp      string // the program, an absolute path
 	instance string // folder of the services
@@ -41,9 +41,9 @@ type mode struct {
 	signs, verifies []string // flags of cosign
 }
 
-func (b *bench) path(name string) string { return filepath.Join(b.dir, name) }
+func (b *comparison) path(name string) string { return filepath.Join(b.dir, name) }
 
-func (b *bench) keyless() mode {
+func (b *comparison) keyless() mode {
 	config, trust := filepath.Join(b.instance, "signing-config.json"), filepath.Join(b.instance, "trusted-root.json")
 	return mode{name: "keyless, the job's token, a certificate, a log and a time", policy: b.path("keyless.yaml"),
 		ours:  []string{"--signing-config", config, "--trusted-root", trust},
@@ -52,7 +52,7 @@ func (b *bench) keyless() mode {
 			"https://github.com/acme/checkout/.github/workflows/release.yml@refs/heads/main"}}
 }
 
-func (b *bench) key() mode {
+func (b *comparison) key() mode {
 	return mode{name: "a key, nobody is asked", policy: b.path("policy.yaml"), ours: []string{"--key", b.path("cosign.key")},
 		signs:    []string{"--key", b.path("cosign.key"), "--signing-config", b.path("nobody.json")},
 		verifies: []string{"--key", b.path("cosign.pub"), "--insecure-ignore-tlog"}}
@@ -68,7 +68,7 @@ defaults:
 `
 
 // prepare scans and builds the service, and signs it once, so that cosign can attest what idp does.
-func (b *bench) prepare(ctx context.Context, service string) error {
+func (b *comparison) prepare(ctx context.Context, service string) error {
 	data, err := os.ReadFile(filepath.Join(b.instance, "services.json")) // #nosec G304 -- of whoever started this
 	if err != nil {
 		return err
@@ -120,7 +120,7 @@ func (b *bench) prepare(ctx context.Context, service string) error {
 }
 
 // statements writes what idp attested as predicates for cosign.
-func (b *bench) statements(ctx context.Context, model string) error {
+func (b *comparison) statements(ctx context.Context, model string) error {
 	for _, kind := range []string{"slsaprovenance1", "cyclonedx", "spdxjson", "https://in-toto.io/attestation/test-result/v0.1"} {
 		out, err := b.call(ctx, "cosign-v3", "verify-attestation", "--key", "cosign.pub", "--insecure-ignore-tlog", "--type", kind, model)
 		if err != nil {
@@ -151,7 +151,7 @@ func (b *bench) statements(ctx context.Context, model string) error {
 }
 
 // ours signs and verifies with idp.
-func (b *bench) ours(ctx context.Context, m mode, round int) (s sample, err error) {
+func (b *comparison) ours(ctx context.Context, m mode, round int) (s sample, err error) {
 	repository := fmt.Sprintf("%s/bench/ours-%d-%d", b.services.Registry, round, time.Now().UnixNano())
 	if s.sign, err = b.stage(ctx, m.policy, append([]string{"sign", "--registry", repository}, m.ours...)...); err != nil {
 		return s, err
@@ -161,7 +161,7 @@ func (b *bench) ours(ctx context.Context, m mode, round int) (s sample, err erro
 }
 
 // theirs signs, attests and verifies with cosign, one call for each thing as it is meant to be used.
-func (b *bench) theirs(ctx context.Context, m mode, round int) (s sample, err error) {
+func (b *comparison) theirs(ctx context.Context, m mode, round int) (s sample, err error) {
 	image := fmt.Sprintf("%s/bench/theirs-%d-%d@%s", b.services.Registry, round, time.Now().UnixNano(), b.digest)
 	if err := b.push(ctx, image); err != nil {
 		return s, err
@@ -191,7 +191,7 @@ func (b *bench) theirs(ctx context.Context, m mode, round int) (s sample, err er
 }
 
 // push puts the image where cosign finds it, which is not measured.
-func (b *bench) push(ctx context.Context, image string) error {
+func (b *comparison) push(ctx context.Context, image string) error {
 	index, err := layout.ImageIndexFromPath(b.path("out/image"))
 	if err != nil {
 		return err
@@ -212,14 +212,14 @@ func (b *bench) push(ctx context.Context, image string) error {
 }
 
 // stage runs idp, and gives the time from the start of the process to its end.
-func (b *bench) stage(ctx context.Context, policy string, args ...string) (time.Duration, error) {
+func (b *comparison) stage(ctx context.Context, policy string, args ...string) (time.Duration, error) {
 	begun := time.Now()
 	_, err := b.call(ctx, append(append([]string{b.idp}, args...), "--service", "service", "--environment", "staging", "--policy", policy,
 		"--out", "out", "--record", "out/record.json")...)
 	return time.Since(begun), err
 }
 
-func (b *bench) call(ctx context.Context, args ...string) (string, error) {
+func (b *comparison) call(ctx context.Context, args ...string) (string, error) {
 	var stderr strings.Builder
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...) // #nosec G204 -- programs that are measured
 	cmd.Dir, cmd.Stderr = b.dir, &stderr

@@ -14,11 +14,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
-	"slices"
-	"syscall"
 	"time"
+
+	"github.com/org/idp/internal/tools/bench"
 )
 
 // Targets: how long it may take at most by the median, and in which part of the time of cosign it should be done.
@@ -27,14 +26,7 @@ const (
 	goal  = 0.5
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
-		_, _ = fmt.Fprintln(os.Stderr, "bench-sign:", err)
-		os.Exit(1)
-	}
-}
+func main() { bench.Main("bench-sign", run) }
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("benchsign", flag.ContinueOnError)
@@ -53,7 +45,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	b := &bench{dir: dir, instance: instance, out: stdout}
+	b := &comparison{dir: dir, instance: instance, out: stdout}
 	if b.idp, err = filepath.Abs(*idp); err != nil {
 		return err
 	}
@@ -74,74 +66,35 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 // sample is one image: how long it took to sign it with all of its statements, and to verify them.
 type sample struct{ sign, verify time.Duration }
 
-// compare lets both do it in turn, and in each round the other one first, so that whatever else the machine does hits both
-// alike. The first round of each does not count.
-func (b *bench) compare(ctx context.Context, m mode, rounds int) error {
-	var ours, theirs []sample
-	for i := range rounds + 1 {
-		contenders := []func() error{
-			func() (err error) { ours, err = grow(ours)(b.ours(ctx, m, i)); return err },
-			func() (err error) { theirs, err = grow(theirs)(b.theirs(ctx, m, i)); return err },
-		}
-		if i%2 == 1 {
-			slices.Reverse(contenders)
-		}
-		for _, contender := range contenders {
-			if err := contender(); err != nil {
-				return err
-			}
-		}
+// compare lets both do it; the first round of each does not count.
+func (b *comparison) compare(ctx context.Context, m mode, rounds int) error {
+	of, err := bench.Turns(rounds+1,
+		func(i int) (sample, error) { return b.ours(ctx, m, i) },
+		func(i int) (sample, error) { return b.theirs(ctx, m, i) })
+	if err != nil {
+		return err
 	}
-	return report(b.out, m.name, ours[1:], theirs[1:])
-}
-
-func grow(list []sample) func(sample, error) ([]sample, error) {
-	return func(s sample, err error) ([]sample, error) { return append(list, s), err }
+	return report(b.out, m.name, of[0][1:], of[1][1:])
 }
 
 // report prints the medians side by side.
 func report(w io.Writer, name string, ours, theirs []sample) error {
 	whole := func(s sample) time.Duration { return s.sign + s.verify }
-	idp, cosign := median(ours, whole), median(theirs, whole)
+	idp, cosign := bench.Median(bench.Times(ours, whole)), bench.Median(bench.Times(theirs, whole))
 	for _, text := range []string{
 		name + ":",
-		line("  idp sign, idp verify", ours, whole),
-		line("    of it: sign", ours, func(s sample) time.Duration { return s.sign }),
-		line("    of it: verify", ours, func(s sample) time.Duration { return s.verify }),
-		line("  cosign, one call for each thing", theirs, whole),
-		line("    of it: sign and attest", theirs, func(s sample) time.Duration { return s.sign }),
-		line("    of it: verify", theirs, func(s sample) time.Duration { return s.verify }),
-		fmt.Sprintf("  median %.2f s  target %.1f s: %s   %.2f of cosign's  goal %.1f: %s", idp.Seconds(), limit.Seconds(), verdict(idp <= limit),
-			float64(idp)/float64(cosign), goal, verdict(float64(idp) <= goal*float64(cosign))),
+		bench.Line("  idp sign, idp verify", bench.Times(ours, whole)),
+		bench.Line("    of it: sign", bench.Times(ours, func(s sample) time.Duration { return s.sign })),
+		bench.Line("    of it: verify", bench.Times(ours, func(s sample) time.Duration { return s.verify })),
+		bench.Line("  cosign, one call for each thing", bench.Times(theirs, whole)),
+		bench.Line("    of it: sign and attest", bench.Times(theirs, func(s sample) time.Duration { return s.sign })),
+		bench.Line("    of it: verify", bench.Times(theirs, func(s sample) time.Duration { return s.verify })),
+		fmt.Sprintf("  median %.2f s  target %.1f s: %s   %.2f of cosign's  goal %.1f: %s", idp.Seconds(), limit.Seconds(), bench.Verdict(idp <= limit),
+			float64(idp)/float64(cosign), goal, bench.Verdict(float64(idp) <= goal*float64(cosign))),
 	} {
 		if _, err := fmt.Fprintln(w, text); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func line(name string, samples []sample, of func(sample) time.Duration) string {
-	var all []time.Duration
-	for _, s := range samples {
-		all = append(all, of(s))
-	}
-	return fmt.Sprintf("%-34s median %5.2f s  fastest %5.2f s  slowest %5.2f s", name, median(samples, of).Seconds(),
-		slices.Min(all).Seconds(), slices.Max(all).Seconds())
-}
-
-func median(samples []sample, of func(sample) time.Duration) time.Duration {
-	var all []time.Duration
-	for _, s := range samples {
-		all = append(all, of(s))
-	}
-	slices.Sort(all)
-	return (all[(len(all)-1)/2] + all[len(all)/2]) / 2
-}
-
-func verdict(met bool) string {
-	if met {
-		return "met"
-	}
-	return "MISSED"
 }

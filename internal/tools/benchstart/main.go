@@ -11,12 +11,12 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"syscall"
 	"time"
+
+	"github.com/org/idp/internal/tools/bench"
 )
 
 // Targets of the medians, on 2 cores.
@@ -33,14 +33,7 @@ const (
 // <ReflectMethod> in what go build -ldflags=-dumpdep prints.
 const sizeLimit = 56_000_000
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
-		_, _ = fmt.Fprintln(os.Stderr, "bench-start:", err)
-		os.Exit(1)
-	}
-}
+func main() { bench.Main("bench-start", run) }
 
 // series is one thing that is measured.
 type series struct {
@@ -184,14 +177,14 @@ func report(w io.Writer, all []*series) error {
 	var unit time.Duration
 	for i, s := range all {
 		slices.Sort(s.took)
-		median := s.took[len(s.took)/2]
+		median := bench.Median(s.took)
 		if i == 0 {
 			unit = median
 		}
 		line := fmt.Sprintf("%-24s median %4d ms  p90 %4d ms  %.1f × node", s.name, median.Milliseconds(),
 			s.took[len(s.took)*9/10].Milliseconds(), float64(median)/float64(unit))
 		if s.target > 0 {
-			line += fmt.Sprintf("  target %d ms: %s", s.target.Milliseconds(), map[bool]string{true: "met", false: "MISSED"}[median <= s.target])
+			line += fmt.Sprintf("  target %d ms: %s", s.target.Milliseconds(), bench.Verdict(median <= s.target))
 		}
 		if _, err := fmt.Fprintln(w, line); err != nil {
 			return err
