@@ -217,20 +217,25 @@ spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
 		t.Errorf("without a service everything is ours: %v %v", none, err)
 	}
 
-	done, err = apply.Prune(t.Context(), c, orphans, 2, nil)
+	done, err = apply.Prune(t.Context(), c, orphans, "shop", 2, nil)
 	wantFault(t, err, fault.Failed, "3 objects are no longer in the manifests and would be deleted; at most 2 may be", "Deployment shop", "prune-max")
 	if len(done) > 0 {
 		t.Error("it deleted some nevertheless")
 	}
 	k.Kubectl(t, "get", "deployment/shop", "service/shop", "configmap/old", "-n", ns)
 
-	done, err = apply.Prune(t.Context(), c, orphans, 3, nil)
+	for _, other := range []string{"another", ""} {
+		if done, err = apply.Prune(t.Context(), c, orphans, other, 3, nil); err != nil || len(done) > 0 {
+			t.Errorf("for service %q: %v, %v", other, done, err)
+		}
+	}
+	done, err = apply.Prune(t.Context(), c, orphans, "shop", 3, nil)
 	wantActions(t, must(t, done, err), "Deployment shop: prune, Service shop: prune, ConfigMap old: prune")
 	got := k.Kubectl(t, "get", "deployment,service,configmap,pvc", "-n", ns, "-o", "name")
 	if want := "configmap/elsewhere\nconfigmap/given-away\nconfigmap/kube-root-ca.crt\nconfigmap/shop\nconfigmap/unrelated\npersistentvolumeclaim/data"; got != want {
 		t.Errorf("left is\n%s\nwant\n%s", got, want)
 	}
-	again, err := apply.Prune(t.Context(), c, orphans, 3, nil)
+	again, err := apply.Prune(t.Context(), c, orphans, "shop", 3, nil)
 	if err != nil || len(again) > 0 {
 		t.Errorf("a second time: %v, %v", again, err)
 	}

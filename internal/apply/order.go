@@ -33,7 +33,7 @@ func waits(ref kubernetes.Ref) bool {
 	return ref.Kind == "CustomResourceDefinition" || ref.Kind == "Namespace"
 }
 
-// keeps tells of kinds that are never deleted here, since data or objects of others go with them.
-func keeps(ref kubernetes.Ref) bool {
+// Keeps tells of kinds that are never deleted here, since data or objects of others go with them.
+func Keeps(ref kubernetes.Ref) bool {
 	return waits(ref) || ref.Kind == "PersistentVolumeClaim" || ref.Kind == "PersistentVolume"
 }

@@ -128,7 +128,7 @@ func (p planner) update(ctx context.Context, change Change) Change {
 		})
 		after, err = p.cluster.Apply(ctx, change.given, kubernetes.ApplyOptions{DryRun: true, Force: true})
 	}
-	if len(immutable(err)) > 0 && p.options.Recreate && !keeps(change.Ref) {
+	if len(immutable(err)) > 0 && p.options.Recreate && !Keeps(change.Ref) {
 		return p.recreate(ctx, change)
 	}
 	if err == nil && len(change.Adopted) > 0 {

@@ -14,7 +14,7 @@ import (
 func Orphans(ctx context.Context, c Cluster, keep []kubernetes.Object, inventory []kubernetes.Ref, service string) ([]kubernetes.Ref, error) {
 	var orphans []kubernetes.Ref
 	for _, ref := range inventory {
-		if keeps(ref) || slices.ContainsFunc(keep, func(o kubernetes.Object) bool { return named(kubernetes.RefOf(&o), ref) }) ||
+		if Keeps(ref) || slices.ContainsFunc(keep, func(o kubernetes.Object) bool { return named(kubernetes.RefOf(&o), ref) }) ||
 			slices.ContainsFunc(orphans, ref.Same) {
 			continue
 		}
@@ -76,8 +76,9 @@ func CheckPrune(refs []kubernetes.Ref, limit int) error {
 	return e.WithNext("Are manifests missing? If not, raise the limit for this deploy: deploy: {prune-max: …} in the policy.")
 }
 
-// Prune deletes objects, as Orphans gave them, those first that use others. It refuses to delete more than limit, and deletes none then.
-func Prune(ctx context.Context, c Cluster, refs []kubernetes.Ref, limit int, progress func(string)) ([]Change, error) {
+// Prune deletes objects of the service, as Orphans gave them, those first that use others. It refuses to delete more than limit,
+// and deletes none then. What belongs to another service, or to none, stays.
+func Prune(ctx context.Context, c Cluster, refs []kubernetes.Ref, service string, limit int, progress func(string)) ([]Change, error) {
 	if err := CheckPrune(refs, limit); err != nil {
 		return nil, err
 	}
@@ -85,14 +86,14 @@ func Prune(ctx context.Context, c Cluster, refs []kubernetes.Ref, limit int, pro
 	slices.SortStableFunc(refs, func(a, b kubernetes.Ref) int { return rank(b) - rank(a) })
 	var done []Change
 	for _, ref := range refs {
-		if keeps(ref) {
+		if Keeps(ref) {
 			continue
 		}
 		live, err := present(ctx, c, ref)
 		if err != nil {
 			return done, err
 		}
-		if live == nil || live.GetLabels()[kubernetes.LabelService] == "" {
+		if live == nil || service == "" || live.GetLabels()[kubernetes.LabelService] != service {
 			continue
 		}
 		if err := c.Delete(ctx, ref, live.GetUID()); err != nil {

@@ -121,7 +121,7 @@ func unchangeable(ref kubernetes.Ref, causes []metav1.StatusCause, err error) er
 			e = e.WithDetail(safe(why, causeRunes))
 		}
 	}
-	if keeps(ref) {
+	if Keeps(ref) {
 		return e.WithNext("Give it its old value. It is not deleted by a deploy, since data or objects of others go with it.")
 	}
 	return e.WithNext("Give it its old value, or have the object deleted and created anew: --recreate", consequence(ref.Kind))

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/org/idp/internal/apply"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/kubernetes"
 	"github.com/org/idp/internal/release"
@@ -198,5 +199,39 @@ func TestNothingIsDeployedInTheDark(t *testing.T) {
 	}
 	if _, _, err := full.Return(t.Context(), ""); err == nil || fault.KindOf(err) != fault.Undetermined {
 		t.Error(err)
+	}
+}
+
+// What is taken over and no release has brought is kept for a rollback.
+func TestFound(t *testing.T) {
+	t.Parallel()
+	change := func(action, kind, service string) apply.Change {
+		o := &kubernetes.Object{Object: map[string]any{"apiVersion": "v1", "kind": kind}}
+		o.SetName(kind)
+		if service != "" {
+			o.SetLabels(map[string]string{kubernetes.LabelService: service})
+		}
+		return apply.Change{Ref: kubernetes.RefOf(o), Action: action, Before: o}
+	}
+	created := change(apply.Create, "Ingress", "")
+	created.Before = nil
+	changes := []apply.Change{created, change(apply.Adopt, "Deployment", ""), change(apply.Update, "ConfigMap", ""), change(apply.Update, "Service", "shop"),
+		change(apply.Recreate, "Job", ""), change(apply.Unchanged, "Secret", "shop"), change(apply.Adopt, "PersistentVolumeClaim", "")}
+	for name, tc := range map[string]struct {
+		list []release.Release
+		want string
+	}{
+		"after a release":           {past("live"), "[Deployment ConfigMap Job]"},
+		"after one that failed":     {past("failed"), "[Deployment ConfigMap Job]"},
+		"where the history is lost": {nil, "[Deployment ConfigMap Service Job]"},
+	} {
+		d := &deploy{list: tc.list, Target: Target{Inputs: Inputs{Service: "shop"}}}
+		var got []string
+		for _, o := range d.found(changes) {
+			got = append(got, o.GetName())
+		}
+		if fmt.Sprint(got) != tc.want {
+			t.Errorf("%s: %v, want %s", name, got, tc.want)
+		}
 	}
 }

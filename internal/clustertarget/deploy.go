@@ -124,10 +124,28 @@ func (d *deploy) plan(ctx context.Context) (strategy.Plan, error) {
 		}
 	}
 	plan, err := strategy.New(d.Strategy, d.Set, live, strategy.Options{Service: d.Service, Steps: d.Steps})
-	if err == nil && plan.Note != "" {
+	if err != nil {
+		return plan, err
+	}
+	if plan.Note != "" {
 		d.say(plan.Note)
 	}
-	return plan, err
+	return plan, d.free(ctx, plan)
+}
+
+// free refuses a plan that would make objects for a while, and remove them, under names that something else has.
+func (d *deploy) free(ctx context.Context, plan strategy.Plan) error {
+	for _, ref := range plan.Temporary {
+		o, err := d.Cluster.Get(ctx, ref)
+		if err != nil {
+			return err
+		}
+		if o != nil && o.GetLabels()[kubernetes.LabelService] != d.Service {
+			return fault.BadInputf("%s is there already and is not of %s, and a %s deploy makes one of that name for a while", ref, d.Service, plan.Kind).
+				WithNext("Give it another name, or deploy with deploy.strategy: rolling in idp.yaml.")
+		}
+	}
+	return nil
 }
 
 func (d *deploy) options() apply.Options {
@@ -147,8 +165,8 @@ func (d *deploy) options() apply.Options {
 }
 
 // begin writes the release down before anything of it is applied. Restores is the number of the release whose set it is, 0
-// for a new one.
-func (d *deploy) begin(ctx context.Context, plan strategy.Plan, restores int) (*release.Release, error) {
+// for a new one; found is what of it was there before and is not of an earlier release.
+func (d *deploy) begin(ctx context.Context, plan strategy.Plan, restores int, found []kubernetes.Object) (*release.Release, error) {
 	if err := d.lock.Sure(ctx); err != nil {
 		return nil, err
 	}
@@ -159,7 +177,7 @@ func (d *deploy) begin(ctx context.Context, plan strategy.Plan, restores int) (*
 		r.Drain = plan.Steps[last].Drain
 		passing = append(slices.Clip(passing), plan.Steps[last].Remove...)
 	}
-	r, err := d.history.Begin(ctx, r, plan.Set, passing...)
+	r, err := d.history.Begin(ctx, r, plan.Set, found, passing...)
 	if err != nil {
 		return nil, err
 	}
@@ -251,7 +269,7 @@ func (d *deploy) delete(ctx context.Context, refs []kubernetes.Ref) error {
 	if err := d.lock.Sure(ctx); err != nil {
 		return err
 	}
-	_, err := apply.Prune(ctx, d.Cluster, refs, len(refs), d.say)
+	_, err := apply.Prune(ctx, d.Cluster, refs, d.Service, len(refs), d.say)
 	return err
 }
 

@@ -1,6 +1,7 @@
 package clustertarget
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,7 +53,7 @@ func ending(back target.Restored, err error) string {
 }
 
 // restore marks a release as failed and makes the one to go back to live, as a release of its own. Where there is none, what
-// the failed one made is removed.
+// was there before comes back, and what the failed one made is removed.
 func (d *deploy) restore(ctx context.Context, failed *release.Release, reason string) (target.Restored, error) {
 	if err := d.lock.Sure(ctx); err != nil {
 		return target.Restored{}, err
@@ -66,10 +67,18 @@ func (d *deploy) restore(ctx context.Context, failed *release.Release, reason st
 	}
 	d.list = list
 	old := release.Fallback(list, failed.Number)
-	if old == nil {
-		return target.Restored{Summary: "nothing is live"}, d.remove(ctx)
+	if old != nil {
+		return d.bringBack(ctx, old)
 	}
-	return d.bringBack(ctx, old)
+	back := target.Restored{Summary: "nothing is live"}
+	given, err := d.giveBack(ctx, nil, 0)
+	if err != nil {
+		return target.Restored{}, err
+	}
+	if len(given) > 0 {
+		back.Summary = "back on what was there before the first release"
+	}
+	return back, d.remove(ctx, given)
 }
 
 // bringBack makes every object of an earlier release live again, waits, and removes what it does not have. What was made in
@@ -88,11 +97,16 @@ func (d *deploy) bringBack(ctx context.Context, old *release.Release) (target.Re
 		return target.Restored{}, err
 	}
 	plan.Kind = old.Strategy
-	r, err := again.begin(ctx, plan, old.Number)
+	r, err := again.begin(ctx, plan, old.Number, nil)
 	if err != nil {
 		return target.Restored{}, err
 	}
-	if err := again.steps(ctx, plan, nil); err != nil {
+	// Its pods may need what it did not bring itself.
+	_, err = again.giveBack(ctx, set, cmp.Or(old.Restores, old.Number))
+	if err == nil {
+		err = again.steps(ctx, plan, nil)
+	}
+	if err != nil {
 		return target.Restored{}, errors.Join(err, again.history.Mark(ctx, r, release.Failed, fault.Lines(err)[0]))
 	}
 	state := release.Live
@@ -106,9 +120,9 @@ func (d *deploy) bringBack(ctx context.Context, old *release.Release) (target.Re
 	return d.backOn(r), again.retire(ctx, r)
 }
 
-// remove takes away what a first release made that failed: nothing was live before it, and nothing is after it.
-func (d *deploy) remove(ctx context.Context) error {
-	return d.sweep(ctx, nil, d.made, len(d.made))
+// remove takes away what a first release made that failed, but for what was there before.
+func (d *deploy) remove(ctx context.Context, given []kubernetes.Object) error {
+	return d.sweep(ctx, given, d.made, len(d.made))
 }
 
 // retire removes what only other releases had, once requests have had time to leave it.
@@ -138,7 +152,7 @@ func (d *deploy) sweep(ctx context.Context, keep []kubernetes.Object, inventory 
 	if err := d.lock.Sure(ctx); err != nil {
 		return err
 	}
-	_, err = apply.Prune(ctx, d.Cluster, orphans, most+len(orphans)-len(counted(keep, orphans)), d.say)
+	_, err = apply.Prune(ctx, d.Cluster, orphans, d.Service, most+len(orphans)-len(counted(keep, orphans)), d.say)
 	return err
 }
 

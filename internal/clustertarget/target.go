@@ -129,7 +129,7 @@ func (d *deploy) converge(ctx context.Context, out *target.Outputs) error {
 		return d.stay(ctx, plan, out)
 	}
 	begun := d.Clock.Now()
-	r, err := d.begin(ctx, plan, 0)
+	r, err := d.begin(ctx, plan, 0, d.found(changes))
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/jsonmergepatch"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -59,6 +60,76 @@ func (c *Client) Adopt(ctx context.Context, ref Ref) error {
 		}
 	}
 	return fmt.Errorf("%s changes all the time: it could not be adopted in %d attempts", ref, adoptions)
+}
+
+// GiveBack makes an object what it was when it was read, who set its fields too, but for its status. One that is gone is created.
+func (c *Client) GiveBack(ctx context.Context, was *Object) (*Object, error) {
+	ref := RefOf(was)
+	for range adoptions {
+		live, err := c.Get(ctx, ref)
+		if err != nil {
+			return nil, err
+		}
+		if live == nil {
+			return c.Create(ctx, anew(was))
+		}
+		before := plain(anew(live))
+		back, err := jsonmergepatch.CreateThreeWayJSONMergePatch(before, plain(anew(was)), before)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", ref, err)
+		}
+		var content map[string]any
+		if err := json.Unmarshal(back, &content); err != nil {
+			return nil, fmt.Errorf("%s: %w", ref, err)
+		}
+		if live, err = c.patchOf(ctx, live, content); err == nil {
+			// The patch has made Manager the owner of what it changed.
+			live, err = c.patchOf(ctx, live, map[string]any{"metadata": map[string]any{"managedFields": owned(was, live)}})
+		}
+		if !apierrors.IsConflict(err) {
+			return live, err
+		}
+	}
+	return nil, fmt.Errorf("%s changes all the time: it could not be given back in %d attempts", ref, adoptions)
+}
+
+// anew is an object without what tells it from another one of its name.
+func anew(o *Object) *Object {
+	o = o.DeepCopy()
+	o.SetUID("")
+	o.SetResourceVersion("")
+	o.SetManagedFields(nil)
+	unstructured.RemoveNestedField(o.Object, "metadata", "creationTimestamp")
+	return o
+}
+
+// owned are the managers of an object as it was, with those that write its status and scale as they are.
+func owned(was, live *Object) (entries []metav1.ManagedFieldsEntry) {
+	for _, e := range was.GetManagedFields() {
+		if e.Subresource == "" {
+			entries = append(entries, e)
+		}
+	}
+	for _, e := range live.GetManagedFields() {
+		if e.Subresource != "" {
+			entries = append(entries, e)
+		}
+	}
+	return entries
+}
+
+// patchOf patches an object as long as it is the version that was read.
+func (c *Client) patchOf(ctx context.Context, live *Object, patch map[string]any) (*Object, error) {
+	meta, _ := patch["metadata"].(map[string]any)
+	if meta == nil {
+		meta = map[string]any{}
+	}
+	meta["resourceVersion"], patch["metadata"] = live.GetResourceVersion(), meta
+	data, err := json.Marshal(patch)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", RefOf(live), err)
+	}
+	return c.patch(ctx, RefOf(live), types.MergePatchType, data, false)
 }
 
 // adoption is the patch that moves the fields. It holds the version of the object that was read.

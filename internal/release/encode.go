@@ -24,10 +24,11 @@ func (h History) encode(r Release) (*kubernetes.Object, error) {
 		return nil, err
 	}
 	ref := h.ref(r.Number)
-	o := &kubernetes.Object{Object: map[string]any{
-		"apiVersion": ref.APIVersion, "kind": ref.Kind, "type": secretType,
-		"data": map[string]any{keyRelease: base64.StdEncoding.EncodeToString(head), keySet: base64.StdEncoding.EncodeToString(r.set)},
-	}}
+	data := map[string]any{keyRelease: base64.StdEncoding.EncodeToString(head), keySet: base64.StdEncoding.EncodeToString(r.set)}
+	if len(r.found) > 0 {
+		data[keyFound] = base64.StdEncoding.EncodeToString(r.found)
+	}
+	o := &kubernetes.Object{Object: map[string]any{"apiVersion": ref.APIVersion, "kind": ref.Kind, "type": secretType, "data": data}}
 	o.SetName(ref.Name)
 	o.SetNamespace(ref.Namespace)
 	o.SetUID(r.uid)
@@ -54,6 +55,9 @@ func decode(o *kubernetes.Object) (Release, error) {
 		return bad(err)
 	}
 	if r.set, err = base64.StdEncoding.DecodeString(data[keySet]); err != nil {
+		return bad(err)
+	}
+	if r.found, err = base64.StdEncoding.DecodeString(data[keyFound]); err != nil {
 		return bad(err)
 	}
 	if kind, _, _ := unstructured.NestedString(o.Object, "type"); kind != secretType || r.Number < 1 {

@@ -57,6 +57,7 @@ type Release struct {
 	Objects     []kubernetes.Ref `json:"objects"`
 
 	set     []byte // gzipped JSON list
+	found   []byte // the same, of Found
 	uid     types.UID
 	version string
 }
@@ -81,6 +82,7 @@ const (
 	secretType   = "idp/release.v1"
 	keyRelease   = "release"
 	keySet       = "set"
+	keyFound     = "found"
 	// largest is what fits into a Secret (1 MiB) beside its metadata.
 	largest = 1000 << 10
 )
@@ -111,9 +113,10 @@ func (h History) List(ctx context.Context) ([]Release, error) {
 	return list, nil
 }
 
-// Begin writes a new release down as pending, before anything of it is applied: its set, and what it makes on the way and
-// removes again, so that a deploy that is killed leaves nothing that nobody knows.
-func (h History) Begin(ctx context.Context, r Release, set []kubernetes.Object, extra ...kubernetes.Ref) (Release, error) {
+// Begin writes a new release down as pending, before anything of it is applied: its set, what of that it found in the cluster
+// without having brought it, and what it makes on the way and removes again, so that a deploy that is killed leaves nothing
+// that nobody knows.
+func (h History) Begin(ctx context.Context, r Release, set, found []kubernetes.Object, extra ...kubernetes.Ref) (Release, error) {
 	list, err := h.List(ctx)
 	if err != nil {
 		return r, err
@@ -129,8 +132,13 @@ func (h History) Begin(ctx context.Context, r Release, set []kubernetes.Object, 
 	if r.set, err = pack(set); err != nil {
 		return r, err
 	}
-	if len(r.set) > largest {
-		return r, fault.BadInputf("the manifests of the service are too large to be kept for a rollback: %d KiB compressed, at most %d", len(r.set)>>10, largest>>10).
+	if len(found) > 0 {
+		if r.found, err = pack(found); err != nil {
+			return r, err
+		}
+	}
+	if size := len(r.set) + len(r.found); size > largest {
+		return r, fault.BadInputf("the manifests of the service are too large to be kept for a rollback: %d KiB compressed, at most %d", size>>10, largest>>10).
 			WithNext("Take large files out of ConfigMaps and Secrets.")
 	}
 	o, err := h.encode(r)
@@ -259,6 +267,19 @@ func (r Release) Set() ([]kubernetes.Object, error) {
 		return nil, fault.Undeterminedf("what release %s consists of cannot be read: %w", r.Name(), err)
 	}
 	return set, nil
+}
+
+// Found are objects of the release that were in the cluster before it and that no release had brought, as they were then: what
+// a rollback gives back instead of removing it.
+func (r Release) Found() ([]kubernetes.Object, error) {
+	if len(r.found) == 0 {
+		return nil, nil
+	}
+	found, err := unpack(r.found)
+	if err != nil {
+		return nil, fault.Undeterminedf("what was there before release %s cannot be read: %w", r.Name(), err)
+	}
+	return found, nil
 }
 
 func (h History) ref(number int) kubernetes.Ref {

@@ -122,7 +122,7 @@ func set(names ...string) []kubernetes.Object {
 
 func begin(t *testing.T, h History, digest string, names ...string) *Release {
 	t.Helper()
-	r, err := h.Begin(t.Context(), Release{Digest: digest, Commit: digest, Environment: "staging"}, set(names...))
+	r, err := h.Begin(t.Context(), Release{Digest: digest, Commit: digest, Environment: "staging"}, set(names...), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,11 +265,37 @@ func TestReleasesThatCannotBeRead(t *testing.T) {
 		big := set("config")
 		big[0].Object["data"] = map[string]any{"x": noise(3 << 20)}
 		h := history(newCluster())
-		_, err := h.Begin(t.Context(), Release{}, big)
+		_, err := h.Begin(t.Context(), Release{}, big, nil)
 		if fault.KindOf(err) != fault.BadInput || !strings.Contains(err.Error(), "too large") {
 			t.Error(err)
 		}
 	})
+}
+
+// What a release found stays with it, whatever is marked later.
+func TestFound(t *testing.T) {
+	t.Parallel()
+	h := history(newCluster())
+	r, err := h.Begin(t.Context(), Release{}, set("config", "deployment"), set("config"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Mark(t.Context(), &r, Failed, "it did not start"); err != nil {
+		t.Fatal(err)
+	}
+	begin(t, h, "a", "config")
+	list, err := h.List(t.Context())
+	if err != nil || len(list) != 2 {
+		t.Fatalf("%v, %v", list, err)
+	}
+	for i, want := range []int{0, 1} { // the newest first
+		if found, err := list[i].Found(); err != nil || len(found) != want || want > 0 && found[0].GetName() != "config" {
+			t.Errorf("%s found %v, %v", list[i].Name(), found, err)
+		}
+	}
+	if found, err := (Release{Number: 1, found: []byte("not gzip")}).Found(); fault.KindOf(err) != fault.Undetermined || err == nil {
+		t.Errorf("%v, %v", found, err)
+	}
 }
 
 // noise is text that hardly compresses, the same every time.

@@ -1,0 +1,74 @@
+package clustertarget
+
+import (
+	"context"
+	"slices"
+
+	"github.com/org/idp/internal/apply"
+	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/kubernetes"
+)
+
+// found is what a deploy takes over that no release has brought: it was in use before, and must survive a rollback. Where the
+// history is lost, that is everything.
+func (d *deploy) found(changes []apply.Change) (list []kubernetes.Object) {
+	for _, c := range changes {
+		if c.Before == nil || c.Action == apply.Unchanged || apply.Keeps(c.Ref) {
+			continue
+		}
+		if len(d.list) == 0 || c.Before.GetLabels()[kubernetes.LabelService] != d.Service {
+			list = append(list, *c.Before)
+		}
+	}
+	return list
+}
+
+// giveBack makes what releases after the one of a number took over what it was before them, unless keep has it, and waits until
+// that is healthy. What somebody else has taken since is left alone.
+func (d *deploy) giveBack(ctx context.Context, keep []kubernetes.Object, after int) (given []kubernetes.Object, err error) {
+	has := func(list []kubernetes.Object, o *kubernetes.Object) bool {
+		return slices.ContainsFunc(list, func(k kubernetes.Object) bool { return kubernetes.RefOf(&k).Same(kubernetes.RefOf(o)) })
+	}
+	for _, r := range d.list { // the newest first, which has seen it last
+		found, err := r.Found()
+		if err != nil {
+			return given, err
+		}
+		for i := range found {
+			was := &found[i]
+			if r.Number <= after || has(keep, was) || has(given, was) {
+				continue
+			}
+			back, err := d.giveBackOne(ctx, was)
+			if err != nil {
+				return given, fault.Undeterminedf("%s, which was there before release %s, cannot be given back: %w", kubernetes.RefOf(was), r.Name(), err)
+			}
+			if back != nil {
+				given = append(given, *back)
+			}
+		}
+	}
+	if len(given) == 0 {
+		return nil, nil
+	}
+	return given, d.healthy(ctx, given, restoreLimit)
+}
+
+// giveBackOne gives one object back; nil where it is not the service's to give.
+func (d *deploy) giveBackOne(ctx context.Context, was *kubernetes.Object) (*kubernetes.Object, error) {
+	ref := kubernetes.RefOf(was)
+	live, err := d.Cluster.Get(ctx, ref)
+	switch {
+	case err != nil:
+		return nil, err
+	case live == nil && ref.Kind == "Job": // it would run again
+		return nil, nil
+	case live != nil && live.GetLabels()[kubernetes.LabelService] != d.Service:
+		return nil, nil
+	}
+	if err := d.lock.Sure(ctx); err != nil {
+		return nil, err
+	}
+	d.say(ref.String() + ": giving it back as it was before")
+	return d.Cluster.GiveBack(ctx, was)
+}

@@ -1,0 +1,97 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/org/idp/internal/testkit/cluster"
+)
+
+// owners says who set the fields of an object, and by which operation.
+func (a *app) owners(what, name string) string {
+	a.t.Helper()
+	return a.get(what, name, "--show-managed-fields", "-o", `jsonpath={range .metadata.managedFields[*]}{.manager}/{.operation}/{.subresource} {end}`)
+}
+
+// What ran before a service's first release was not made by it: a first release that fails must neither remove nor keep it.
+func TestClusterGivesBackWhatWasThereBefore(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, cluster.Open(t))
+	a.c.Apply(t, a.ns, strings.Replace(deployment(a.c.Registry, "", ""), "image: "+a.c.Registry+"/plain", "image: "+a.images[first].reference, 1))
+	a.c.Kubectl(t, "rollout", "status", "deployment", "plain", "-n", a.ns, "--timeout=60s")
+	spec := a.get("deployment", "plain", "-o", "jsonpath={.spec}")
+	uid := a.get("service", "plain", "-o", "jsonpath={.metadata.uid}{.spec.clusterIP}")
+	owners := a.owners("deployment", "plain")
+
+	write(t, filepath.Join(a.repo.dir, "k8s", "two", "c00.yaml"), "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c00}\ndata: {BEHAVE: broken}\n")
+	bad := a.release(second, settings{deploy: "{manifests: k8s/two}", more: "version: off\n"}).want(1, "smoke", "500", "back on what was there before the first release")
+	if d := bad.record.deploy(t); d.Restored != nil || d.Release != "" {
+		t.Errorf("the evidence of deploy is %+v", d)
+	}
+	a.serves(first, 2)
+	if got := a.get("deployment", "plain", "-o", "jsonpath={.spec}"); got != spec {
+		t.Errorf("the Deployment is\n%s\nand was\n%s", got, spec)
+	}
+	if got := a.get("service", "plain", "-o", "jsonpath={.metadata.uid}{.spec.clusterIP}"); got != uid {
+		t.Errorf("the Service is another one: %s, %s", got, uid)
+	}
+	if got := a.get("deployment,service", "-l", "idp/service", "-o", "name"); got != "" {
+		t.Errorf("still said to be the service's: %s", got)
+	}
+	if got := a.owners("deployment", "plain"); got != owners {
+		t.Errorf("its fields are set by %s, and were by %s", got, owners)
+	}
+	if got := a.get("configmap", "c00", "-o", "name"); got != "" {
+		t.Error("what only the failed release had is still there")
+	}
+	a.wantHistory(map[string]string{"v1": "failed"})
+	a.wantFree()
+
+	a.release(second, settings{deploy: "{manifests: k8s/plain}", more: "version: off\n"}).want(0, "first release", "2 adopted")
+	a.serves(second, 2)
+}
+
+// An object that a later release takes over goes back to who had it, as it was, when that release fails.
+func TestClusterGivesBackWhatAFailedReleaseTookOver(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, cluster.Open(t))
+	a.release(first, settings{deploy: "{manifests: k8s/plain}", more: "version: off\n"}).want(0)
+	a.c.Kubectl(t, "create", "configmap", "c01", "-n", a.ns, "--from-literal=OF=somebody")
+	write(t, filepath.Join(a.repo.dir, "k8s", "two", "c00.yaml"), "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c00}\ndata: {BEHAVE: crash}\n")
+	a.release(second, settings{deploy: "{manifests: k8s/two}", more: "version: off\n"}).want(1, "CrashLoopBackOff", "back on", "(healthy)")
+	if got := a.get("configmap", "c01", "-o", "jsonpath={.data}{.metadata.labels}"); got != `{"OF":"somebody"}` {
+		t.Errorf("the ConfigMap of somebody else is %q", got)
+	}
+	if got := a.get("configmap", "c00", "-o", "name"); got != "" {
+		t.Error("what only the failed release had is still there")
+	}
+	a.serves(first, 2)
+	a.wantHistory(map[string]string{"v1": "superseded", "v2": "failed", "v3": "good"})
+}
+
+// What a canary makes for a while may have the name of something else, which must be left alone.
+func TestClusterCanaryTakesNobodysName(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, cluster.Open(t))
+	a.is(first, settings{})
+	a.deploy().want(0)
+	other := func(labels string) {
+		a.c.Apply(t, a.ns, "apiVersion: v1\nkind: Service\nmetadata: {name: plain-canary, labels: {"+labels+"}}\nspec: {selector: {app: other}, ports: [{port: 80}]}\n")
+	}
+	a.is(second, settings{deploy: "{strategy: canary}"})
+	for _, labels := range []string{"idp/service: plain-canary", ""} {
+		other(labels)
+		before := a.get("service", "plain-canary", "-o", "jsonpath={.metadata.uid}{.spec.selector}")
+		a.deploy().want(2, "Service plain-canary is there already and is not of plain")
+		if got := a.get("service", "plain-canary", "-o", "jsonpath={.metadata.uid}{.spec.selector}"); got != before {
+			t.Errorf("with labels %q it is %q, and was %q", labels, got, before)
+		}
+		a.serves(first, 2)
+		a.c.Kubectl(t, "delete", "service", "plain-canary", "-n", a.ns)
+	}
+	a.deploy().want(0, "replaces")
+	a.serves(second, 2)
+}
