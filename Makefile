@@ -93,7 +93,7 @@ lint-actions: ## every action.yml and workflow, by GitHub's own parser
 e2e-runner: ## every workflow in docs/workflows, run by act against the release tree, offline
 	@$(MAKE) -s release-tree PLATFORMS=host
 	@cd testdata/services/hello && $(GO) mod download
-	@set -e; act=$(CACHE)/act-$$($(GO) list -C testdata/e2e/runner -m -f '{{.Version}}' github.com/nektos/act); \
+	@set -e; act=$(CACHE)/act-$$(cat testdata/e2e/runner/go.mod testdata/e2e/runner/nopty/pty.go | git hash-object --stdin); \
 	test -x "$$act" || { mkdir -p $(CACHE); $(GO) build -C testdata/e2e/runner -o "$$act.$$$$" github.com/nektos/act; mv "$$act.$$$$" "$$act"; }; \
 	IDP_E2E_ACT="$$act" IDP_E2E_TREE=$(CURDIR)/dist/tree $(GO) test -tags e2e -count=1 -v -run '^TestRunner' ./internal/e2e
 
