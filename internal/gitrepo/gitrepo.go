@@ -197,6 +197,16 @@ func (r *Repo) hidden(ctx context.Context, folders []string) ([]string, error) {
 
 // MergeBase is the commit where HEAD left the default branch; empty where that is not known or HEAD is on it.
 func (r *Repo) MergeBase(ctx context.Context) (string, error) {
+	base, err := r.Shared(ctx)
+	if base == r.Commit {
+		return "", err
+	}
+	return base, err
+}
+
+// Shared is the newest commit that HEAD and the default branch have in common: HEAD itself where it is on that branch. It is
+// empty where none is known, which in a shallow clone does not mean that there is none.
+func (r *Repo) Shared(ctx context.Context) (string, error) {
 	branch := r.Upstream
 	if branch == "" {
 		return "", nil
@@ -209,9 +219,6 @@ func (r *Repo) MergeBase(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fault.Undeterminedf("git cannot find where HEAD left %s: %w", branch, err).
 			WithNext("Fetch that branch: git fetch origin", "In a workflow: actions/checkout with fetch-depth: 0")
-	}
-	if base == r.Commit {
-		return "", nil
 	}
 	return base, nil
 }

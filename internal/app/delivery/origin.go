@@ -31,27 +31,26 @@ func (o *Origin) Repo() *gitrepo.Repo {
 	return &r
 }
 
-// Commit is where HEAD left the branch; empty where there is nothing to compare with.
+// Commit is where HEAD left the branch; empty where there is nothing to compare with. Who names a branch wants to compare:
+// where it has no commit in common with HEAD, that is an error and not HEAD itself, in which everything would be known.
 func (o *Origin) Commit(ctx context.Context) (string, error) {
 	repo := o.Repo()
 	if repo == nil {
 		return "", nil
 	}
-	base, err := repo.MergeBase(ctx)
+	base, err := repo.Shared(ctx)
 	switch {
 	case err != nil:
 		return "", err
-	case base != "":
+	case base == repo.Commit && o.Ref == "":
+		return "", nil
+	case base != "": // HEAD itself where the branch has it: what is not committed is the change
 		return base, nil
-	case o.Ref != "": // HEAD itself, or what HEAD is behind of: what is not committed is the change
-		return repo.Commit, nil
-	case repo.Upstream == "" || !repo.Shallow:
-		return "", nil
+	case repo.Upstream != "" && repo.Shallow:
+		return "", fault.Undeterminedf("the clone is shallow: it ends before the commit where HEAD left %s", repo.Upstream).
+			WithNext("Fetch the rest: git fetch --unshallow origin", "In a workflow: actions/checkout with fetch-depth: 0")
+	case o.Ref != "":
+		return "", fault.BadInputf("input baseline: HEAD and %s have no commit in common, so there is nothing to compare with", o.Ref)
 	}
-	tip, err := repo.Resolve(ctx, repo.Upstream)
-	if err == nil && tip == repo.Commit {
-		return "", nil
-	}
-	return "", fault.Undeterminedf("the clone is shallow: it ends before the commit where HEAD left %s", repo.Upstream).
-		WithNext("Fetch the rest: git fetch --unshallow origin", "In a workflow: actions/checkout with fetch-depth: 0")
+	return "", nil
 }
