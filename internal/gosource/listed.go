@@ -26,7 +26,17 @@ type Package struct {
 }
 
 // Module is where a package comes from.
-type Module struct{ GoVersion, Dir string }
+type Module struct {
+	Path, Version, GoVersion, Dir string
+	Main                          bool // what the go command was asked about, or another module of its workspace
+	Replace                       *Module
+}
+
+// Local tells whether the module's code lies in a folder that no version is of: the main module, one of the workspace, or one
+// that go.mod replaces by a folder.
+func (m *Module) Local() bool {
+	return m != nil && (m.Main || m.Replace != nil && m.Replace.Version == "")
+}
 
 // Error is a problem that the go command has with a package or an import.
 type Error struct{ Pos, Err string }

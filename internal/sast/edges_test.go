@@ -268,6 +268,22 @@ func TestFolders(t *testing.T) {
 			t.Error(err, out.Evidence.Coverage)
 		}
 	})
+	t.Run("package behind a symbolic link", func(t *testing.T) {
+		t.Parallel()
+		dir, _ := unpack(t, "testdata/imported.txtar")
+		elsewhere := filepath.Join(t.TempDir(), "shared")
+		if err := errors.Join(os.Rename(filepath.Join(dir, "testdata", "shared"), elsewhere),
+			os.Symlink(elsewhere, filepath.Join(dir, "testdata", "shared"))); err != nil {
+			t.Fatal(err)
+		}
+		out, err := Run(t.Context(), inputs(t, dir), Deps{})
+		if fault.KindOf(err) != fault.Failed || !strings.Contains(lines(err), "G404  testdata/shared/n.go:6") {
+			t.Error(lines(err))
+		}
+		if c := out.Evidence.Coverage; c.Scanned != 5 || c.Expected != 5 {
+			t.Error(c)
+		}
+	})
 }
 
 func TestThresholds(t *testing.T) {

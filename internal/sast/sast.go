@@ -1,10 +1,11 @@
 // Package sast scans the Go code of a service with gosec, in this process, and proves that it saw all of it.
 //
 // What is scanned: every package of `go list ./...` in the service's folder, generated files included, with the build
-// tags and GOFLAGS of the environment, and for the platform that the service is built for. That is what `gosec ./...` scans, with three differences. gosec walks
-// into testdata, into folders that begin with _ or . and into nested modules, which go does not count to the module; here
-// they are listed as left out. gosec leaves out every path that contains "vendor"; here only what go takes for vendored
-// is. And gosec's syntax rules do not see files that import "C"; here they do.
+// tags and GOFLAGS of the environment, and for the platform that the service is built for; and what else of the folder these
+// are compiled with. That is what `gosec ./...` scans, with three differences. gosec walks into testdata, into folders that
+// begin with _ or . and into nested modules, which go does not count to the module; here they are listed as left out, but for
+// the packages that the service imports. gosec leaves out every path that contains "vendor"; here only what go takes for
+// vendored is. And gosec's syntax rules do not see files that import "C"; here they do.
 //
 // What is left out on purpose is named in Coverage.Left: tests, vendored code, nested modules, what go ignores, files
 // that the build constraints exclude on this platform. A finding that a #nosec comment suppresses is a finding like any

@@ -57,6 +57,10 @@ func take(ctx context.Context, dir, platform string) (survey, error) {
 	if s.list, err = goList(ctx, s.root, s.env, []string{"-deps"}, "./..."); err != nil {
 		return s, err
 	}
+	for i := range s.list {
+		p := &s.list[i]
+		p.DepOnly = p.DepOnly && !s.own(*p)
+	}
 	for _, p := range s.list {
 		if p.DepOnly {
 			continue
@@ -114,17 +118,35 @@ func (s survey) runCgo(ctx context.Context) error {
 	return err
 }
 
-// outside tells that the folder is only a part of a module: what the module has elsewhere is not this service's to scan.
+// own tells whether a package that the pattern ./... passes over is the service's all the same: code in its folder that it is
+// compiled with, whether in testdata, in a folder that go.mod says to ignore, behind a symbolic link, or in a module of its own
+// that replace or go.work leads to.
+func (s survey) own(p gosource.Package) bool {
+	rel, err := filepath.Rel(s.root, p.Dir)
+	return err == nil && filepath.IsLocal(rel) && p.Module.Local() && !strings.HasPrefix(filepath.ToSlash(rel)+"/", "vendor/")
+}
+
+// outside names code that the service has elsewhere: the rest of its module, where the folder is only a part of one, and local
+// modules that it is compiled with. That is not this service's to scan.
 func (s survey) outside() []string {
-	for _, p := range s.packages {
-		if p.Module == nil || p.Module.Dir == "" {
+	var lines []string
+	for _, p := range s.list {
+		if p.Dir == "" || !p.Module.Local() || p.Module.Dir == "" {
 			continue
 		}
-		if rel, err := filepath.Rel(p.Module.Dir, s.root); err == nil && rel != "." && filepath.IsLocal(rel) {
-			return []string{"the rest of the module, outside of " + filepath.ToSlash(rel)}
+		rel, err := filepath.Rel(s.root, p.Module.Dir)
+		if err != nil || filepath.IsLocal(rel) {
+			continue
+		}
+		line := "a module outside of the folder that it is compiled with: " + p.Module.Path
+		if part, err := filepath.Rel(p.Module.Dir, s.root); err == nil && filepath.IsLocal(part) {
+			line = "the rest of the module, outside of " + filepath.ToSlash(part)
+		}
+		if !slices.Contains(lines, line) {
+			lines = append(lines, line)
 		}
 	}
-	return nil
+	return lines
 }
 
 // goList asks the go command about packages. Packages with problems are in the answer, with their Error.
