@@ -68,14 +68,14 @@ type Settled struct {
 func (d Desk) Settle(ctx context.Context, s Scan) (Settled, error) {
 	out := Settled{Findings: s.Findings, Rules: d.Rules, Gate: d.gate(), Comparable: d.Before != nil}
 	d.suppress(out.Findings)
-	d.baseline(s, &out)
+	recorded := d.baseline(s, &out)
 	waived := d.File.Apply(waiver.Scan{Findings: out.Findings, Scanners: s.Scanners, Whole: s.Complete && s.Whole}, d.Waivers, d.Now)
 	out.Findings = append(out.Findings, waived.Problems...)
 	out.Waived = waived.Count
 	if waived.Count > 0 {
 		out.Gate.Waivers = &record.Waived{Count: waived.Count, Earliest: waived.Earliest, Latest: waived.Latest, NeedReason: d.Waivers.NeedReason}
 	}
-	err := d.compare(ctx, s, &out)
+	err := d.compare(ctx, s, &out, recorded)
 	finding.Sort(out.Findings)
 	if err == nil {
 		err = d.Rules.Gate(out.Findings, s.noun())
@@ -106,25 +106,27 @@ func (d Desk) suppress(findings []finding.Finding) {
 	}
 }
 
-// baseline marks what the team has decided to live with.
-func (d Desk) baseline(s Scan, out *Settled) {
+// baseline marks what the team has decided to live with, and gives those of its entries that were found.
+func (d Desk) baseline(s Scan, out *Settled) (recorded []finding.Finding) {
 	if d.Baseline == nil || !d.Rules.NewOnly {
-		return
+		return nil
 	}
-	again := finding.Matcher{Anywhere: s.Anywhere}.MarkKnown(out.Findings, d.Baseline.Of(s.Scanners...))
-	out.Gate.Baseline = d.BaselineShown
-	if !s.Complete || !s.Whole {
-		return
-	}
-	for _, is := range again {
-		if !is {
-			out.Stale++
+	entries := d.Baseline.Of(s.Scanners...)
+	for i, found := range (finding.Matcher{Anywhere: s.Anywhere}).MarkKnown(out.Findings, entries) {
+		if found {
+			recorded = append(recorded, entries[i])
 		}
 	}
+	out.Gate.Baseline = d.BaselineShown
+	if s.Complete && s.Whole {
+		out.Stale = len(entries) - len(recorded)
+	}
+	return recorded
 }
 
-// compare marks what was there before the change, where something would fail otherwise.
-func (d Desk) compare(ctx context.Context, s Scan, out *Settled) error {
+// compare marks what was there before the change, where something would fail otherwise. What the baseline or a waiver lets pass
+// already is no more among that, so that a copy of it is new.
+func (d Desk) compare(ctx context.Context, s Scan, out *Settled, recorded []finding.Finding) error {
 	failing := slices.DeleteFunc(d.Rules.Failing(out.Findings), func(f finding.Finding) bool {
 		return f.Scanner != waiver.Scanner && !slices.Contains(d.Compares, f.Scanner)
 	})
@@ -141,7 +143,9 @@ func (d Desk) compare(ctx context.Context, s Scan, out *Settled) error {
 	old := slices.Clone(before.Findings)
 	d.suppress(old)
 	old = slices.DeleteFunc(old, func(f finding.Finding) bool { return f.Suppression != nil })
-	finding.Matcher{Renamed: before.Renamed, Anywhere: s.Anywhere}.MarkKnown(out.Findings, old)
+	old = without(old, finding.Matcher{Anywhere: s.Anywhere}.Match(old, recorded))
+	old = d.File.Unspent(old, out.Findings, before.Waivers)
+	markOpen(finding.Matcher{Renamed: before.Renamed, Anywhere: s.Anywhere}, out.Findings, old)
 	for i, f := range out.Findings {
 		if f.Scanner == waiver.Scanner {
 			waiver.MarkKnown(out.Findings[i:i+1], before.Waivers)
@@ -149,6 +153,31 @@ func (d Desk) compare(ctx context.Context, s Scan, out *Settled) error {
 	}
 	out.Compared, out.Gate.Base = true, before.Commit
 	return nil
+}
+
+// without leaves out those findings that have a match.
+func without(findings []finding.Finding, matches []int) []finding.Finding {
+	var list []finding.Finding
+	for i, f := range findings {
+		if matches[i] < 0 {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// markOpen marks the findings that are among old, but for those that the baseline or a waiver lets pass already.
+func markOpen(m finding.Matcher, findings, old []finding.Finding) {
+	var open []finding.Finding
+	var at []int
+	for i, f := range findings {
+		if !f.Known && (f.Suppression == nil || f.Suppression.By != waiver.By) {
+			open, at = append(open, f), append(at, i)
+		}
+	}
+	for i, j := range m.Match(open, old) {
+		findings[at[i]].Known = j >= 0
+	}
 }
 
 // unknown is a comparison that could not be made. All as new would blame the change for what it did not do, and all as

@@ -12,6 +12,9 @@ import (
 // Scanner is whose findings those about waivers are.
 const Scanner = "idp"
 
+// By is what a finding that is let pass says of who did it.
+const By = "waiver"
+
 // The rules of findings about waivers.
 const (
 	RuleExpired    = "waiver-expired"
@@ -54,7 +57,7 @@ func (f *File) Apply(s Scan, rules Rules, now time.Time) Applied {
 		for i, w := range f.Waivers {
 			for j := range s.Findings {
 				hit := &s.Findings[j]
-				if alone && used[i] > 0 || hit.Suppression != nil && hit.Suppression.By == "waiver" || !is(w, *hit) {
+				if alone && used[i] > 0 || hit.Suppression != nil && hit.Suppression.By == By || !is(w, *hit) {
 					continue
 				}
 				used[i]++
@@ -62,7 +65,7 @@ func (f *File) Apply(s Scan, rules Rules, now time.Time) Applied {
 				if wrong != "" {
 					hit.Help = strings.TrimSpace(w.problem(wrong, rules).Title + ".\n" + hit.Help)
 				} else if hit.Suppression == nil {
-					hit.Suppression = &finding.Suppression{By: "waiver", Justification: w.Reason, Owner: w.Owner, Expires: w.Expires}
+					hit.Suppression = &finding.Suppression{By: By, Justification: w.Reason, Owner: w.Owner, Expires: w.Expires}
 					out.count(w)
 				}
 			}
@@ -140,6 +143,31 @@ func (w Waiver) problem(rule string, rules Rules) finding.Finding {
 	}
 	return finding.Finding{Scanner: Scanner, Rule: rule, Title: title, Help: help, Severity: severity, Confidence: "high",
 		File: FileName, Line: w.line, EndLine: w.line, Fingerprint: finding.Fingerprint(Scanner, rule, FileName, w.key())}
+}
+
+// Unspent leaves out of what was found earlier that for which a waiver by fingerprint was there already and is used now: it lets
+// one finding pass. A copy would pass otherwise, where one of the two is waived and the other was there before.
+func (f *File) Unspent(old, now []finding.Finding, earlier *File) []finding.Finding {
+	if f == nil || earlier == nil {
+		return old
+	}
+	for _, w := range f.Waivers {
+		same := func(e Waiver) bool { return e.Fingerprint == w.Fingerprint && e.Scanner == w.Scanner }
+		if w.Fingerprint == "" || !slices.ContainsFunc(earlier.Waivers, same) {
+			continue
+		}
+		used := slices.ContainsFunc(now, func(f finding.Finding) bool {
+			return f.Suppression != nil && f.Suppression.By == By && (w.matches(f) || w.follows(f))
+		})
+		at := slices.IndexFunc(old, w.matches)
+		if at < 0 {
+			at = slices.IndexFunc(old, w.follows)
+		}
+		if used && at >= 0 {
+			old = slices.Delete(slices.Clone(old), at, at+1)
+		}
+	}
+	return old
 }
 
 // MarkKnown marks the problems of waivers that were in an earlier version of the file: the change did not bring them. A
