@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/org/idp/internal/action"
@@ -119,6 +120,14 @@ func valueOf(set *action.Set, in action.Input) string {
 	return " " + strings.ToUpper(in.Name)
 }
 
+// quoted sets a default that is only dots apart from the end of the sentence: of a dot, ".." would be left.
+func quoted(text string) string {
+	if strings.Trim(text, ".") == "" {
+		return strconv.Quote(text)
+	}
+	return text
+}
+
 func extras(set *action.Set, in action.Input) string {
 	switch {
 	case in.Secret && in.Required:
@@ -128,7 +137,7 @@ func extras(set *action.Set, in action.Input) string {
 	case in.Required:
 		return " Required, such as " + in.Example + "."
 	case in.Default != "" && !set.IsBool(in.Name):
-		return " Default: " + in.Default + "."
+		return " Default: " + quoted(in.Default) + "."
 	case in.Example != "" && len(in.OneOf) == 0:
 		return " Such as " + in.Example + "."
 	}

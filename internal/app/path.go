@@ -148,7 +148,8 @@ func (p *pathWork) check(ctx context.Context, d *delivery.Delivery) error {
 		return fault.BadInputf("%s not in commit %s, so what would be built is not what the record says",
 			delivery.CountOf(len(changed), "uncommitted change is", "uncommitted changes are"), delivery.ShortHash(d.Repo.Commit)).
 			WithDetail(delivery.FirstFew(changed, 10)...).
-			WithNext("Commit or stash them, or look without changing anything: idp path --plan")
+			WithNext("Commit or stash them, or look without changing anything: idp path --plan",
+				"What other tools write, such as reports, has to be outside of the repository or in .gitignore")
 	}
 	set, err := deploying.Manifests(ctx, d, "")
 	if err != nil {

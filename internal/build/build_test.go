@@ -143,7 +143,7 @@ func TestBadInput(t *testing.T) {
 		set   func(*build.Inputs)
 		words []string
 	}{
-		"no go.mod":         {map[string]string{"main.go": "package main\n"}, nil, []string{"no go.mod", "Go services", "go mod init"}},
+		"no go.mod":         {map[string]string{"main.go": "package main\n"}, nil, []string{"no go.mod", "Go services", "go mod init", "--dockerfile Dockerfile"}},
 		"a library":         {map[string]string{"go.mod": plain()["go.mod"], "a.go": "package lib\n"}, nil, []string{"main: .", "package lib", "main: cmd/plain"}},
 		"no such folder":    {plain(), func(in *build.Inputs) { in.Main = "cmd/none" }, []string{"main: cmd/none", "no such folder"}},
 		"no Go files":       {map[string]string{"go.mod": plain()["go.mod"], "cmd/x/README": "x"}, func(in *build.Inputs) { in.Main = "./cmd/x" }, []string{"main: cmd/x", "no Go files"}},

@@ -96,7 +96,8 @@ func (g *toolchain) module(ctx context.Context, in Inputs, p *program) (governin
 	}
 	if !within(in.root(), env.GOMOD) {
 		return "", "", fault.BadInputf("there is no go.mod in %s or above it in the repository; build makes images of Go services", in.Dir).
-			WithNext("For a Go service: go mod init MODULE && go mod tidy, then commit go.mod and go.sum")
+			WithNext("For a Go service: go mod init MODULE && go mod tidy, then commit go.mod and go.sum",
+				"For any other: --dockerfile Dockerfile, or --image with one that was built before; docs/build.md says what each of them needs")
 	}
 	governing = env.GOMOD
 	if env.GOWORK != "" && env.GOWORK != "off" {

@@ -25,11 +25,14 @@ type Observation struct {
 }
 
 // WaitHealthy waits until the service itself answers 200 on the health path. The error is ErrGaveUp as soon as its
-// supervisor is gone, or the context's; the observation is filled in every case.
-func (t *Target) WaitHealthy(ctx context.Context, r *Release, client *http.Client) (Observation, error) {
+// supervisor is gone, or the context's; the observation is filled in every case. Each look is told, where told is not nil.
+func (t *Target) WaitHealthy(ctx context.Context, r *Release, client *http.Client, told func(Observation)) (Observation, error) {
 	var seen Observation
 	for {
 		healthy := t.observe(ctx, r, client, &seen)
+		if told != nil {
+			told(seen)
+		}
 		if ctx.Err() != nil {
 			return seen, context.Cause(ctx)
 		}

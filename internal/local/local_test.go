@@ -93,7 +93,7 @@ func up(t *testing.T, target *Target, env map[string]string) (*Release, Running)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if seen, err := target.WaitHealthy(t.Context(), r, nil); err != nil {
+	if seen, err := target.WaitHealthy(t.Context(), r, nil, nil); err != nil {
 		t.Fatalf("%v: %+v %v", err, seen, target.Tail(r, 20))
 	}
 	if err := target.Promote(r, run); err != nil {
@@ -167,7 +167,7 @@ func TestSupervisorStartsACrashedServiceAgain(t *testing.T) {
 	first := target.Status(r.Name).Service
 	_, _ = http.Get(run.URL + "/crash")
 	until(t, "another process", func() bool { return target.Status(r.Name).Service != first && first.PID != 0 })
-	if _, err := target.WaitHealthy(t.Context(), r, nil); err != nil {
+	if _, err := target.WaitHealthy(t.Context(), r, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	if s := target.Status(r.Name); s.Restarts != 3 || s.LastExit.Code != 7 || s.Supervisor != run.Supervisor {
@@ -185,7 +185,7 @@ func TestSupervisorGivesUp(t *testing.T) {
 	if _, err := target.Start(t.Context(), r, program); err != nil {
 		t.Fatal(err)
 	}
-	seen, err := target.WaitHealthy(t.Context(), r, nil)
+	seen, err := target.WaitHealthy(t.Context(), r, nil, nil)
 	if !errors.Is(err, ErrGaveUp) || seen.Status.GaveUp != "5 restarts within 1m0s, last exit code 3" || seen.Status.Restarts != 5 {
 		t.Errorf("%v, %+v", err, seen.Status)
 	}

@@ -158,7 +158,7 @@ func (d *deployment) converge(ctx context.Context, out *target.Outputs) error {
 func (d *deployment) answers(ctx context.Context, r *local.Release) bool {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	_, err := d.target.WaitHealthy(ctx, r, d.deps.Client)
+	_, err := d.target.WaitHealthy(ctx, r, d.deps.Client, nil)
 	return err == nil
 }
 
@@ -252,7 +252,9 @@ func (d *deployment) bring(ctx context.Context, r *local.Release) brought {
 	b.run, b.err = d.target.Start(limited, r, d.in.Program)
 	if b.err == nil {
 		d.deps.say("waiting for " + r.Health)
-		b.seen, b.err = d.target.WaitHealthy(limited, r, d.deps.Client)
+		b.seen, b.err = d.target.WaitHealthy(limited, r, d.deps.Client, func(seen local.Observation) {
+			d.deps.say("waiting for " + r.Health + soFar(seen))
+		})
 	}
 	b.took = d.deps.Now().Sub(begun)
 	b.timedOut = b.err != nil && ctx.Err() == nil && limited.Err() != nil

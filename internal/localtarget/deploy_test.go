@@ -228,21 +228,26 @@ func TestUnhealthyReleaseLeavesThePreviousOne(t *testing.T) {
 	t.Parallel()
 	const gaveUp = "release of sha256:bbbb…bb did not become healthy; back on aaaa…aa (healthy)"
 	const inTime = "release of sha256:bbbb…bb did not become healthy within 4s; back on aaaa…aa (healthy)"
+	wrongPort := "waiting for /healthz"
+	if runtime.GOOS == "linux" { // only there the kernel tells who listens where
+		wrongPort += ": it listens on "
+	}
 	for name, c := range map[string]struct {
-		env      map[string]string
-		wait     time.Duration
-		headline string
-		lines    []string // that the error must have, in this order
+		env       map[string]string
+		wait      time.Duration
+		headline  string
+		lines     []string // that the error must have, in this order
+		meanwhile string   // what is said while it is waited for
 	}{
 		"crash at start": {map[string]string{"CRASH": "bye hunter2-hunter2\npanic: DATABASE_URL is not set", "API_TOKEN": "hunter2-hunter2"}, time.Minute, gaveUp,
 			[]string{"exit code 3, 5 restarts", "  | bye ***", "  | panic: DATABASE_URL is not set",
-				"It starts and dies at once. The new version asks for DATABASE_URL; env in idp.yaml does not set it."}},
-		"wrong port": {map[string]string{"WRONG_PORT": "1"}, 4 * time.Second, inTime, []string{"it runs, PORT=", "listen"}},
+				"It starts and dies at once. The new version asks for DATABASE_URL; env in idp.yaml does not set it."}, "waiting for /healthz"},
+		"wrong port": {map[string]string{"WRONG_PORT": "1"}, 4 * time.Second, inTime, []string{"it runs, PORT=", "listen"}, wrongPort},
 		"error answer": {map[string]string{"HEALTH_STATUS": "500"}, 4 * time.Second, inTime,
-			[]string{"last answer 500", "GET /healthz answered 500: health in idp.yaml must be"}},
-		"redirect": {map[string]string{"HEALTH_STATUS": "302"}, 4 * time.Second, inTime, []string{"last answer 302"}},
+			[]string{"last answer 500", "GET /healthz answered 500: health in idp.yaml must be"}, "waiting for /healthz: it answers 500"},
+		"redirect": {map[string]string{"HEALTH_STATUS": "302"}, 4 * time.Second, inTime, []string{"last answer 302"}, "waiting for /healthz: it answers 302"},
 		"no answer": {map[string]string{"HANG": "1"}, 4 * time.Second, inTime,
-			[]string{"no answer in time", "GET /healthz is accepted but not answered"}},
+			[]string{"no answer in time", "GET /healthz is accepted but not answered"}, "waiting for /healthz"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -250,8 +255,17 @@ func TestUnhealthyReleaseLeavesThePreviousOne(t *testing.T) {
 			before := deploy(t, inputs(dir, "a", nil))
 			in := inputs(dir, "b", c.env)
 			in.Wait = c.wait
-			out, err := Deploy(t.Context(), in, deps())
+			d, said := deps(), ""
+			d.Progress = func(what string) {
+				if strings.HasPrefix(what, "waiting for /healthz") {
+					said = what // the last counts
+				}
+			}
+			out, err := Deploy(t.Context(), in, d)
 			wantFault(t, err, fault.Failed, c.headline)
+			if !strings.HasPrefix(said, c.meanwhile) {
+				t.Errorf("meanwhile it says %q, want %q", said, c.meanwhile)
+			}
 			text := strings.Join(fault.Lines(err), "\n")
 			rest := text
 			for _, line := range c.lines {

@@ -60,6 +60,22 @@ func how(s local.Status, b brought) string {
 	return strings.Join(parts, ", ")
 }
 
+// soFar is what was seen of a release that is not healthy yet, for whoever waits for it.
+func soFar(seen local.Observation) string {
+	switch {
+	case seen.Code != 0 && seen.Code != http.StatusOK:
+		return fmt.Sprintf(": it answers %d", seen.Code)
+	case elsewhere(seen):
+		return fmt.Sprintf(": it listens on %s, not on PORT=%d", numbers(seen.Listening), seen.Status.Port)
+	}
+	return ""
+}
+
+// elsewhere tells that a release listens, and not where it was told to.
+func elsewhere(seen local.Observation) bool {
+	return len(seen.Listening) > 0 && !slices.Contains(seen.Listening, seen.Status.Port)
+}
+
 // advice is what most likely is wrong, by what was seen.
 func (d *deployment) advice(s local.Status, b brought, lines []string) string {
 	health := d.in.Service.Health
@@ -74,7 +90,7 @@ func (d *deployment) advice(s local.Status, b brought, lines []string) string {
 		return fmt.Sprintf("GET %s answered %d: health in idp.yaml must be a path that answers 200 as soon as it can serve.", health, b.seen.Code)
 	case b.seen.TimedOut:
 		return fmt.Sprintf("GET %s is accepted but not answered: see what it waits for.", health)
-	case len(b.seen.Listening) > 0 && !slices.Contains(b.seen.Listening, s.Port):
+	case elsewhere(b.seen):
 		return fmt.Sprintf("It listens on another port than PORT: on %s, not on %d.", numbers(b.seen.Listening), s.Port)
 	}
 	return fmt.Sprintf("It does not listen on the port in the environment variable PORT (%d), on 127.0.0.1 or on all addresses.", s.Port)

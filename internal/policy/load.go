@@ -41,8 +41,10 @@ func Load(path string) (*Policy, error) {
 	}
 	data, err := strictyaml.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.BadInputf("there is no policy file %s: %w", path, fs.ErrNotExist).WithNext(
+		missing := fault.BadInputf("there is no policy file %s", path).WithNext(
 			"Give the path of one, or leave the input out for the policy that is built in.", Docs+" shows one.")
+		missing.Err = err
+		return nil, missing
 	}
 	if err != nil {
 		return nil, err

@@ -176,7 +176,7 @@ func grouped(services []*entry, key func(*entry) string) []*group {
 func load(ctx context.Context, catalogue fs.FS, environment string, made time.Time, charges []spend.Charge) (*site, error) {
 	index, err := catalogfile.ReadIndex(catalogue)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.BadInputf("there is no catalogue: %w", err).WithNext("Name the folder of a checkout with --catalog; a bare repository is to be cloned first.")
+		return nil, fault.BadInputf("there is no catalogue here: no %s", catalogfile.IndexFile).WithNext("Name the folder of a checkout with --catalog; a bare repository is to be cloned first.")
 	}
 	if err != nil {
 		return nil, fault.Undeterminedf("the catalogue cannot be read: %w", err)

@@ -53,7 +53,7 @@ func (s *Service) unknown(environment string) error {
 		names = append(names, Local)
 	}
 	if environment == "" {
-		return fault.BadInputf("no environment was named").WithNext("Name one of " + strings.Join(names, ", ") + ".")
+		return fault.BadInputf("no environment was named").WithNext("Say it: --environment NAME, one of " + strings.Join(names, ", ") + ".")
 	}
 	hint := ""
 	if near, ok := strictyaml.Nearest(environment, names); ok {

@@ -33,8 +33,10 @@ func Load(dir string, opts ...Option) (*Service, error) {
 	path := filepath.Join(dir, File)
 	data, err := strictyaml.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.BadInputf("there is no %s in %s: %w", File, dir, fs.ErrNotExist).WithNext(
+		missing := fault.BadInputf("there is no %s in %s", File, dir).WithNext(
 			"Write one. The least it says is:", "  name: checkout", "  owner: team-payments", Docs+" says what each key means.")
+		missing.Err = err
+		return nil, missing
 	}
 	if err != nil {
 		return nil, err

@@ -133,7 +133,7 @@ func TestInUnknownEnvironment(t *testing.T) {
 			"Name one of production, staging, local, or add it under environments in idp.yaml."},
 		"moon": {`environment "moon" is not in idp.yaml`,
 			"Name one of production, staging, local, or add it under environments in idp.yaml."},
-		"": {"no environment was named", "Name one of production, staging, local."},
+		"": {"no environment was named", "Say it: --environment NAME, one of production, staging, local."},
 	} {
 		_, err := s.In(name)
 		if err == nil || fault.KindOf(err) != fault.BadInput {

@@ -152,11 +152,11 @@ func TestVersionNotSeen(t *testing.T) {
 		kind    fault.Kind
 		want    string
 	}{
-		"old":             {page(200, oldCommit), fault.Failed, `still the old version answers after 1m0s: "` + oldCommit + `"`},
-		"short commit":    {page(200, commit[:12]), fault.Failed, "still the old version answers"},
-		"longer than it":  {page(200, commit+"-dirty"), fault.Failed, "still the old version answers"},
+		"old":             {page(200, oldCommit), fault.Failed, `/version does not answer with the new version after 1m0s: "` + oldCommit + `"`},
+		"short commit":    {page(200, commit[:12]), fault.Failed, "/version does not answer with the new version"},
+		"longer than it":  {page(200, commit+"-dirty"), fault.Failed, "/version does not answer with the new version"},
 		"nested":          {page(200, `{"a": {"revision": "`+commit+`"}}`), fault.Undetermined, "no version at its top level"},
-		"in a list":       {page(200, `{"service": "x", "all": ["`+commit+`"]}`), fault.Failed, "still the old version answers"},
+		"in a list":       {page(200, `{"service": "x", "all": ["`+commit+`"]}`), fault.Failed, "/version does not answer with the new version"},
 		"terminal escape": {page(200, "\x1b[2Jcleared"), fault.Failed, `"\x1b[2Jcleared"`},
 		"no such path":    {page(404, "not found"), fault.Undetermined, "cannot be told from /version: answered 404, want 200\nwanted digest"},
 		"empty":           {page(200, " \n"), fault.Undetermined, "the answer is empty"},

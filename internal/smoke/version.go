@@ -94,7 +94,7 @@ func (r *runner) await(ctx context.Context) error {
 			return r.notSeen(last)
 		}
 		if s.other != "" {
-			r.deps.Progress("still the old version answers")
+			r.deps.Progress("not yet the new version: " + s.other)
 		}
 	}
 }
@@ -102,7 +102,7 @@ func (r *runner) await(ctx context.Context) error {
 // notSeen says why the new version was not seen within the timeout.
 func (r *runner) notSeen(s sighting) error {
 	if s.other != "" {
-		return fault.Failedf("still the old version answers after %v: %s", r.in.Timeout, s.other).
+		return fault.Failedf("%s does not answer with the new version after %v: %s", r.in.VersionPath, r.in.Timeout, s.other).
 			WithDetail(r.wanted()...).
 			WithNext(fmt.Sprintf("Did the new version start? %s has to answer with IDP_REVISION or IDP_DIGEST from the environment.", r.in.VersionPath))
 	}

@@ -9,6 +9,7 @@ package strictyaml
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -123,7 +124,7 @@ func (d *Document) documents(data []byte, limit int) []*yaml.Node {
 			break
 		}
 		if err != nil {
-			d.syntax(err)
+			d.syntax(err, data)
 			return nil
 		}
 		roots = append(roots, doc.Content[0])
@@ -182,7 +183,7 @@ var (
 
 // syntax reports what the YAML parser could not read. It knows lines only, and for the first one not even that. Within a
 // list or mapping the line is where that begins.
-func (d *Document) syntax(err error) {
+func (d *Document) syntax(err error, data []byte) {
 	text, line := strings.TrimPrefix(err.Error(), "yaml: "), 1
 	if m := syntaxLine.FindStringSubmatch(text); m != nil {
 		line, _ = strconv.Atoi(m[1])
@@ -191,7 +192,26 @@ func (d *Document) syntax(err error) {
 			line++
 		}
 	}
-	d.add(line, 1, "not valid YAML: "+clean(text, 120))
+	d.add(line, 1, "not valid YAML: "+clean(cmp.Or(startOf(text, data, line), text), 120))
+}
+
+// unquoted matches a value that begins with a character that YAML keeps for itself.
+var unquoted = regexp.MustCompile("(?:^|[:,\\[{-])\\s+([@`%])|^([@`%])")
+
+// startOf says which character the parser did not take for the start of anything; it says only the line.
+func startOf(text string, data []byte, line int) string {
+	lines := bytes.Split(data, []byte("\n"))
+	if !strings.HasPrefix(text, "found character that cannot start any token") || line > len(lines) {
+		return ""
+	}
+	at := lines[line-1]
+	if indent := at[:len(at)-len(bytes.TrimLeft(at, " \t"))]; bytes.ContainsRune(indent, '\t') {
+		return "the line is indented with a tab: YAML takes spaces"
+	}
+	if m := unquoted.FindSubmatch(at); m != nil {
+		return fmt.Sprintf("a text that begins with %s needs quotes", append(m[1], m[2]...))
+	}
+	return ""
 }
 
 // inspect reports what is refused whatever the struct says. It is false where the file is nested too deeply to go on.

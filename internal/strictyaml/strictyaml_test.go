@@ -84,7 +84,10 @@ func TestProblemsCarryTheirPlace(t *testing.T) {
 		"only comments": {"# nothing\n---\n# here\n", `x.yaml:1:1: the file is empty`},
 		"alias at top":  {"*x\n", `x.yaml:1:1: not valid YAML: unknown anchor 'x' referenced`},
 		"tagged top":    {"!!map {name: n}\n", `x.yaml:1:1: tags (!!map) are not supported: leave it out`},
-		"late syntax":   {"name: n\n---\nname: @\n", `x.yaml:3:1: not valid YAML: found character that cannot start any token`},
+		"late syntax":   {"name: n\n---\nname: @\n", `x.yaml:3:1: not valid YAML: a text that begins with @ needs quotes`},
+		"tab":           {"name: n\nenv:\n\tA: b\n", `x.yaml:3:1: not valid YAML: the line is indented with a tab: YAML takes spaces`},
+		"at in a list":  {"name: n\ntags:\n  - @a\n", `x.yaml:3:1: not valid YAML: a text that begins with @ needs quotes`},
+		"percent":       {"name: n\nenv: {A: b, B: %c}\n", `x.yaml:2:1: not valid YAML: a text that begins with % needs quotes`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

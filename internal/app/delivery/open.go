@@ -109,7 +109,12 @@ func JoinProblems(errs ...error) error {
 				first = fault.Undeterminedf("%w", err)
 			}
 		default:
-			first.WithDetail("").WithDetail(fault.Lines(err)...)
+			// What to do about the first stands with the first, and not below all of them.
+			first.Detail, first.Next = append(first.Detail, first.Next...), nil
+			if len(first.Detail) > 0 {
+				first.WithDetail("")
+			}
+			first.WithDetail(fault.Lines(err)...)
 		}
 	}
 	if first == nil {
@@ -160,8 +165,8 @@ func (d *Delivery) choose(svc *service.Service, a Action, task Work) error {
 		return nil
 	}
 	if env == "" {
-		return fault.BadInputf("which environment this is about is not said").
-			WithNext("Say it: --environment NAME, one of those in " + filepath.Join(d.Dir(), service.File))
+		_, err := svc.In(env)
+		return err
 	}
 	rules, err := d.Policy.For(env)
 	d.Rules = rules
