@@ -34,7 +34,7 @@ func TestSignalBetweenTwoPortals(t *testing.T) {
 				for len(datadog.Deploys("datadog")) == 0 && r.Context().Err() == nil {
 					time.Sleep(5 * time.Millisecond)
 				}
-				time.Sleep(300 * time.Millisecond) // for the answer to be read
+				time.Sleep(time.Second) // for the answer to be read, which cannot be seen from outside
 				once.Do(func() { close(reached) })
 				select {
 				case <-over:

@@ -323,7 +323,15 @@ webhooks:
   timeoutSeconds: 1
 `)
 		t.Cleanup(func() { cleanup(t, k, "delete", "validatingwebhookconfiguration", ns) })
-		time.Sleep(time.Second) // until it is in force
+		for end := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) { // it takes a moment to be in force
+			_, err := k.KubectlAs(t, k.Kubeconfig, "create", "configmap", "probe", "-n", ns, "--dry-run=server")
+			if err != nil && strings.Contains(err.Error(), "away.example.com") {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("the webhook is not in force: %v", err)
+			}
+		}
 		_, err := apply.Plan(t.Context(), c, objects(t, ns, shop), apply.Options{})
 		wantFault(t, err, fault.Undetermined, "an admission webhook of the cluster does not answer", "away.example.com")
 	})

@@ -181,15 +181,11 @@ func TestSigstoreRegistryFails(t *testing.T) {
 						k := sigstore.Open(t)
 						registry := k.Registries()[kind]
 						s := withKey(t, k, registry)
-						registry.FailWhen(func(n int, _ *http.Request) sigstore.Fault {
-							if n < at {
-								return ""
-							}
-							return fault
-						})
-						// Left alone with a registry that is silent or trickles it gives up after minutes, which internal/sign tests.
-						s.endsWithin(map[bool]time.Duration{true: enough, false: time.Minute}[fault == sigstore.Slow || fault == sigstore.Trickle])
-						registry.Heal()
+						limit := time.Minute
+						if fault == sigstore.Slow || fault == sigstore.Trickle {
+							limit = enough // left alone it gives up after minutes, which internal/sign tests
+						}
+						s.fails(registry, at, fault, limit)
 						s.cut()
 					})
 				}
@@ -203,10 +199,8 @@ func TestSigstoreRegistryIsSilent(t *testing.T) {
 	t.Parallel()
 	k := sigstore.Open(t)
 	s := withKey(t, k, k.Registry)
-	k.Registry.Fail(sigstore.Slow)
-	if out := s.endsWithin(12 * time.Second); !strings.Contains(out, "… sign") || !strings.Contains(out, "pushing "+s.image) {
+	if out := s.fails(k.Registry, 0, sigstore.Slow, 12*time.Second); !strings.Contains(out, "… sign") || !strings.Contains(out, "pushing "+s.image) {
 		t.Errorf("it does not say what is waited for:\n%s", out)
 	}
-	k.Registry.Heal()
 	s.cut()
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -142,17 +143,7 @@ func TestSigstoreServiceFails(t *testing.T) {
 					t.Parallel()
 					k := sigstore.Open(t)
 					s := keyless(t, k, k.Registry)
-					k.Services()[name].FailWhen(func(n int, _ *http.Request) sigstore.Fault {
-						if n < at {
-							return ""
-						}
-						return fault
-					})
-					s.endsWithin(enough)
-					if len(k.Services()[name].Requests()) == 0 {
-						t.Error("the service was not asked")
-					}
-					k.Services()[name].Heal()
+					s.fails(k.Services()[name], at, fault, enough)
 					s.cut()
 				})
 			}
@@ -160,17 +151,38 @@ func TestSigstoreServiceFails(t *testing.T) {
 	}
 }
 
-// endsWithin runs a signing that a time limit ends, as that of a job does: it could not be determined, and its output says what it
-// waited for.
-func (s *signing) endsWithin(limit time.Duration) string {
+// fails runs a signing while a service fails from a request on, until a time limit ends it, as that of a job does: it could not be
+// determined. The limit counts from the first failure, so that a slow machine comes as far. The output says what was waited for.
+func (s *signing) fails(service *sigstore.Service, from int, fault sigstore.Fault, limit time.Duration) string {
 	s.t.Helper()
+	failed, ended := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	service.FailWhen(func(n int, _ *http.Request) sigstore.Fault {
+		if n < from {
+			return ""
+		}
+		once.Do(func() { close(failed) })
+		return fault
+	})
 	cmd := s.start()
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	check(s.t, cmd.Start())
-	timer := time.AfterFunc(limit, func() { _ = cmd.Process.Signal(os.Interrupt) })
+	go func() {
+		select {
+		case <-failed:
+		case <-ended:
+			return
+		}
+		select {
+		case <-time.After(limit):
+			_ = cmd.Process.Signal(os.Interrupt)
+		case <-ended:
+		}
+	}()
 	_ = cmd.Wait() // the exit code says all
-	timer.Stop()
+	close(ended)
+	service.Heal()
 	if code := cmd.ProcessState.ExitCode(); code != 3 {
 		s.t.Errorf("idp sign: exit %d, record %+v\n%s", code, s.record().stage(s.t, "sign"), out.String())
 	}
