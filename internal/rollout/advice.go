@@ -44,7 +44,11 @@ func advice(d *Diagnosis, p problem) string {
 	case causePaused:
 		return adviceOnPause(d)
 	case causeManual:
-		return "Take updateStrategy OnDelete out of it, or delete its pods one by one."
+		return adviceOnUnreplaced(d)
+	case causeOther:
+		return "An admission webhook of the cluster puts another image in its place: let it keep the digest, or talk to who runs the cluster."
+	case causeShort:
+		return "Give the deploy more time than that (--wait), or let it ask for less."
 	case causeBlocked:
 		return fmt.Sprintf("Delete the pod, and the StatefulSet makes it anew in the new version: kubectl delete pod %s%s", d.Pod, in(d))
 	case causeEvicted:
@@ -65,6 +69,16 @@ func advice(d *Diagnosis, p problem) string {
 		return "Make the selector of the Service and the labels of the pods the same."
 	}
 	return fmt.Sprintf("See what its controller says: kubectl describe %s %s%s", strings.ToLower(d.Object.Kind), d.Object.Name, in(d))
+}
+
+func adviceOnUnreplaced(d *Diagnosis) string {
+	switch d.Reason {
+	case "ReplicaSet":
+		return "Make it a Deployment, which replaces its pods, or delete them one by one."
+	case "Partition":
+		return "Lower spec.updateStrategy.rollingUpdate.partition, so that some of its pods are replaced."
+	}
+	return "Take updateStrategy OnDelete out of it, or delete its pods one by one."
 }
 
 // in is the namespace for a command.

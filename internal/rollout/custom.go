@@ -148,5 +148,6 @@ func (w *watch) argoPods(ctx context.Context, t *target) ([]corev1.Pod, error) {
 	if err != nil {
 		return nil, err
 	}
-	return typed[corev1.Pod](objects)
+	pods, err := typed[corev1.Pod](objects)
+	return slices.DeleteFunc(pods, func(p corev1.Pod) bool { return over(&p) }), err
 }

@@ -287,11 +287,7 @@ func specOf(p problem) *corev1.Container {
 	if p.pod == nil {
 		return nil
 	}
-	all := slices.Concat(p.pod.Spec.InitContainers, p.pod.Spec.Containers)
-	if i := slices.IndexFunc(all, func(c corev1.Container) bool { return c.Name == p.container }); i >= 0 {
-		return &all[i]
-	}
-	return nil
+	return containerOf(p.pod, p.container)
 }
 
 func imageOf(p problem) string {

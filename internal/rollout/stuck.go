@@ -23,17 +23,50 @@ func (w *watch) stuck(ctx context.Context, t *target) error {
 			return err
 		}
 	}
-	kind, _, _ := unstructured.NestedString(t.live.Object, "spec", "updateStrategy", "type")
-	if kind == "OnDelete" && len(t.others) > 0 && len(t.pods) < t.wanted {
-		t.problems = append(t.problems, problem{target: t, cause: causeManual, reason: "OnDelete", grace: stale,
-			message: fmt.Sprintf("%d of %d pods still run another version: with updateStrategy OnDelete each stays until somebody deletes it", t.wanted-len(t.pods), t.wanted)})
-	}
+	w.unreplaced(t)
 	if t.wanted == 0 {
 		w.none(t)
 	}
 	if len(t.pods) >= t.wanted {
 		return nil
 	}
+	return w.refused(ctx, t)
+}
+
+// unreplaced are pods of another version that nothing replaces.
+func (w *watch) unreplaced(t *target) {
+	if len(t.others) == 0 || len(t.pods) >= t.wanted {
+		return
+	}
+	reason, why := "", ""
+	switch how := text(t.live, "spec", "updateStrategy", "type"); {
+	case how == "OnDelete":
+		reason, why = how, "with updateStrategy OnDelete each stays until somebody deletes it"
+	case t.ref.Kind == "ReplicaSet":
+		reason, why = "ReplicaSet", "a ReplicaSet makes new pods and replaces none"
+	case t.ref.Kind == "StatefulSet" && int(partitionOf(t)) >= t.wanted:
+		reason, why = "Partition", fmt.Sprintf("with partition %d none is replaced", partitionOf(t))
+	default:
+		return
+	}
+	t.problems = append(t.problems, problem{target: t, cause: causeManual, reason: reason, grace: stale,
+		message: fmt.Sprintf("%d of %d pods still run another version: %s", t.wanted-len(t.pods), t.wanted, why)})
+}
+
+// partitionOf is how many pods of a StatefulSet, the first ones, are not replaced.
+func partitionOf(t *target) int64 {
+	return number(t.live, 0, "spec", "updateStrategy", "rollingUpdate", "partition")
+}
+
+// partition notes that a StatefulSet is ready with pods of another version.
+func (w *watch) partition(t *target) {
+	if n := partitionOf(t); n > 0 && len(t.others) > 0 {
+		w.note("%d of %d pods of %s stay on the version before, as its partition %d says.", len(t.others), t.wanted, t.ref, n)
+	}
+}
+
+// refused is a controller that may not make its pods.
+func (w *watch) refused(ctx context.Context, t *target) error {
 	message, err := w.refusal(ctx, t)
 	if err != nil || message == "" {
 		return err
@@ -135,10 +168,10 @@ func (w *watch) blocked(ctx context.Context, t *target) error {
 }
 
 // job is ready when it has succeeded.
-func (w *watch) job(t *target) {
+func (w *watch) job(ctx context.Context, t *target) error {
 	if status, _, _ := condition(t.live, "Complete"); status == "True" {
 		t.done, t.problems = true, nil
-		return
+		return nil
 	}
 	if status, reason, message := condition(t.live, "Failed"); status == "True" {
 		t.problems = append(t.problems, problem{target: t, cause: causeJob, reason: reason, message: message})
@@ -146,6 +179,10 @@ func (w *watch) job(t *target) {
 	if suspended, _, _ := unstructured.NestedBool(t.live.Object, "spec", "suspend"); suspended {
 		t.problems = append(t.problems, problem{target: t, cause: causePaused, reason: "Suspended", message: "spec.suspend is true, so it does not run"})
 	}
+	if len(t.pods) > 0 || len(t.problems) > 0 {
+		return nil
+	}
+	return w.refused(ctx, t)
 }
 
 // jobGone is a Job that is no longer there. With a time to live the cluster removes it after its end, and only its events

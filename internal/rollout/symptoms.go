@@ -36,13 +36,15 @@ const (
 	causeJob      cause = "job"
 	causeProgress cause = "progress"
 	causeService  cause = "service"
+	causeOther    cause = "other"
 	causeOwn      cause = "own"
+	causeShort    cause = "short"
 	causeLate     cause = "late"
 )
 
 // byWeight has what explains most first.
-var byWeight = []cause{causeMemory, causeStart, causePull, causeConfig, causeCrash, causeVolume, causeQuota, causeRefused, causeSchedule, causeBlocked,
-	causeClaim, causeSandbox, causePaused, causeManual, causeEvicted, causeLiveness, causeStartup, causeProbe, causeGate, causeService, causeOwn, causeJob, causeProgress, causeLate}
+var byWeight = []cause{causeOther, causeMemory, causeStart, causePull, causeConfig, causeCrash, causeVolume, causeQuota, causeRefused, causeSchedule, causeBlocked,
+	causeClaim, causeSandbox, causePaused, causeManual, causeEvicted, causeLiveness, causeStartup, causeProbe, causeGate, causeService, causeOwn, causeJob, causeProgress, causeShort, causeLate}
 
 func (c cause) weight() int { return -slices.Index(byWeight, c) }
 
@@ -64,6 +66,11 @@ const (
 func (w *watch) symptoms(ctx context.Context, t *target) error {
 	for i := range t.pods {
 		p := &t.pods[i]
+		if name, image := replaced(t.live, p); name != "" {
+			t.problems = append(t.problems, problem{target: t, pod: p, cause: causeOther, container: name, reason: "OtherImage",
+				message: "it runs " + image + ", which is not the digest that was deployed"})
+			continue
+		}
 		before := len(t.problems)
 		statuses := slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses)
 		for _, s := range statuses {
@@ -154,8 +161,19 @@ func container(t *target, p *corev1.Pod, s corev1.ContainerStatus) *problem {
 	return found
 }
 
+// isInit tells of a container that has to end before the others start. One that runs beside them from the start, a sidecar, is
+// as they are.
 func isInit(p *corev1.Pod, name string) bool {
-	return slices.ContainsFunc(p.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == name })
+	return slices.ContainsFunc(p.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == name && !besides(c) })
+}
+
+func besides(c corev1.Container) bool {
+	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
+}
+
+// over tells of a pod that has come to its end. Where it has a controller that keeps pods running, another one takes its place.
+func over(p *corev1.Pod) bool {
+	return p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded
 }
 
 // lastEnd is how a container ended last.
@@ -174,12 +192,9 @@ func (w *watch) pod(ctx context.Context, t *target, p *corev1.Pod, statuses []co
 	if c := podCondition(p, corev1.PodScheduled); c != nil && c.Status == corev1.ConditionFalse {
 		return w.unscheduled(ctx, t, p, c)
 	}
-	if p.Status.Phase == corev1.PodFailed && t.ref.Kind != "Job" {
-		add(causeEvicted, never, "", p.Status.Reason, p.Status.Message)
-		return nil
-	}
-	creating := false
+	creating, begun := false, false
 	for _, s := range statuses {
+		begun = begun || s.State.Running != nil
 		switch {
 		case s.State.Waiting != nil && (s.State.Waiting.Reason == "ContainerCreating" || s.State.Waiting.Reason == "PodInitializing"):
 			creating = true
@@ -192,7 +207,7 @@ func (w *watch) pod(ctx context.Context, t *target, p *corev1.Pod, statuses []co
 	if c := podCondition(p, corev1.PodReady); c != nil && c.Reason == "ReadinessGatesNotReady" {
 		add(causeGate, never, "", c.Reason, c.Message)
 	}
-	if creating {
+	if creating && !begun { // else its volumes and network are there
 		return w.creating(ctx, t, p)
 	}
 	return nil

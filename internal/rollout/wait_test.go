@@ -60,6 +60,10 @@ func TestReadyIsNotAssumed(t *testing.T) {
 		}, "Deployment app is not ready", fault.Failed},
 		"one pod is being deleted": {func(s *state) { put(s.t, s.object("Pod"), "2026-11-27T00:00:00Z", "metadata", "deletionTimestamp") },
 			"(1 of 2 pods ready)", fault.Failed},
+		"one pod runs another image": {func(s *state) { s.runs(s.object("Pod"), "registry.example/other@sha256:"+strings.Repeat("1", 64), "") },
+			"Deployment app failed", fault.Failed},
+		"one pod runs a tag, and nobody knows what that is": {func(s *state) { s.runs(s.object("Pod"), "registry.example/rollout-test:latest", "") },
+			"Deployment app failed", fault.Failed},
 		"there are no pods of this version": {func(s *state) { s.remove("Pod") }, "(0 of 2 pods ready)", fault.Failed},
 		"the pods are another ReplicaSet's": {func(s *state) { s.object("ReplicaSet").SetUID("another") }, "(0 of 2 pods ready)", fault.Failed},
 		"the ReplicaSet has another template": {func(s *state) {
@@ -91,6 +95,32 @@ func TestReadyIsNotAssumed(t *testing.T) {
 				t.Errorf("kind %v: %v; want %v: %s", fault.KindOf(err), err, c.kind, c.want)
 			}
 		})
+	}
+}
+
+// runs changes what a pod runs, as an admission webhook does, and what its node has pulled.
+func (s *state) runs(pod *kubernetes.Object, image, pulled string) {
+	containers, _, _ := unstructured.NestedSlice(pod.Object, "spec", "containers")
+	statuses, _, _ := unstructured.NestedSlice(pod.Object, "status", "containerStatuses")
+	containers[0].(map[string]any)["image"], statuses[0].(map[string]any)["imageID"] = image, pulled
+	put(s.t, pod, containers, "spec", "containers")
+	put(s.t, pod, statuses, "status", "containerStatuses")
+}
+
+// The same digest from elsewhere is the same image.
+func TestAMirrorHasTheSameImage(t *testing.T) {
+	for name, tag := range map[string]bool{"by digest": false, "by tag": true} {
+		s := named(t, "ready")
+		containers, _, _ := unstructured.NestedSlice(s.object("Pod").Object, "spec", "containers")
+		_, digest, _ := strings.Cut(containers[0].(map[string]any)["image"].(string), "@")
+		image := "mirror.example/rollout-test@" + digest
+		if tag {
+			image = "mirror.example/rollout-test:v1"
+		}
+		s.runs(s.object("Pod"), image, "mirror.example/rollout-test@"+digest)
+		if ready, err := s.wait(t.Context(), rollout.Options{}); err != nil || ready.Pods != 2 {
+			t.Errorf("%s: %+v, %v", name, ready, err)
+		}
 	}
 }
 
@@ -134,6 +164,11 @@ func TestWithoutProbeItHasToRunForAWhile(t *testing.T) {
 	ready, err := unprobed(named(t, "ready")).wait(t.Context(), rollout.Options{})
 	if err != nil || ready.After < 5*time.Second || ready.After > 7*time.Second {
 		t.Errorf("ready after %s, %v", ready.After, err)
+	}
+	ahead := unprobed(named(t, "ready"))
+	ahead.now = ahead.now.Add(10 * time.Minute) // as this machine's clock may be
+	if ready, err := ahead.wait(t.Context(), rollout.Options{}); err != nil || ready.After < 5*time.Second {
+		t.Errorf("with a clock that is ahead: ready after %s, %v", ready.After, err)
 	}
 	long := unprobed(named(t, "ready"))
 	long.now = long.now.Add(time.Hour)

@@ -43,6 +43,7 @@ type target struct {
 	pods     []corev1.Pod       // of this version
 	set      *kubernetes.Object // the ReplicaSet of this version; nil for kinds without
 	others   []corev1.Pod       // of other versions
+	ended    []corev1.Pod       // of this version, that were to run and have ended: put out by their node, and replaced
 	leaving  int                // pods of any version that are being deleted
 	asked    bool               // a pod's events were looked at in this look
 	problems []problem

@@ -3,6 +3,8 @@ package rollout
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
@@ -21,6 +23,8 @@ const (
 	// settle is how long the pods of a workload have to run when nothing but the start of a process makes them ready: one
 	// without a readiness probe counts as ready in the moment before it crashes.
 	settle = 5 * time.Second
+	// old is since when a process runs that need not be watched. The clock of its node may be minutes off from this machine's.
+	old = time.Hour
 	// stale is how long the status of a controller may be that of the version before.
 	stale = 5 * time.Second
 )
@@ -43,8 +47,7 @@ func (w *watch) workload(ctx context.Context, t *target) error {
 		return err
 	}
 	if t.ref.Kind == "Job" {
-		w.job(t)
-		return nil
+		return w.job(ctx, t)
 	}
 	if err := w.stuck(ctx, t); err != nil {
 		return err
@@ -55,13 +58,33 @@ func (w *watch) workload(ctx context.Context, t *target) error {
 	case status.FailedStatus:
 		t.problems = append(t.problems, problem{target: t, cause: causeProgress, reason: reasonOf(r), message: r.Message, grace: stale})
 	}
+	if t.done {
+		w.partition(t)
+		return nil
+	}
+	w.short(t)
+	for i := range t.ended {
+		p := &t.ended[i]
+		t.problems = append(t.problems, problem{target: t, pod: p, cause: causeEvicted, grace: never, reason: p.Status.Reason, message: p.Status.Message})
+	}
 	return nil
+}
+
+// short is a workload whose pods are ready, but not yet for as long as it wants them to be.
+func (w *watch) short(t *target) {
+	least := number(t.live, 0, "spec", "minReadySeconds")
+	if least == 0 || len(t.problems) > 0 || len(t.pods) == 0 || slices.ContainsFunc(t.pods, func(p corev1.Pod) bool { return !isReady(&p) }) {
+		return
+	}
+	t.state = strings.TrimSuffix(t.state, ")") + fmt.Sprintf(", minReadySeconds: %d)", least)
+	t.problems = append(t.problems, problem{target: t, cause: causeShort, grace: never, reason: "MinReadySeconds",
+		message: fmt.Sprintf("its pods are ready, and count only when they have been for minReadySeconds: %d", least)})
 }
 
 // revision finds the pods of exactly this version.
 func (w *watch) revision(ctx context.Context, t *target) error {
 	owner, label := t.live.GetUID(), ""
-	t.set, t.pods, t.others, t.leaving = nil, nil, nil, 0
+	t.set, t.pods, t.others, t.ended, t.leaving = nil, nil, nil, nil, 0
 	switch t.ref.Kind {
 	case "Deployment":
 		rs, err := w.replicaSet(ctx, t)
@@ -96,10 +119,20 @@ func (w *watch) revision(ctx context.Context, t *target) error {
 			others = append(others, o)
 		}
 	}
-	if t.pods, err = typed[corev1.Pod](mine); err != nil {
+	if t.others, err = typed[corev1.Pod](others); err != nil {
 		return err
 	}
-	t.others, err = typed[corev1.Pod](others)
+	pods, err := typed[corev1.Pod](mine)
+	for _, p := range pods {
+		switch {
+		case t.ref.Kind != "Job" && over(&p):
+			t.ended = append(t.ended, p)
+		case t.ref.Kind == "ReplicaSet" && !made(t.live, &p):
+			t.others = append(t.others, p)
+		default:
+			t.pods = append(t.pods, p)
+		}
+	}
 	return err
 }
 
@@ -182,16 +215,19 @@ func (w *watch) borneOut(t *target) bool {
 		if isReady(p) {
 			ready++
 		}
-		for _, c := range p.Status.ContainerStatuses {
+		for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+			if isInit(p, c.Name) {
+				continue
+			}
 			if c.State.Running == nil {
 				young = true
 				continue
 			}
 			key += fmt.Sprint("/", p.UID, c.RestartCount)
-			young = young || w.now().Sub(c.State.Running.StartedAt.Time) < time.Minute
+			young = young || w.now().Sub(c.State.Running.StartedAt.Time) < old
 		}
 	}
-	if t.ref.Kind != "DaemonSet" && ready < t.wanted-int(number(t.live, 0, "spec", "updateStrategy", "rollingUpdate", "partition")) {
+	if t.ref.Kind != "DaemonSet" && ready < t.wanted-int(partitionOf(t)) {
 		return false
 	}
 	if !young || probed(t.live) {
@@ -205,14 +241,9 @@ func (w *watch) borneOut(t *target) bool {
 	return w.now().Sub(s.first) >= settle
 }
 
-// probed tells whether every container has a readiness probe.
+// probed tells whether every container that is to run has a readiness probe.
 func probed(o *kubernetes.Object) bool {
-	containers, _, _ := unstructured.NestedSlice(o.Object, "spec", "template", "spec", "containers")
-	for _, item := range containers {
-		c, _ := item.(map[string]any)
-		if _, ok := c["readinessProbe"]; !ok {
-			return false
-		}
-	}
-	return true
+	spec := podSpec(o)
+	return !slices.ContainsFunc(spec.Containers, func(c corev1.Container) bool { return c.ReadinessProbe == nil }) &&
+		!slices.ContainsFunc(spec.InitContainers, func(c corev1.Container) bool { return besides(c) && c.ReadinessProbe == nil })
 }
