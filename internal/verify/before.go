@@ -79,5 +79,5 @@ func (c *court) deployed(environment string) (string, error) {
 	if err := c.dated(newest.FinishedOn, by); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("live in %s since %s", environment, newest.FinishedOn.UTC().Format(time.RFC3339)), nil
+	return fmt.Sprintf("went live in %s at %s", environment, newest.FinishedOn.UTC().Format(time.RFC3339)), nil
 }
