@@ -110,16 +110,26 @@ func (r *Repo) Since(ctx context.Context, commit string) (map[string]bool, error
 	return since, nil
 }
 
+// Blob names the object that a commit has for a file, by the file's path in the repository; empty where it has none.
+func (r *Repo) Blob(ctx context.Context, commit, path string) (string, error) {
+	entry, err := r.line(ctx, "ls-tree", "--format=%(objecttype) %(objectname)", commit, "--", path)
+	if err != nil {
+		return "", fault.Undeterminedf("git cannot read %s of commit %.7s: %w", path, commit, err)
+	}
+	id, _ := strings.CutPrefix(entry, "blob ")
+	if id == entry {
+		return "", nil
+	}
+	return id, nil
+}
+
 // File gives a file as it is in a commit, by its path in the repository; nil where the commit has none.
 func (r *Repo) File(ctx context.Context, commit, path string) ([]byte, error) {
-	id, err := r.line(ctx, "ls-tree", "--format=%(objectname)", commit, "--", path)
-	if err == nil && id == "" {
-		return nil, nil
+	id, err := r.Blob(ctx, commit, path)
+	if err != nil || id == "" {
+		return nil, err
 	}
-	var data []byte
-	if err == nil {
-		data, err = r.git(ctx, "cat-file", "blob", id)
-	}
+	data, err := r.git(ctx, "cat-file", "blob", id)
 	if err != nil {
 		return nil, fault.Undeterminedf("git cannot read %s of commit %.7s: %w", path, commit, err)
 	}

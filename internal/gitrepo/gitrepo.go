@@ -5,6 +5,7 @@ package gitrepo
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -87,7 +88,7 @@ func (r *Repo) readHead(ctx context.Context) error {
 		return fault.BadInputf("the repository %s has no commit yet, so there is nothing to deliver", r.Root).
 			WithNext("Commit the service: git add . && git commit -m 'first version'")
 	}
-	head, err := r.line(ctx, "log", "-1", "--format=%H %ct", "HEAD")
+	head, err := r.line(ctx, "log", "-1", "--no-show-signature", "--format=%H %ct", "HEAD")
 	if err != nil {
 		return fault.Undeterminedf("git cannot read HEAD of %s: %w", r.Root, err)
 	}
@@ -193,6 +194,29 @@ func (r *Repo) hidden(ctx context.Context, folders []string) ([]string, error) {
 		return nil, nil
 	}
 	return r.Uncommitted(ctx, files, nil)
+}
+
+// Absent lists the files, as seen from the service's folder and below it, that a sparse checkout leaves out of the working tree.
+func (r *Repo) Absent(ctx context.Context) ([]string, error) {
+	args := []string{"ls-files", "-t", "-z", "--"}
+	if r.Path != "" {
+		args = append(args, r.Path)
+	}
+	out, err := r.git(ctx, args...)
+	if err != nil {
+		return nil, fault.Undeterminedf("git cannot list the files of %s: %w", r.Root, err)
+	}
+	var files []string
+	for entry := range strings.SplitSeq(string(out), "\x00") {
+		name, skipped := strings.CutPrefix(entry, "S ")
+		if !skipped {
+			continue
+		}
+		if _, err := os.Lstat(filepath.Join(r.Root, filepath.FromSlash(name))); errors.Is(err, fs.ErrNotExist) {
+			files = append(files, strings.TrimPrefix(strings.TrimPrefix(name, r.Path), "/"))
+		}
+	}
+	return files, nil
 }
 
 // MergeBase is the commit where HEAD left the default branch; empty where that is not known or HEAD is on it.

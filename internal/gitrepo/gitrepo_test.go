@@ -243,3 +243,45 @@ func TestWithoutCredentials(t *testing.T) {
 		}
 	}
 }
+
+func TestSparseCheckout(t *testing.T) {
+	t.Parallel()
+	origin, _ := repository(t, map[string]string{"svc/a/a.go": "package a\n", "svc/b/b.go": "package b\n", "c/c.go": "package c\n", "go.mod": "module m\n"})
+	dir := filepath.Join(t.TempDir(), "clone")
+	git(t, origin, "clone", "-q", "--sparse", "file://"+origin, dir)
+	git(t, dir, "sparse-checkout", "set", "svc/a")
+	for folder, want := range map[string][]string{".": {"c/c.go", "svc/b/b.go"}, "svc": {"b/b.go"}, "svc/a": nil} {
+		repo, err := gitrepo.Open(t.Context(), filepath.Join(dir, folder))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := repo.Absent(t.Context()); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %q %v, want %q", folder, got, err, want)
+		}
+		to := t.TempDir()
+		if err := repo.Export(t.Context(), repo.Commit, to); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(filepath.Join(to, "svc", "b", "b.go")); err != nil {
+			t.Errorf("the files of a commit do not depend on what is checked out: %v", err)
+		}
+	}
+}
+
+// A signature that git shows beside each commit is no part of what it was asked for.
+func TestOpenWhereSignaturesAreShown(t *testing.T) {
+	t.Parallel()
+	dir, repo := repository(t, map[string]string{"a.go": "a\n"})
+	key := filepath.Join(t.TempDir(), "key")
+	if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, c := range [][]string{{"gpg.format", "ssh"}, {"user.signingkey", key}, {"log.showSignature", "true"}} {
+		git(t, dir, append([]string{"config"}, c...)...)
+	}
+	git(t, dir, "commit", "-q", "-S", "--allow-empty", "-m", "signed")
+	signed, err := gitrepo.Open(t.Context(), dir)
+	if err != nil || signed.Commit == repo.Commit {
+		t.Error(signed, err)
+	}
+}

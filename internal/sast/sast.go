@@ -49,6 +49,7 @@ type Inputs struct {
 	Dir           string      // folder of the service
 	Root          string      // working tree of its repository; empty outside of one
 	Commit        string      // what is checked out there
+	Absent        []string    // files of the folder that the commit has and a sparse checkout leaves out
 	Triage        triage.Desk // decides which findings count
 	RequireImport bool        // without Go code there has to be an import
 }
@@ -101,6 +102,9 @@ func run(ctx context.Context, in Inputs, deps Deps, k kit) (Outputs, error) {
 		deps.Progress = func(string) {}
 	}
 	s, err := scanEach(ctx, in.Dir, in.Platform, deps.Progress, k)
+	if gap := absent(in.Absent); gap != nil && (err == nil || fault.KindOf(err) == fault.Skipped) {
+		err = gap
+	}
 	coverage := &out.Evidence.Coverage
 	coverage.Expected, coverage.Scanned, coverage.Files, coverage.Left = s.expected, s.scanned, s.files, s.left
 	skipped := err != nil && fault.KindOf(err) == fault.Skipped

@@ -278,24 +278,25 @@ func inUse() uint64 {
 	return sample[0].Value.Uint64()
 }
 
+const notAPass = "A scan that did not see everything is not a pass."
+
 // verdict is nil only when everything was scanned.
 func verdict(s scanned, compile, gaps []string) error {
-	const rule = "A scan that did not see everything is not a pass."
 	switch {
 	case len(compile) > 0:
 		return fault.Undeterminedf("the module does not compile: %s", compile[0]).
 			WithDetail(limited(slices.Concat(compile[1:], gaps))...).
-			WithDetail(rule).
+			WithDetail(notAPass).
 			WithNext("See what the compiler says: go build ./...")
 	case s.scanned != s.expected || s.expected == 0:
 		return fault.Undeterminedf("only %d of %s could be scanned", s.scanned, finding.Plural(s.expected, "package")).
 			WithDetail(limited(gaps)...).
-			WithDetail(rule).
+			WithDetail(notAPass).
 			WithNext("Compare with what go sees: go build ./... && go vet ./...")
 	case len(gaps) > 0:
 		return fault.Undeterminedf("%s", gaps[0]).
 			WithDetail(limited(gaps[1:])...).
-			WithDetail(rule)
+			WithDetail(notAPass)
 	}
 	return nil
 }

@@ -78,15 +78,45 @@ func (t *tree) folder(full, name, base, parent string) string {
 	switch {
 	case parent != "":
 		return parent
-	case base == "vendor":
-		return leftVendor
-	case base == "testdata" || strings.HasPrefix(base, "_") || strings.HasPrefix(base, "."):
-		return leftIgnored
+	case byName(base) != "":
+		return byName(base)
 	case isFile(filepath.Join(full, "go.mod")):
 		t.nested = append(t.nested, name)
 		return "a module of its own in " + name
 	}
 	return ""
+}
+
+// byName is why a folder of that name is left out; empty for most.
+func byName(base string) string {
+	switch {
+	case base == "vendor":
+		return leftVendor
+	case base == "testdata" || strings.HasPrefix(base, "_") || strings.HasPrefix(base, "."):
+		return leftIgnored
+	}
+	return ""
+}
+
+// absent is the gap that a sparse checkout leaves: code of the commit that would be scanned if it were there.
+func absent(names []string) error {
+	var gaps []string
+	for _, name := range names {
+		left := path.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") || byName(path.Base(name)) != ""
+		for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+			left = left || byName(path.Base(dir)) != "" || slices.Contains(names, dir+"/go.mod")
+		}
+		if !left {
+			gaps = append(gaps, name)
+		}
+	}
+	if len(gaps) == 0 {
+		return nil
+	}
+	return fault.Undeterminedf("a sparse checkout leaves out %s of Go code", finding.Plural(len(gaps), "file")).
+		WithDetail(limited(gaps)...).
+		WithDetail(notAPass).
+		WithNext("Check out the whole folder of the service: git sparse-checkout add FOLDER, or git sparse-checkout disable")
 }
 
 func isFile(name string) bool {

@@ -2,7 +2,6 @@ package secrets
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -11,9 +10,10 @@ import (
 	"github.com/org/idp/internal/gitrepo"
 )
 
-// Gone finds the secrets that files had before they were changed, and have no more. One that turns up elsewhere was moved
-// there by the change and not brought by it; while its old place still has it, it is a copy.
-func Gone(ctx context.Context, repo *gitrepo.Repo, changes []gitrepo.Change) ([]finding.Finding, error) {
+// Earlier finds the secrets that files had before they were changed, and have no more, or that are found in the same file now.
+// One of the first that turns up elsewhere was moved there by the change and not brought by it; while its old place still has
+// it, it is a copy.
+func Earlier(ctx context.Context, repo *gitrepo.Repo, changes []gitrepo.Change, found []finding.Finding) ([]finding.Finding, error) {
 	rules, err := loadRules(repo.Root)
 	if err != nil {
 		return nil, err
@@ -49,11 +49,9 @@ func Gone(ctx context.Context, repo *gitrepo.Repo, changes []gitrepo.Change) ([]
 		}
 	}
 	for key := range now.hits {
-		delete(before.hits, key)
+		if !slices.ContainsFunc(found, func(f finding.Finding) bool { return f.Fingerprint == key }) {
+			delete(before.hits, key)
+		}
 	}
-	found := before.findings(ctx)
-	for i := range found {
-		found[i].Title = fmt.Sprintf("%s was here before.", found[i].Rule)
-	}
-	return found, nil
+	return before.findings(ctx), nil
 }

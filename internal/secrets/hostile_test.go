@@ -126,8 +126,11 @@ func TestOddEntries(t *testing.T) {
 	r.write("nested/y.txt", token("nested")+"\n")
 	out, err := r.scan(HistoryAll, tok)
 	found(t, out, err, "github-pat link:1")
-	if left := strings.Join(out.Evidence.Coverage.Left, "\n"); !strings.Contains(left, "nested/: a repository of its own") {
-		t.Errorf("left out %q", left)
+	left := strings.Join(out.Evidence.Coverage.Left, "\n")
+	for _, want := range []string{"nested/: a repository of its own", "the submodule sub"} {
+		if !strings.Contains(left, want) {
+			t.Errorf("left out %q, without %q", left, want)
+		}
 	}
 }
 

@@ -34,7 +34,8 @@ func (s *scan) worktree(ctx context.Context, give func(change) error) error {
 	return s.untracked(ctx, give)
 }
 
-// hidden hands on the files that git was told not to look at (assume-unchanged, skip-worktree), as far as they are there.
+// hidden hands on the files that git was told not to look at (assume-unchanged, skip-worktree), as far as they are there, and
+// names the submodules.
 func (s *scan) hidden(ctx context.Context, give func(change) error) error {
 	out, err := runGit(ctx, s.repo.Root, "ls-files", "-v", "--stage", "-z", "--")
 	if err != nil {
@@ -43,7 +44,11 @@ func (s *scan) hidden(ctx context.Context, give func(change) error) error {
 	for entry := range strings.SplitSeq(out, "\x00") {
 		head, name, _ := strings.Cut(entry, "\t")
 		fields := strings.Fields(head) // tag, mode, object, stage
-		if len(fields) != 4 || fields[1] == modeSubmodule || (fields[0] != "S" && fields[0] == strings.ToUpper(fields[0])) {
+		if len(fields) == 4 && fields[1] == modeSubmodule {
+			s.leave("the submodule " + printable(name))
+			continue
+		}
+		if len(fields) != 4 || (fields[0] != "S" && fields[0] == strings.ToUpper(fields[0])) {
 			continue
 		}
 		if err := give(change{path: name, parents: fields[2:3]}); err != nil {

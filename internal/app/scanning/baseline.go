@@ -118,7 +118,12 @@ func everything(ctx context.Context, d *delivery.Delivery, imports []string) (fo
 	gates := d.Rules
 	if gates.SAST.NewOnly != nil && *gates.SAST.NewOnly {
 		d.Board.Start(record.StageSAST)
-		out, err := sast.Run(ctx, sast.Inputs{Import: imports, Dir: d.Dir(), Root: d.Root(), Commit: d.Record.Source.Commit, Platform: d.Platform(""), Triage: desk(gates.SAST.Suppressions)},
+		left, err := absent(ctx, d)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		out, err := sast.Run(ctx, sast.Inputs{Import: imports, Dir: d.Dir(), Root: d.Root(), Commit: d.Record.Source.Commit, Absent: left,
+			Platform: d.Platform(""), Triage: desk(gates.SAST.Suppressions)},
 			sast.Deps{Progress: d.Progress(record.StageSAST)})
 		if err != nil && fault.KindOf(err) != fault.Skipped {
 			return nil, nil, nil, err

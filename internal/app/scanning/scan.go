@@ -7,7 +7,9 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 
 	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/app/delivery"
@@ -37,13 +39,24 @@ func (w *SAST) Stage(ctx context.Context, d *delivery.Delivery) (delivery.Result
 	if err != nil {
 		return delivery.Result{}, err
 	}
+	if in.Absent, err = absent(ctx, d); err != nil {
+		return delivery.Result{}, err
+	}
 	in.Triage = desk
 	in.Triage.Compares = []string{gosec}
-	in.Triage.Before = before(from, func(ctx context.Context, base string, _ []gitrepo.Change, _ []finding.Finding) ([]finding.Finding, error) {
-		progress("scanning " + delivery.ShortHash(base) + " to compare with")
-		return sastAt(ctx, d, base, in.Platform)
+	in.Triage.Before = before(from, func(ctx context.Context, at past, _ []finding.Finding) ([]finding.Finding, error) {
+		progress("scanning " + delivery.ShortHash(at.commit) + " to compare with")
+		return sastAt(ctx, d, at, in.Platform)
 	})
 	return delivery.ResultOf(sast.Run(ctx, in, sast.Deps{Progress: progress}))
+}
+
+// absent lists the service's files that a sparse checkout leaves out.
+func absent(ctx context.Context, d *delivery.Delivery) ([]string, error) {
+	if d.Repo == nil {
+		return nil, nil
+	}
+	return d.Repo.Absent(ctx)
 }
 
 // The scanners inside, as findings name them.
@@ -53,22 +66,22 @@ const (
 )
 
 // sastAt scans the service as it was at a commit, in a copy outside of the repository.
-func sastAt(ctx context.Context, d *delivery.Delivery, commit, platform string) (_ []finding.Finding, err error) {
+func sastAt(ctx context.Context, d *delivery.Delivery, at past, platform string) (_ []finding.Finding, err error) {
 	dir, err := os.MkdirTemp(d.Runner.TempDir(), "idp-base-")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if err := d.Repo.Export(ctx, commit, dir); err != nil {
+	if err := d.Repo.Export(ctx, at.commit, dir); err != nil {
 		return nil, err
 	}
-	service := filepath.Join(dir, filepath.FromSlash(d.Repo.Path))
+	service := filepath.Join(dir, filepath.FromSlash(at.folder))
 	if _, err := os.Stat(service); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // the change brought the whole service
 	}
 	found, err := sast.Findings(ctx, service, platform, nil)
 	if err != nil {
-		return nil, delivery.AddTo(err, " (at "+delivery.ShortHash(commit)+", where the change began)", nil)
+		return nil, delivery.AddTo(err, " (at "+delivery.ShortHash(at.commit)+", where the change began)", nil)
 	}
 	return found, nil
 }
@@ -99,8 +112,8 @@ func (w *Secrets) Stage(ctx context.Context, d *delivery.Delivery) (delivery.Res
 		in.Out, _ = realPath(d.Options.Out) // it need not be there yet
 	}
 	in.Triage.Compares = []string{gitleaks}
-	in.Triage.Before = before(from, func(ctx context.Context, base string, changes []gitrepo.Change, now []finding.Finding) ([]finding.Finding, error) {
-		return secretsAt(ctx, d, base, changes, now)
+	in.Triage.Before = before(from, func(ctx context.Context, at past, now []finding.Finding) ([]finding.Finding, error) {
+		return secretsAt(ctx, d, at, now)
 	})
 	return delivery.ResultOf(secrets.Run(ctx, in, secrets.Deps{Progress: d.Progress(w.Name())}))
 }
@@ -119,19 +132,40 @@ func realPath(name string) (string, error) {
 	return filepath.EvalSymlinks(abs)
 }
 
-// secretsAt gives what the history held at a commit: what came in with it or before, and what the change only moved.
-func secretsAt(ctx context.Context, d *delivery.Delivery, base string, changes []gitrepo.Change, now []finding.Finding) ([]finding.Finding, error) {
-	since, err := d.Repo.Since(ctx, base)
+// secretsAt gives what the history held at a commit: what came in with it or before, what the change only moved, and what it
+// took out and put in again.
+func secretsAt(ctx context.Context, d *delivery.Delivery, at past, now []finding.Finding) ([]finding.Finding, error) {
+	since, err := d.Repo.Since(ctx, at.commit)
 	if err != nil {
 		return nil, err
 	}
-	old, err := secrets.Gone(ctx, d.Repo, changes)
+	var earlier, fresh []finding.Finding
 	for _, f := range now {
-		if f.Scanner == gitleaks && f.Commit != "" && !since[f.Commit] {
-			old = append(old, f)
+		switch {
+		case f.Scanner != gitleaks:
+		case f.Commit != "" && !since[f.Commit]:
+			earlier = append(earlier, f)
+		default:
+			fresh = append(fresh, f)
 		}
 	}
-	return old, err
+	changes := at.changes
+	for _, f := range fresh {
+		// A file that is as it was is no change, but there may be commits in between.
+		name := path.Join(d.Repo.Path, f.File)
+		if slices.ContainsFunc(changes, func(c gitrepo.Change) bool { return c.Old == name }) {
+			continue
+		}
+		id, err := d.Repo.Blob(ctx, at.commit, name)
+		if err != nil {
+			return nil, err
+		}
+		if id != "" {
+			changes = append(changes[:len(changes):len(changes)], gitrepo.Change{Old: name, New: name, Blob: id})
+		}
+	}
+	old, err := secrets.Earlier(ctx, d.Repo, changes, fresh)
+	return append(old, earlier...), err
 }
 
 // Gate holds what other scanners found to the same gate.

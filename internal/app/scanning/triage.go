@@ -18,6 +18,7 @@ import (
 	"github.com/org/idp/internal/gitrepo"
 	"github.com/org/idp/internal/policy"
 	"github.com/org/idp/internal/sarif"
+	"github.com/org/idp/internal/service"
 	"github.com/org/idp/internal/triage"
 	"github.com/org/idp/internal/waiver"
 )
@@ -101,8 +102,29 @@ func baseline(ctx context.Context, o *delivery.Origin) (*finding.Baseline, strin
 	return b, finding.BaselineFile + " of " + delivery.ShortHash(base) + digestOf(data), err
 }
 
-// before makes what a desk asks for: scan gives what was found at the commit.
-func before(o *delivery.Origin, scan func(ctx context.Context, base string, changes []gitrepo.Change, now []finding.Finding) ([]finding.Finding, error)) func(context.Context, []finding.Finding) (*triage.Before, error) {
+// past is the commit that a change began at, as the service sees it.
+type past struct {
+	commit  string
+	changes []gitrepo.Change // since then
+	folder  string           // of the service then, in the repository; empty at the root
+}
+
+// pastOf tells where the service was then: in another folder where the change has moved the file that makes it a service or a
+// module.
+func pastOf(repo *gitrepo.Repo, commit string, changes []gitrepo.Change) past {
+	p := past{commit, changes, repo.Path}
+	for _, name := range []string{"go.mod", service.File} {
+		for _, c := range changes {
+			if c.New == path.Join(repo.Path, name) && c.Old != c.New && path.Base(c.Old) == name {
+				p.folder = strings.TrimPrefix(path.Dir(c.Old), ".")
+			}
+		}
+	}
+	return p
+}
+
+// before makes what a desk asks for: scan gives what was found then, given what is found now.
+func before(o *delivery.Origin, scan func(context.Context, past, []finding.Finding) ([]finding.Finding, error)) func(context.Context, []finding.Finding) (*triage.Before, error) {
 	return func(ctx context.Context, now []finding.Finding) (*triage.Before, error) {
 		base, err := o.Commit(ctx)
 		if err != nil || base == "" {
@@ -114,22 +136,23 @@ func before(o *delivery.Origin, scan func(ctx context.Context, base string, chan
 		if err != nil {
 			return nil, err
 		}
+		at := pastOf(d.Repo, base, changes)
 		for _, c := range changes {
-			if c.Old != "" && c.New != "" && c.Old != c.New {
-				b.Renamed[fromService(d, c.New)] = fromService(d, c.Old)
+			if now, then := from(d.Repo.Path, c.New), from(at.folder, c.Old); c.Old != "" && c.New != "" && now != then {
+				b.Renamed[now] = then
 			}
 		}
-		if b.Waivers, err = waiversAt(ctx, d, base); err != nil {
+		if b.Waivers, err = waiversAt(ctx, d, at); err != nil {
 			return nil, err
 		}
-		b.Findings, err = scan(ctx, base, changes, now)
+		b.Findings, err = scan(ctx, at, now)
 		return b, err
 	}
 }
 
 // waiversAt reads the waivers as they were. A file that could not be read then holds none.
-func waiversAt(ctx context.Context, d *delivery.Delivery, commit string) (*waiver.File, error) {
-	data, err := d.Repo.File(ctx, commit, path.Join(d.Repo.Path, waiver.FileName))
+func waiversAt(ctx context.Context, d *delivery.Delivery, at past) (*waiver.File, error) {
+	data, err := d.Repo.File(ctx, at.commit, path.Join(at.folder, waiver.FileName))
 	if err != nil || data == nil {
 		return nil, err
 	}
@@ -140,13 +163,13 @@ func waiversAt(ctx context.Context, d *delivery.Delivery, commit string) (*waive
 	return f, nil
 }
 
-// fromService names a file of the repository as the service's folder does.
-func fromService(d *delivery.Delivery, name string) string {
-	if d.Repo.Path == "" {
+// from names a file of the repository as seen from a folder in it.
+func from(folder, name string) string {
+	if folder == "" {
 		return name
 	}
-	if rest, ok := strings.CutPrefix(name, d.Repo.Path+"/"); ok {
+	if rest, ok := strings.CutPrefix(name, folder+"/"); ok {
 		return rest
 	}
-	return strings.Repeat("../", strings.Count(d.Repo.Path, "/")+1) + name
+	return strings.Repeat("../", strings.Count(folder, "/")+1) + name
 }
