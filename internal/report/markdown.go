@@ -26,11 +26,8 @@ func (Markdown) Format(w io.Writer, r Report) error {
 	var b strings.Builder
 	rec := r.Record
 	fmt.Fprintf(&b, "# %s %s\n\n", text(rec.Service.Name), text(Verdict(rec)))
-	fmt.Fprintf(&b, "Commit %s of %s to **%s**", code(short(rec.Source.Commit)), text(rec.Source.Repository), text(rec.Environment))
-	if rec.Artifact.Digest != "" {
-		fmt.Fprintf(&b, ", image %s", code(rec.Artifact.Digest))
-	}
-	b.WriteString("\n\n| | stage | time | |\n|---|---|---:|---|\n")
+	b.WriteString(subject(rec))
+	b.WriteString("| | stage | time | |\n|---|---|---:|---|\n")
 	for _, s := range rec.Stages {
 		fmt.Fprintf(&b, "| %s | %s | %.1f s | %s |\n", outcomes[s.Outcome], text(s.Name),
 			(time.Duration(s.DurationMS) * time.Millisecond).Seconds(), text(lineOf(r, s)))
@@ -48,6 +45,24 @@ func (Markdown) Format(w io.Writer, r Report) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// subject says in one line what the record is about; a stage that runs alone may know little of it.
+func subject(rec *record.Record) string {
+	line := ""
+	if rec.Source.Commit != "" {
+		line = fmt.Sprintf("Commit %s of %s", code(short(rec.Source.Commit)), text(rec.Source.Repository))
+		if rec.Environment != "" {
+			line += fmt.Sprintf(" to **%s**", text(rec.Environment))
+		}
+	}
+	if rec.Artifact.Digest != "" {
+		line = strings.TrimPrefix(line+", image "+code(rec.Artifact.Digest), ", ")
+	}
+	if line == "" {
+		return ""
+	}
+	return line + "\n\n"
 }
 
 var outcomes = map[record.Outcome]string{record.Passed: "✓ passed", record.Failed: "✗ failed",

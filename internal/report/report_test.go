@@ -77,6 +77,26 @@ func TestSARIFIsValidAgainstThePublishedSchema(t *testing.T) {
 	}
 }
 
+func TestSummarySaysWhatIsKnown(t *testing.T) {
+	t.Parallel()
+	image := record.Artifact{Digest: "sha256:" + strings.Repeat("0", 64)}
+	for want, rec := range map[string]record.Record{
+		"Commit `4f4f4f4` of acme/checkout to **staging**": *example().Record,
+		"Commit `4f4f4f4` of acme/checkout":                {Source: example().Record.Source},
+		"image `" + image.Digest + "`":                     {Artifact: image},
+		"":                                                 {},
+	} {
+		var out bytes.Buffer
+		if err := (Markdown{}).Format(&out, Report{Record: &rec}); err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(out.String(), "\n")
+		if got := lines[2]; got != want && (want != "" || !strings.HasPrefix(got, "| |")) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 // sarifSchema is the one that gosec ships for its own tests.
 func sarifSchema(t *testing.T) *jsonschema.Schema {
 	t.Helper()

@@ -74,7 +74,7 @@ func (r run) gaps(name string) []string {
 	return gaps
 }
 
-// notFindings are results that say that something is in order or gone.
+// notFindings are the kinds of results that say that something is in order, and how to call that.
 var notFindings = map[string]string{"pass": "passed", "informational": "informational", "notApplicable": "not applicable"}
 
 func (r *reader) add(of run, res result) error {
@@ -131,7 +131,7 @@ func (r *reader) finish() {
 		r.log.Left = append(r.log.Left, finding.Plural(r.outside, "imported result")+" about files outside of the service folder")
 	}
 	for _, why := range slices.Sorted(maps.Keys(r.other)) {
-		r.log.Left = append(r.log.Left, finding.Plural(r.other[why], "imported result")+" that say "+why)
+		r.log.Left = append(r.log.Left, finding.Plural(r.other[why], "imported result")+": "+why)
 	}
 }
 

@@ -1,5 +1,7 @@
 package sarif
 
+import "encoding/json"
+
 // What is read of SARIF 2.1.0 (OASIS, sarif-v2.1.0-os). A field that is not here changes no decision.
 
 type document struct {
@@ -12,8 +14,13 @@ type run struct {
 		Driver     component   `json:"driver"`
 		Extensions []component `json:"extensions"`
 	} `json:"tool"`
-	Results    *[]result  `json:"results"`
-	Artifacts  []artifact `json:"artifacts"`
+	Results   *[]result  `json:"results"`
+	Artifacts []artifact `json:"artifacts"`
+	// Bases are what uriBaseId stands for: mostly the folder that the scanner ran in.
+	Bases    map[string]artifactLocation `json:"originalUriBaseIds"`
+	External struct {
+		Results []json.RawMessage `json:"results"`
+	} `json:"externalPropertyFileReferences"`
 	Automation struct {
 		ID string `json:"id"`
 	} `json:"automationDetails"`
@@ -84,11 +91,8 @@ type result struct {
 
 type location struct {
 	Physical struct {
-		Artifact struct {
-			URI   string `json:"uri"`
-			Index *int   `json:"index"`
-		} `json:"artifactLocation"`
-		Region struct {
+		Artifact artifactLocation `json:"artifactLocation"`
+		Region   struct {
 			StartLine   int `json:"startLine"`
 			StartColumn int `json:"startColumn"`
 			EndLine     int `json:"endLine"`
@@ -96,10 +100,14 @@ type location struct {
 	} `json:"physicalLocation"`
 }
 
+type artifactLocation struct {
+	URI   string `json:"uri"`
+	Base  string `json:"uriBaseId"`
+	Index *int   `json:"index"`
+}
+
 type artifact struct {
-	Location struct {
-		URI string `json:"uri"`
-	} `json:"location"`
+	Location artifactLocation `json:"location"`
 }
 
 type suppression struct {

@@ -40,31 +40,46 @@ func real(dir string) string {
 // noFile stands for the file of a result that is about none.
 const noFile = "."
 
-// place sets file and lines; inside is false for a file of the repository that is outside of the service's folder. A file
-// that cannot be found stays the service's: it is not left out because its name was not understood.
+// place sets file and lines; inside is false for files of the repository that are outside of the service's folder. Of several
+// places the first that is inside counts. A file that cannot be found stays the service's: it is not left out because its name
+// was not understood.
 func (p places) place(f *finding.Finding, of run, res result) (inside bool, err error) {
 	f.File = noFile
-	if len(res.Locations) == 0 {
-		return true, nil
-	}
-	at := res.Locations[0].Physical
-	uri := at.Artifact.URI
-	if i := at.Artifact.Index; uri == "" && i != nil && *i >= 0 {
-		uri = of.Artifacts[*i].Location.URI
-	}
-	if uri == "" {
-		return true, nil
-	}
-	f.Line, f.Column, f.EndLine = at.Region.StartLine, at.Region.StartColumn, max(at.Region.EndLine, at.Region.StartLine)
-	file, ok := p.known[uri]
-	if !ok {
-		if file, err = p.file(uri); err != nil {
-			return false, err
+	for _, l := range res.Locations {
+		uri := of.uri(l.Physical.Artifact)
+		if uri == "" {
+			continue
 		}
-		p.known[uri] = file
+		file, ok := p.known[uri]
+		if !ok {
+			if file, err = p.file(uri); err != nil {
+				return false, err
+			}
+			p.known[uri] = file
+		}
+		region := l.Physical.Region
+		f.File, f.Line, f.Column, f.EndLine = file, region.StartLine, region.StartColumn, max(region.EndLine, region.StartLine)
+		if file == ".." || !strings.HasPrefix(file, "../") {
+			return true, nil
+		}
 	}
-	f.File = file
-	return file == ".." || !strings.HasPrefix(file, "../"), nil
+	return f.File == noFile, nil
+}
+
+// uri of an artifact; one that is relative to another, as to the folder that the scanner ran in, is joined with that.
+func (r run) uri(at artifactLocation) string {
+	if i := at.Index; at.URI == "" && i != nil && *i >= 0 {
+		at = r.Artifacts[*i].Location
+	}
+	uri := at.URI
+	for range len(r.Bases) { // a base may have one itself
+		base, ok := r.Bases[at.Base]
+		if u, err := url.Parse(uri); !ok || base.URI == "" || uri == "" || err != nil || u.Scheme != "" || strings.HasPrefix(u.Path, "/") {
+			break
+		}
+		uri, at = strings.TrimSuffix(base.URI, "/")+"/"+uri, base
+	}
+	return uri
 }
 
 // file names a file from the service's folder, with slashes; outside of it with ../ before.

@@ -153,6 +153,9 @@ func parse(name string, data []byte) (*document, error) {
 		if r.Results == nil {
 			return nil, bad(fmt.Sprintf("runs[%d] of %s has no results, not even an empty list: it did not scan", i, r.Tool.Driver.Name))
 		}
+		if len(r.External.Results) > 0 {
+			return nil, bad(fmt.Sprintf("runs[%d] of %s has results in other files, which are not read", i, r.Tool.Driver.Name))
+		}
 		for j, res := range *r.Results {
 			if err := res.check(r); err != nil {
 				return nil, bad(fmt.Sprintf("runs[%d].results[%d]: %v", i, j, err))

@@ -143,6 +143,7 @@ func TestWhatIsNotSARIF(t *testing.T) {
 		"no tool":            {`"name": "x"`, `"name": " "`, "does not name its tool"},
 		"did not scan":       {`"results": [`, `"other": [`, "it did not scan"},
 		"null results":       {minimal, `{"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "x"}}, "results": null}]}`, "it did not scan"},
+		"results elsewhere":  {`"results": [`, `"externalPropertyFileReferences": {"results": [{"location": {"uri": "x.sarif-external-properties"}}]}, "results": [`, "has results in other files"},
 		"no rule":            {`"ruleId": "r", `, ``, "it names no rule"},
 		"rule out of range":  {`"ruleId": "r"`, `"ruleId": "r", "ruleIndex": 7`, "rule 7 of 0"},
 		"other level":        {`"ruleId": "r"`, `"ruleId": "r", "level": "fatal"`, `level "fatal"`},
@@ -228,7 +229,7 @@ func TestWhatCounts(t *testing.T) {
 func TestFiles(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
-	for _, name := range []string{"services/shop/src/a.js", "services/other/b.js", "c.js"} {
+	for _, name := range []string{"services/shop/src/a.js", "services/shop/lib/c.js", "services/other/b.js", "c.js"} {
 		full := filepath.Join(root, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
 			t.Fatal(err)
@@ -265,6 +266,32 @@ func TestFiles(t *testing.T) {
 		if want == "" && strings.Join(log.Left, "") != "1 imported result about files outside of the service folder" {
 			t.Errorf("%s: left %q", uri, log.Left)
 		}
+	}
+	// From the folder that the scanner ran in, which it names. That the root has a file of the same name is no reason to leave it out.
+	for base, want := range map[string]string{
+		`{"uri": "file://` + filepath.ToSlash(root) + `/services/shop/lib/"}`: "lib/c.js",
+		`{"uri": "file:///github/workspace/services/shop/lib"}`:               "lib/c.js", // another machine
+		`{"uri": "lib/"}`: "lib/c.js",
+		`{"uri": "lib/", "uriBaseId": "TOP"}, "TOP": {"uri": "file:///github/workspace/services/shop/"}`: "lib/c.js",
+		`{"uri": "file:///"}`:                               "", // Trivy calls the folder so
+		`{"description": {"text": "the root of the code"}}`: "",
+		`{"uri": "", "uriBaseId": "TOP"}`:                   "",
+	} {
+		text := strings.Replace(minimal, `"uri": "src/server.js"`, `"uri": "c.js", "uriBaseId": "TOP2"`, 1)
+		text = strings.Replace(text, `"results": [`, `"originalUriBaseIds": {"TOP2": `+base+`}, "results": [`, 1)
+		log, err := load(t, text, src)
+		got := ""
+		if err == nil && len(log.Findings) == 1 {
+			got = log.Findings[0].File
+		}
+		if err != nil || got != want {
+			t.Errorf("%s: %q %v, want %q", base, got, err, want)
+		}
+	}
+	// A result about several files is the service's if one of them is.
+	text := strings.Replace(minimal, `"locations": [`, `"locations": [{"physicalLocation": {"artifactLocation": {"uri": "services/other/b.js"}}}, `, 1)
+	if log, err := load(t, strings.Replace(text, "src/server.js", "src/a.js", 1), src); err != nil || len(log.Findings) != 1 || log.Findings[0].File != "src/a.js" || log.Findings[0].Line != 5 {
+		t.Error(log.Findings, err)
 	}
 	if log, err := load(t, strings.Replace(minimal, `"locations"`, `"places"`, 1), src); err != nil || len(log.Findings) != 1 || log.Findings[0].File != noFile {
 		t.Error(log.Findings, err)

@@ -166,13 +166,17 @@ func without(findings []finding.Finding, matches []int) []finding.Finding {
 	return list
 }
 
-// markOpen marks the findings that are among old, but for those that the baseline or a waiver lets pass already.
+// markOpen marks the findings that are among old, but for those that the baseline or a waiver lets pass already. Of two that are
+// alike in everything the one that is suppressed beside the code is the old one: so the other is looked at.
 func markOpen(m finding.Matcher, findings, old []finding.Finding) {
 	var open []finding.Finding
 	var at []int
-	for i, f := range findings {
-		if !f.Known && (f.Suppression == nil || f.Suppression.By != waiver.By) {
-			open, at = append(open, f), append(at, i)
+	for _, suppressed := range []bool{true, false} {
+		for i, f := range findings {
+			waived := f.Suppression != nil && f.Suppression.By == waiver.By
+			if !f.Known && !waived && (f.Suppression != nil) == suppressed {
+				open, at = append(open, f), append(at, i)
+			}
 		}
 	}
 	for i, j := range m.Match(open, old) {

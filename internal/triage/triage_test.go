@@ -164,6 +164,19 @@ func TestSuppressions(t *testing.T) {
 	}
 }
 
+// A change that suppresses what was there and puts the same beside it brings the other.
+func TestSuppressedIsTheOldOne(t *testing.T) {
+	t.Parallel()
+	list := []finding.Finding{found("a.go", finding.High), found("a.go", finding.High)}
+	list[1].Line, list[1].Suppression = 9, &finding.Suppression{By: "nosec", InSource: true}
+	finding.Number(list)
+	asked := 0
+	d := Desk{Rules: finding.Rules{FailOn: level(t, "high"), NewOnly: true}, Before: before(&asked, found("a.go", finding.High)), Compares: []string{"gosec"}}
+	if out, err := d.Settle(t.Context(), all(list...)); fault.KindOf(err) != fault.Failed || asked != 1 {
+		t.Error(err, out.Findings)
+	}
+}
+
 func TestWaiversAreCountedAndSaid(t *testing.T) {
 	t.Parallel()
 	high := found("a.go", finding.High)
