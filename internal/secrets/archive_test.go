@@ -99,7 +99,7 @@ func TestArchives(t *testing.T) {
 
 func gitleaksAt(t *testing.T, dir string, depth int) []string {
 	t.Helper()
-	builtIn, err := loadRules(t.TempDir())
+	builtIn, err := loadRules(t.TempDir(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +174,7 @@ func TestArchiveThatCannotBeRead(t *testing.T) {
 
 func mustRules(t *testing.T) rules {
 	t.Helper()
-	r, err := loadRules(t.TempDir())
+	r, err := loadRules(t.TempDir(), false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/zricethezav/gitleaks/v8/detect"
 
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/finding"
 	"github.com/org/idp/internal/secrets/prefilter"
 )
 
@@ -250,7 +251,7 @@ func TestCrashOfARule(t *testing.T) {
 	r.commit("a.txt", tok+"\n")
 	r.commit("b.txt", "boom-1234\n")
 	r.commit("c.txt", token("crash2")+"\n")
-	builtIn, err := loadRules(t.TempDir())
+	builtIn, err := loadRules(t.TempDir(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -346,6 +347,11 @@ func TestTooLargeTextIsAGap(t *testing.T) {
 	r.write("big.txt", strings.Repeat(strings.Repeat("x", 1023)+"\n", MaxFileSize>>10)+"y\n")
 	_, err := r.scan(HistoryAll)
 	undetermined(t, err, "1 file of the working tree not scanned", "big.txt in the working tree: a text of 32 MiB", "allowlist")
+	in := inputs(t, r.open(), HistoryAll)
+	in.Triage.Rules.Suppressions = finding.Refuse
+	if _, err := Run(t.Context(), in, Deps{}); strings.Contains(strings.Join(fault.Lines(err), "\n"), "allowlist") {
+		t.Errorf("it tells to do what would not count: %v", fault.Lines(err))
+	}
 	r.commitAll("big")
 	_, err = r.scan(HistoryAll)
 	undetermined(t, err, "1 of 2 commits readable", "big.txt in commit")

@@ -13,8 +13,8 @@ import (
 // Earlier finds the secrets that files had before they were changed, and have no more, or that are found in the same file now.
 // One of the first that turns up elsewhere was moved there by the change and not brought by it; while its old place still has
 // it, it is a copy.
-func Earlier(ctx context.Context, repo *gitrepo.Repo, changes []gitrepo.Change, found []finding.Finding) ([]finding.Finding, error) {
-	rules, err := loadRules(repo.Root)
+func Earlier(ctx context.Context, repo *gitrepo.Repo, changes []gitrepo.Change, found []finding.Finding, gate finding.Rules) ([]finding.Finding, error) {
+	rules, err := loadRules(repo.Root, strict(gate))
 	if err != nil {
 		return nil, err
 	}

@@ -236,7 +236,7 @@ func randomEdit(r *testRepo, rnd *rand.Rand, i int) []string {
 // gitleaks scans with its own git source, and gives its findings with our fingerprints.
 func gitleaks(t *testing.T, dir string) map[string]string {
 	t.Helper()
-	builtIn, err := loadRules(t.TempDir())
+	builtIn, err := loadRules(t.TempDir(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,7 +260,7 @@ func gitleaks(t *testing.T, dir string) map[string]string {
 // Every built-in rule has a severity and words that name no value; the tables name only rules that exist.
 func TestEveryRuleIsDescribed(t *testing.T) {
 	t.Parallel()
-	builtIn, err := loadRules(t.TempDir())
+	builtIn, err := loadRules(t.TempDir(), false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -22,15 +24,14 @@ import (
 // ConfigFile is where a repository has rules and allowlists of its own, at its root.
 const ConfigFile = ".gitleaks.toml"
 
-const (
-	allowMark = "gitleaks:allow"
-)
+const allowMark = "gitleaks:allow"
 
 // rules is what decides whether a text holds a secret.
 type rules struct {
 	*detect.Detector
 	filter *prefilter.Prefilter
-	own    bool // from the repository's own file
+	own    bool // the repository's own file has a say in what passes
+	strict bool // it could not have one
 }
 
 // loader holds what gitleaks has once a process: the viper that it reads configurations with, and a counter that is never
@@ -38,16 +39,23 @@ type rules struct {
 // once, and only one that extends the built-in rules at all.
 var loader struct {
 	sync.Mutex
-	loaded   map[string]rules
+	loaded   map[wanted]rules
 	extended bool
 }
 
-// loadRules takes the rules of the repository's own file, else the built-in ones.
-func loadRules(root string) (rules, error) {
+// wanted are rules: those of a configuration, in addition to the built-in ones where it is strict.
+type wanted struct {
+	content string
+	strict  bool
+}
+
+// loadRules takes the rules of the repository's own file, else the built-in ones. With strict that file can add rules, and takes
+// nothing away from the built-in ones: no allowlist, no rule that it disables or words anew.
+func loadRules(root string, strict bool) (rules, error) {
 	name := filepath.Join(root, ConfigFile)
 	info, err := os.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return rulesOf("")
+		return rulesOf(wanted{strict: strict})
 	}
 	if err == nil && !info.Mode().IsRegular() {
 		err = errors.New("not a regular file")
@@ -63,47 +71,69 @@ func loadRules(root string) (rules, error) {
 		return rules{}, fault.Undeterminedf("%s is empty, so no rule would apply", ConfigFile).
 			WithNext("Remove it, or start it with: [extend]", "useDefault = true")
 	}
-	return rulesOf(string(content))
+	return rulesOf(wanted{string(content), strict})
 }
 
-func rulesOf(content string) (rules, error) {
+func rulesOf(w wanted) (rules, error) {
 	loader.Lock()
 	defer loader.Unlock()
-	if r, ok := loader.loaded[content]; ok {
+	if r, ok := loader.loaded[w]; ok {
 		return r, nil
 	}
 	logging.Logger = logging.Logger.Output(io.Discard) // it writes values of secrets at some levels
-	d, err := build(content)
+	d, err := build(w)
 	if err != nil {
 		return rules{}, err
 	}
 	d.MaxDecodeDepth = prefilter.DecodeDepth
 	d.IgnoreGitleaksAllow = true // they are counted here instead of being dropped unseen
 	if loader.loaded == nil {
-		loader.loaded = map[string]rules{}
+		loader.loaded = map[wanted]rules{}
 	}
-	r := rules{Detector: d, filter: prefilter.New(&d.Config), own: content != ""}
-	loader.loaded[content] = r
+	r := rules{Detector: d, filter: prefilter.New(&d.Config), own: w.content != "" && !w.strict, strict: w.strict}
+	loader.loaded[w] = r
 	return r, nil
 }
 
-func build(content string) (d *detect.Detector, err error) {
-	if content == "" {
+func build(w wanted) (d *detect.Detector, err error) {
+	if w.content == "" || w.strict {
 		if d, err = detect.NewDetectorDefaultConfig(); err != nil {
 			return nil, fault.Undeterminedf("the built-in rules do not load: %w", err)
 		}
-		return d, nil
+		if w.content == "" {
+			return d, nil
+		}
 	}
 	defer func() { // a bad regular expression panics
 		if r := recover(); r != nil {
 			d, err = nil, fault.Undeterminedf("%s: %s", ConfigFile, oneLine(fmt.Sprint(r)))
 		}
 	}()
-	cfg, err := translate(content)
+	cfg, err := translate(w.content)
 	if err != nil {
 		return nil, err
 	}
+	if w.strict {
+		cfg = withMore(d.Config, cfg)
+	}
 	return detect.NewDetector(cfg), nil
+}
+
+// withMore adds the rules that only the other configuration has.
+func withMore(cfg, other config.Config) config.Config {
+	cfg.Rules, cfg.Keywords, cfg.OrderedRules = maps.Clone(cfg.Rules), maps.Clone(cfg.Keywords), slices.Clone(cfg.OrderedRules)
+	for id, rule := range other.Rules {
+		if _, ok := cfg.Rules[id]; ok {
+			continue
+		}
+		cfg.Rules[id] = rule
+		cfg.OrderedRules = append(cfg.OrderedRules, id)
+		for _, word := range rule.Keywords {
+			cfg.Keywords[word] = struct{}{}
+		}
+	}
+	slices.Sort(cfg.OrderedRules)
+	return cfg
 }
 
 func translate(content string) (config.Config, error) {

@@ -296,6 +296,9 @@ func (s *scan) repair() []string {
 			break
 		}
 	}
+	if s.rules.strict {
+		return next
+	}
 	return append(next, "A file that holds no secret by its nature: add its path to an allowlist in "+ConfigFile+".")
 }
 

@@ -124,7 +124,7 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 // scan looks at everything there is to see; the fault is what it could not see.
 func (in Inputs) scan(ctx context.Context, progress action.Progress) (*scan, *fault.Error, error) {
 	if in.Repo == nil {
-		rules, err := loadRules(in.Dir)
+		rules, err := loadRules(in.Dir, strict(in.Triage.Rules))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -141,12 +141,15 @@ func (in Inputs) scan(ctx context.Context, progress action.Progress) (*scan, *fa
 	return s, s.run(ctx, commits), nil
 }
 
+// strict tells that the policy lets nothing pass that a team has suppressed, so neither what [ConfigFile] would.
+func strict(gate finding.Rules) bool { return gate.Suppressions == finding.Refuse }
+
 // prepare loads the rules while git lists the commits, as each takes a good part of what the scan of a small change takes.
 func prepare(ctx context.Context, in Inputs, progress action.Progress) (rules, listing, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	commits := make(chan listing, 1)
 	go func() { commits <- commitsOf(ctx, in.Repo, in.History, progress) }()
-	r, err := loadRules(in.Repo.Root)
+	r, err := loadRules(in.Repo.Root, strict(in.Triage.Rules))
 	if err != nil {
 		cancel()
 	}

@@ -113,7 +113,7 @@ func (w *Secrets) Stage(ctx context.Context, d *delivery.Delivery) (delivery.Res
 	}
 	in.Triage.Compares = []string{gitleaks}
 	in.Triage.Before = before(from, func(ctx context.Context, at past, now []finding.Finding) ([]finding.Finding, error) {
-		return secretsAt(ctx, d, at, now)
+		return secretsAt(ctx, d, at, now, desk.Rules)
 	})
 	return delivery.ResultOf(secrets.Run(ctx, in, secrets.Deps{Progress: d.Progress(w.Name())}))
 }
@@ -134,7 +134,7 @@ func realPath(name string) (string, error) {
 
 // secretsAt gives what the history held at a commit: what came in with it or before, what the change only moved, and what it
 // took out and put in again.
-func secretsAt(ctx context.Context, d *delivery.Delivery, at past, now []finding.Finding) ([]finding.Finding, error) {
+func secretsAt(ctx context.Context, d *delivery.Delivery, at past, now []finding.Finding, gate finding.Rules) ([]finding.Finding, error) {
 	since, err := d.Repo.Since(ctx, at.commit)
 	if err != nil {
 		return nil, err
@@ -164,7 +164,7 @@ func secretsAt(ctx context.Context, d *delivery.Delivery, at past, now []finding
 			changes = append(changes[:len(changes):len(changes)], gitrepo.Change{Old: name, New: name, Blob: id})
 		}
 	}
-	old, err := secrets.Earlier(ctx, d.Repo, changes, fresh)
+	old, err := secrets.Earlier(ctx, d.Repo, changes, fresh, gate)
 	return append(old, earlier...), err
 }
 
