@@ -271,7 +271,7 @@ func TestNothingIsAllowed(t *testing.T) {
 	w := newWorld(t, nil)
 	commit := w.commit()
 	shown, err := w.announcer(t, announce.Place{Commit: commit}).End(t.Context(), of(delivery(commit, deployed(record.Passed, record.Deploy{}))))
-	if err != nil || shown.Deployment != 0 || shown.Check != 0 || len(shown.Without) != 3 {
+	if err != nil || shown.Deployment != 0 || shown.Check != 0 || shown.Status || len(shown.Without) != 3 {
 		t.Errorf("%+v %v", shown, err)
 	}
 }

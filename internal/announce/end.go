@@ -171,16 +171,20 @@ func (a *Announcer) endCheck(ctx context.Context, c *github.Client, d Delivery, 
 	}
 	if a.noChecks {
 		s := report.NewStatus(d.Report)
-		shown.Status = true
-		return c.SetStatus(ctx, github.Status{Commit: a.Commit, Context: s.Context, State: s.State, Description: s.Description, URL: a.Run.URL})
+		err := c.SetStatus(ctx, github.Status{Commit: a.Commit, Context: s.Context, State: s.State, Description: s.Description, URL: a.Run.URL})
+		shown.Status = err == nil
+		return err
 	}
-	shown.Check = a.state.CheckID
 	k := report.NewCheck(d.Report, d.Marked)
 	end := github.CheckEnd{Conclusion: k.Conclusion, Title: k.Title, Summary: k.Summary, Text: k.Text}
 	for _, n := range k.Annotations {
 		end.Annotations = append(end.Annotations, github.Annotation{Path: n.Path, Line: n.StartLine, EndLine: n.EndLine, Level: n.Level, Title: n.Title, Message: n.Message})
 	}
-	return c.EndCheck(ctx, a.state.CheckID, end)
+	if err := c.EndCheck(ctx, a.state.CheckID, end); err != nil {
+		return err
+	}
+	shown.Check = a.state.CheckID
+	return nil
 }
 
 // upload hands the findings to code scanning, whose alerts belong to a ref.

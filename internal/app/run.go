@@ -48,7 +48,7 @@ func runAction(ctx context.Context, w cli.World, a delivery.Action, args []strin
 		}
 		err = task.Run(ctx, d)
 	} else {
-		err = d.Reject(ctx, err)
+		err = d.Reject(ctx, delivery.JoinProblems(err, d.Identify(ctx, a, task)))
 	}
 	shownErr := d.Announce(ctx)
 	code := max(d.End(a, task, err), cli.Code(shownErr))

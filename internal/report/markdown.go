@@ -25,8 +25,7 @@ const (
 func (Markdown) Format(w io.Writer, r Report) error {
 	var b strings.Builder
 	rec := r.Record
-	fmt.Fprintf(&b, "# %s %s\n\n", text(rec.Service.Name), text(Verdict(rec)))
-	b.WriteString(subject(rec))
+	b.WriteString("# " + strings.TrimSpace(text(rec.Service.Name)+" "+text(Verdict(rec))) + "\n\n" + subject(rec))
 	b.WriteString("| | stage | time | |\n|---|---|---:|---|\n")
 	for _, s := range rec.Stages {
 		fmt.Fprintf(&b, "| %s | %s | %.1f s | %s |\n", outcomes[s.Outcome], text(s.Name),
@@ -61,6 +60,9 @@ func subject(rec *record.Record) string {
 	}
 	if line == "" {
 		return ""
+	}
+	if rec.Plan {
+		line += ": a plan, nothing was changed"
 	}
 	return line + "\n\n"
 }

@@ -130,7 +130,13 @@ func notes(r Report) []string {
 			list = append(list, fmt.Sprintf("%s: %s waived, the first until %s", text(s.Name), finding.Plural(w.Count, "finding"), text(cut(w.Earliest, 20))))
 		}
 	}
-	for _, n := range r.Notes {
+	said := r.Notes
+	if s, ok := r.Record.Stage(record.StageGitHub); ok { // only what is rendered after it knows of it
+		var shown record.GitHub
+		_ = json.Unmarshal(s.Evidence, &shown) // nothing was left out where it was not begun
+		said = slices.Concat(said, slices.DeleteFunc(shown.Without, func(line string) bool { return slices.Contains(r.Notes, line) }))
+	}
+	for _, n := range said {
 		list = append(list, text(cut(n, lineLimit)))
 	}
 	return list

@@ -140,6 +140,34 @@ func TestMarkdown(t *testing.T) {
 	}
 }
 
+// What a summary says before its table, of what is known; and what the token of the run could not show.
+func TestMarkdownSaysWhatItIsOf(t *testing.T) {
+	t.Parallel()
+	plan := record.New(record.Service{Name: "checkout"}, record.Source{Repository: "acme/checkout", Commit: strings.Repeat("4f", 20)}, record.Run{}, "staging")
+	plan.Plan = true
+	plan.Put(record.Stage{Name: record.StageGitHub, Outcome: record.Skipped, Reason: "nothing of it is shown there",
+		Evidence: json.RawMessage(`{"without": ["comment: the token of this run can only read, because the pull request comes from a fork"]}`)})
+	nothing := record.New(record.Service{}, record.Source{}, record.Run{}, "")
+	nothing.Put(record.Stage{Name: "inputs", Outcome: record.Error, Reason: "there is no idp.yaml in ."})
+	for name, c := range map[string]struct {
+		rec  *record.Record
+		want []string
+	}{
+		"plan":    {plan, []string{"# checkout could not be determined\n\nCommit `4f4f4f4` of acme/checkout to **staging**: a plan, nothing was changed\n\n| |", "⚠ comment: the token of this run can only read"}},
+		"nothing": {nothing, []string{"# could not be determined: inputs\n\n| |"}},
+	} {
+		var b strings.Builder
+		if err := (Markdown{}).Format(&b, Report{Record: c.rec}); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(b.String(), want) {
+				t.Errorf("%s: no %q in\n%s", name, want, b.String())
+			}
+		}
+	}
+}
+
 func TestVerdictNamesTheStages(t *testing.T) {
 	rec := record.New(record.Service{}, record.Source{}, record.Run{}, "x")
 	if got := Verdict(rec); got != "could not be determined" {

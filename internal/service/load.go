@@ -3,7 +3,9 @@ package service
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"path/filepath"
+	"slices"
 
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/strictyaml"
@@ -48,6 +50,13 @@ func Load(dir string, opts ...Option) (*Service, error) {
 	}
 	facts = append(facts, owner...)
 	return parse(path, data, facts, problems, append(opts[:len(opts):len(opts)], func(l *loader) { l.dir = dir }))
+}
+
+// Identity is what a file with problems still says: the name, and the environments. They are empty where not even that can be read.
+func Identity(data []byte) (name string, environments []string) {
+	var s Service
+	strictyaml.Parse(File, data, &s)
+	return s.Name, slices.Sorted(maps.Keys(s.Environments))
 }
 
 // Parse reads idp.yaml from data, without the files beside it. File is how messages name it.

@@ -1,11 +1,15 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/org/idp/internal/action"
@@ -74,13 +78,14 @@ func (d *Delivery) Open(ctx context.Context, a Action, task Work) error {
 		svc, svcErr = &service.Service{Name: folderName(d.Dir())}, nil
 	}
 	repo, repoErr := gitrepo.Open(ctx, d.Dir())
+	d.Repo = repo
 	if a.Bare && fault.KindOf(repoErr) == fault.BadInput {
-		d.NoRepo, repo, repoErr = repoErr, nil, nil
+		d.NoRepo, d.Repo, repoErr = repoErr, nil, nil
 	}
 	if err := JoinProblems(svcErr, repoErr, polErr); err != nil {
 		return err
 	}
-	d.Repo, d.Policy = repo, pol
+	d.Policy = pol
 	if err := d.readEvent(ctx); err != nil {
 		return err
 	}
@@ -140,17 +145,23 @@ type Printing interface {
 // Targeted is implemented by work that has a target.
 type Targeted interface{ Target() string }
 
+// environment is the one that is said, else the one that goes without saying.
+func (d *Delivery) environment(task Work, listed []string) string {
+	t, targeted := As[Targeted](task)
+	switch {
+	case d.Options.Environment != "":
+		return d.Options.Environment
+	case targeted && t.Target() == TargetLocal:
+		return TargetLocal
+	case len(listed) == 1:
+		return listed[0]
+	}
+	return ""
+}
+
 // choose settles the environment, and what the service and the policy say there.
 func (d *Delivery) choose(svc *service.Service, a Action, task Work) error {
-	env := d.Options.Environment
-	if t, ok := As[Targeted](task); env == "" && ok && t.Target() == TargetLocal {
-		env = TargetLocal
-	}
-	if env == "" && len(svc.Environments) == 1 {
-		for name := range svc.Environments {
-			env = name
-		}
-	}
+	env := d.environment(task, slices.Collect(maps.Keys(svc.Environments)))
 	d.Options.Environment = env
 	d.Service = svc
 	if env != "" {
@@ -242,6 +253,33 @@ func (d *Delivery) scope() string {
 // Reject records what kept every stage from starting.
 func (d *Delivery) Reject(ctx context.Context, err error) error {
 	return d.Execute(ctx, stageInputs, refusal{err})
+}
+
+// Identify finds out which service and environment a path is about whose idp.yaml has problems or is gone: by what it says in spite
+// of them, and by what it said where the change began. Otherwise a pull request would go on showing what was true of an earlier
+// commit. Where nothing is known, nothing is shown.
+func (d *Delivery) Identify(ctx context.Context, a Action, task Work) error {
+	if !a.isPath() || !d.Runner.Active() || d.Repo == nil || d.Record.Service.Name != "" || d.readEvent(ctx) != nil {
+		return nil
+	}
+	file, _ := os.ReadFile(filepath.Join(d.Dir(), service.File)) // without it, what it said before counts
+	name, listed := service.Identity(file)
+	if base, err := (&Origin{Delivery: d}).Commit(ctx); err == nil && base != "" {
+		before, _ := d.Repo.File(ctx, base, path.Join(d.Repo.Path, service.File))
+		earlier, also := service.Identity(before)
+		name, listed = cmp.Or(name, earlier), append(listed, also...)
+	}
+	slices.Sort(listed)
+	listed = slices.Compact(listed)
+	env := d.environment(task, listed)
+	if name == "" || env != TargetLocal && !slices.Contains(listed, env) {
+		return nil
+	}
+	d.Options.Environment, d.Service = env, &service.Service{Name: name}
+	if err := d.describe(ctx, a); err != nil {
+		return err
+	}
+	return d.Announcing(a)
 }
 
 // refusal is the stage of bad input: it does nothing but say what is wrong.

@@ -18,6 +18,7 @@ import (
 	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/report"
 	"github.com/org/idp/internal/runner"
+	"github.com/org/idp/internal/strictyaml"
 	"github.com/org/idp/internal/ui"
 )
 
@@ -55,10 +56,29 @@ func (d *Delivery) annotations() []runner.Annotation {
 			note.Message = strings.Join(append([]string{s.Reason}, s.Detail...), "\n")
 		}
 		notes = append(notes, note)
+		notes = append(notes, d.places(s.Name)...)
 	}
 	all, rules := d.ranked()
 	for _, f := range all {
 		notes = append(notes, runner.Annotation{Level: levelOf(rules[f.Scanner], f), File: d.inRepository(f.File), Line: f.Line, Title: f.Rule, Message: f.Title})
+	}
+	return notes
+}
+
+// places are the lines of files that a stage has problems with.
+func (d *Delivery) places(stage string) (notes []runner.Annotation) {
+	var problems strictyaml.Problems
+	if d.Repo == nil || !errors.As(d.faults[stage], &problems) {
+		return nil
+	}
+	for _, p := range problems {
+		full, err := filepath.Abs(p.File)
+		if err != nil {
+			continue
+		}
+		if file, err := filepath.Rel(d.Repo.Root, full); err == nil && filepath.IsLocal(file) {
+			notes = append(notes, runner.Annotation{Level: runner.Error, File: filepath.ToSlash(file), Line: p.Line, Title: "idp " + stage, Message: p.Message})
+		}
 	}
 	return notes
 }
