@@ -160,7 +160,7 @@ cluster-down: ## stop that Kubernetes
 e2e: e2e-runner e2e-catalog e2e-helm e2e-comment e2e-registry e2e-build e2e-sigstore e2e-cluster ## everything on real parts
 
 generate: ## write the files that come from declarations: action.yml, READMEs, docs, golden files of schemas
-	@$(GO) test ./internal/app ./internal/schema -run Generated -update
+	@$(GO) test ./internal/app ./internal/schema ./internal/license -run Generated -update
 
 vuln: ## known vulnerabilities, where their database can be reached
 	@out=$$($(GO) run $(GOVULNCHECK) ./... 2>&1); code=$$?; printf '%s\n' "$$out"; \

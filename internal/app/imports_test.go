@@ -27,7 +27,7 @@ var joining = []string{
 }
 
 // foundation is what everything else stands on, so it may know none of the stages and not app.
-var foundation = []string{"sbom",
+var foundation = []string{"license", "sbom",
 	"catalog/entityfile",
 	"secrets/prefilter",
 	"action", "fault", "finding", "gitrepo", "gosource", "policy", "proc", "record", "evidence", "referrers", "report", "retry", "runner", "schema", "service", "strictyaml", "ui",
@@ -52,6 +52,7 @@ var alone = map[string]string{
 	"github.com/cdevents/":                       "internal/events",
 	"github.com/CycloneDX/":                      "internal/build",
 	"github.com/spdx/":                           "internal/build",
+	"github.com/google/licensecheck":             "",                                                    // tests only: its patterns are those of internal/license
 	"github.com/in-toto/":                        "",                                                    // tests only: statements have the forms of internal/attest
 	"github.com/santhosh-tekuri/jsonschema/":     "internal/testkit/portals internal/testkit/catalogue", // tests only
 	"github.com/getkin/":                         "internal/testkit/github/openapi",

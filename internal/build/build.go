@@ -16,6 +16,7 @@ import (
 
 	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/license"
 	"github.com/org/idp/internal/record"
 )
 
@@ -87,9 +88,13 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	}
 	defer func() { _ = os.RemoveAll(tmp) }()
 
+	reader, err := license.NewReader()
+	if err != nil {
+		return out, err
+	}
 	var images []image
 	for _, one := range in.each() {
-		img, err := produce(ctx, one, deps, filepath.Join(tmp, "bin", slug(one.Platform)))
+		img, err := produce(ctx, one, deps, reader, filepath.Join(tmp, "bin", slug(one.Platform)))
 		out.Tool.Version, out.Evidence.Go = img.program.goVersion, img.program.goVersion
 		if err != nil {
 			return out, err
@@ -113,8 +118,8 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 }
 
 // produce compiles the program for one platform and puts its image together.
-func produce(ctx context.Context, in Inputs, deps Deps, folder string) (image, error) {
-	compiled, err := compile(ctx, in, deps, folder)
+func produce(ctx context.Context, in Inputs, deps Deps, reader *license.Reader, folder string) (image, error) {
+	compiled, err := compile(ctx, in, deps, reader, folder)
 	if err != nil {
 		return image{program: compiled}, err
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/license"
 	"github.com/org/idp/internal/proc"
 	"github.com/org/idp/internal/record"
 )
@@ -35,7 +36,7 @@ type toolchain struct {
 var flags = []string{"-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid="}
 
 // compile builds the program into the folder to.
-func compile(ctx context.Context, in Inputs, deps Deps, to string) (program, error) {
+func compile(ctx context.Context, in Inputs, deps Deps, reader *license.Reader, to string) (program, error) {
 	var p program
 	env, remove, err := proc.GoTemp(environ(deps.Environ, "CGO_ENABLED=0", "GOOS="+in.os(), "GOARCH="+in.arch(),
 		"GIT_TERMINAL_PROMPT=0", "LC_ALL=C"))
@@ -49,18 +50,15 @@ func compile(ctx context.Context, in Inputs, deps Deps, to string) (program, err
 	if err != nil {
 		return p, err
 	}
-	main := "./" + in.Main
-	packages, err := g.packages(ctx, in, mode, main)
+	packages, err := g.packages(ctx, in, mode, "./"+in.Main)
 	if err != nil {
 		return p, err
 	}
 	p.made = compiledFrom(packages, governing, mode)
 	deps.Progress("compiling")
-	p.file = filepath.Join(to, filepath.Base(in.Service))
-	args := append([]string{"build", mode}, flags...)
-	args = append(args, "-json", "-o", p.file, main)
-	if stdout, err := g.run(ctx, args...); err != nil {
-		return p, broken(err, buildOutput(stdout))
+	licences := licensing(ctx, in, reader, packages, mode) // while the compiler is waited for
+	if err := g.build(ctx, in, mode, to, &p); err != nil {
+		return p, err
 	}
 	info, err := buildinfo.ReadFile(p.file)
 	if err != nil {
@@ -72,8 +70,21 @@ func compile(ctx context.Context, in Inputs, deps Deps, to string) (program, err
 			p.parameters = append(p.parameters, s.Key+"="+s.Value)
 		}
 	}
-	p.modules, err = linked(in, info, packages)
-	return p, err
+	if p.modules, err = linked(in, info, packages); err != nil {
+		return p, err
+	}
+	return p, p.license(<-licences)
+}
+
+// build compiles the program.
+func (g *toolchain) build(ctx context.Context, in Inputs, mode, to string, p *program) error {
+	p.file = filepath.Join(to, filepath.Base(in.Service))
+	args := append([]string{"build", mode}, flags...)
+	stdout, err := g.run(ctx, append(args, "-json", "-o", p.file, "./"+in.Main)...)
+	if err != nil {
+		return broken(err, buildOutput(stdout))
+	}
+	return nil
 }
 
 // vendored is the flag that takes modules from the folder vendor.

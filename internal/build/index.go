@@ -70,6 +70,7 @@ func union(images []image) (program, error) {
 				}
 			}
 			slices.Sort(all.modules[known].needs)
+			all.modules[known].license = all.modules[known].license.With(m.license)
 		}
 	}
 	// As in each of them: the program's own first, then by path, the standard library last.

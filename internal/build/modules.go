@@ -1,7 +1,10 @@
 package build
 
 import (
+	"context"
 	"debug/buildinfo"
+	"maps"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -9,6 +12,7 @@ import (
 	"github.com/package-url/packageurl-go"
 
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/license"
 	"github.com/org/idp/internal/record"
 )
 
@@ -23,6 +27,7 @@ type module struct {
 	sum     string // h1: as in go.sum; empty for what has none
 	folder  string // relative folder that replaces the module; empty otherwise
 	needs   []string
+	license license.Module
 }
 
 func (m module) purl() string {
@@ -114,6 +119,84 @@ func imports(packages []listed) map[string][]string {
 		slices.Sort(list)
 	}
 	return needs
+}
+
+// place is where the code of a module lies, and the folders of its packages that are compiled.
+type place struct {
+	root     string
+	packages []string
+	fixed    bool // the code is that of a version
+}
+
+// places says for each module where it is. In vendor/, go list names no folder of a module; that of a package tells it.
+func places(in Inputs, packages []listed, mode string) map[string]place {
+	all := map[string]place{}
+	for _, p := range packages {
+		path, below := stdlib, "src/"+p.ImportPath // its licence lies above src
+		switch {
+		case p.Dir == "" || !p.Standard && p.Module == nil:
+			continue
+		case !p.Standard:
+			path, below = p.Module.Path, strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, p.Module.Path), "/")
+		}
+		at, ok := all[path]
+		if !ok {
+			at.root = strings.TrimSuffix(strings.TrimSuffix(p.Dir, filepath.FromSlash(below)), string(filepath.Separator))
+			at.fixed = p.Standard || p.Module.fixed() && mode != vendored
+			if !p.Standard && p.Module.Version == "" && p.Module.Replace == nil { // of the repository itself, whose licence may lie at its root
+				at.root = license.Near(at.root, in.root())
+			}
+		}
+		switch {
+		case !p.Standard || strings.HasSuffix(p.ImportPath, "/boring/syso"):
+			at.packages = append(at.packages, p.Dir)
+		case !ok: // Go has one licence, but for that object of BoringSSL, which only GOEXPERIMENT=boringcrypto links
+			at.packages = append(at.packages, at.root)
+		}
+		all[path] = at
+	}
+	return all
+}
+
+// licences are those of modules, by path, and the files that say so which are the repository's and not a version's.
+type licences struct {
+	of    map[string]license.Module
+	files []string
+	err   error
+}
+
+// licensing reads the licences of modules on the side.
+func licensing(ctx context.Context, in Inputs, r *license.Reader, packages []listed, mode string) <-chan licences {
+	done := make(chan licences, 1)
+	go func() {
+		found := licences{of: map[string]license.Module{}}
+		all := places(in, packages, mode)
+		for _, path := range slices.Sorted(maps.Keys(all)) {
+			at := all[path]
+			m, err := r.Module(ctx, at.root, at.packages)
+			if err != nil {
+				found.err = fault.Undeterminedf("the licence of module %s cannot be read: %w", path, err)
+				break
+			}
+			found.of[path] = m
+			if !at.fixed {
+				for _, f := range m.Files {
+					found.files = append(found.files, f.Absolute)
+				}
+			}
+		}
+		done <- found
+	}()
+	return done
+}
+
+// license notes the licences of what is linked.
+func (p *program) license(found licences) error {
+	for i, m := range p.modules {
+		p.modules[i].license = found.of[m.path]
+	}
+	p.made.there(found.files...)
+	return found.err
 }
 
 // materials lists the modules but the program's own, which the commit names, and what the program's own packages import.

@@ -13,6 +13,8 @@ import (
 	"github.com/package-url/packageurl-go"
 	"github.com/spdx/tools-golang/spdx/v2/common"
 	spdx "github.com/spdx/tools-golang/spdx/v2/v2_3"
+
+	"github.com/org/idp/internal/license"
 )
 
 // imageURL is the package URL of the image.
@@ -94,10 +96,24 @@ func component(m module) cyclonedx.Component {
 	if m.actual != m.path {
 		add("idp:go:replaces", m.path)
 	}
+	add("idp:license", m.license.Comment())
 	if properties != nil {
 		c.Properties = &properties
 	}
+	c.Licenses = concluded(m.license)
 	return c
+}
+
+// concluded is a licence as CycloneDX has it: one on its list by its id, and all else as an expression.
+func concluded(m license.Module) *cyclonedx.Licenses {
+	how := cyclonedx.LicenseAcknowledgementConcluded
+	switch {
+	case m.Concluded == "":
+		return nil
+	case m.ID() != "":
+		return &cyclonedx.Licenses{{License: &cyclonedx.License{ID: m.ID(), Acknowledgement: how}}}
+	}
+	return &cyclonedx.Licenses{{Expression: m.Concluded, Acknowledgement: &how}}
 }
 
 // unknown is what SPDX says of a field that was not determined.
@@ -131,6 +147,8 @@ func spdxOf(in Inputs, p program, digest string) ([]byte, error) {
 		}
 		one := spdxPackage(ids[m.path], m.actual, m.version, m.purl(), purpose)
 		one.PackageSourceInfo = m.origin()
+		one.PackageLicenseConcluded, one.PackageLicenseDeclared = cmp.Or(m.license.Concluded, unknown), cmp.Or(m.license.Declared, unknown)
+		one.PackageLicenseComments = m.license.Comment()
 		doc.Packages = append(doc.Packages, one)
 		for _, path := range m.needs {
 			relate(ids[m.path], common.TypeRelationshipDependsOn, ids[path])

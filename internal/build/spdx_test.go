@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/github/go-spdx/v2/spdxexp"
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	reader "github.com/spdx/tools-golang/json"
@@ -45,7 +46,7 @@ const spdxRules = `{
   },
   "$defs": {
     "id": {"$comment": "7.2", "pattern": "^SPDXRef-[a-zA-Z0-9.-]+$"},
-    "license": {"$comment": "7.13, 7.15", "const": "NOASSERTION"},
+    "license": {"$comment": "7.13, 7.15, annex D: an expression, or NOASSERTION", "pattern": "^[A-Za-z0-9.+()-]+( (AND|OR|WITH) [A-Za-z0-9.+()-]+)*$"},
     "package": {
       "type": "object", "additionalProperties": false, "required": ["name", "SPDXID", "downloadLocation", "filesAnalyzed"],
       "properties": {
@@ -60,6 +61,7 @@ const spdxRules = `{
         }},
         "sourceInfo": {"$comment": "7.12", "type": "string", "minLength": 1},
         "licenseConcluded": {"$ref": "#/$defs/license"}, "licenseDeclared": {"$ref": "#/$defs/license"},
+        "licenseComments": {"$comment": "7.16", "type": "string", "minLength": 1},
         "copyrightText": {"$comment": "7.17", "const": "NOASSERTION"},
         "externalRefs": {"items": {
           "type": "object", "additionalProperties": false, "required": ["referenceCategory", "referenceType", "referenceLocator"],
@@ -102,6 +104,13 @@ func readSPDX(t *testing.T, file string) spdx.Document {
 	}
 	if err := spdxlib.ValidateDocument(&doc); err != nil {
 		t.Error(err)
+	}
+	for _, p := range doc.Packages {
+		for _, e := range []string{p.PackageLicenseConcluded, p.PackageLicenseDeclared} {
+			if ok, wrong := spdxexp.ValidateLicenses([]string{e}); e != "NOASSERTION" && !ok {
+				t.Errorf("%s: %q is no expression", p.PackageName, wrong)
+			}
+		}
 	}
 	return doc
 }

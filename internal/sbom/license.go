@@ -99,8 +99,12 @@ func (p *parser) one(depth int) (expression, error) {
 // denied tells whether every way to comply with the expression needs a licence that matches.
 func (e expression) denied(matches func(string) bool) bool {
 	if e.license != "" {
-		plain := strings.TrimSuffix(e.license, "+")
-		return matches(plain) || matches(e.license) || e.exception != "" && matches(e.license+" WITH "+e.exception)
+		plain, later := strings.CutSuffix(e.license, "+")
+		if e.exception != "" && matches(e.license+" WITH "+e.exception) || matches(plain) || matches(e.license) {
+			return true
+		}
+		// GPL-3.0, which SPDX deprecates, leaves open which of the two it is, so it is either.
+		return Known(plain+"-or-later") && (matches(plain+"-or-later") || !later && matches(plain+"-only"))
 	}
 	for _, part := range e.parts {
 		if part.denied(matches) == e.and {
@@ -127,3 +131,20 @@ var lists = sync.OnceValue(func() known {
 	}
 	return k
 })
+
+// Licenses lists the licences that an expression names.
+func Licenses(text string) ([]string, error) {
+	e, err := parseExpression(text)
+	return e.names(), err
+}
+
+func (e expression) names() []string {
+	if e.license != "" {
+		return []string{e.license}
+	}
+	var all []string
+	for _, part := range e.parts {
+		all = append(all, part.names()...)
+	}
+	return all
+}

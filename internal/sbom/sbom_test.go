@@ -79,6 +79,9 @@ func TestLicenseExpressions(t *testing.T) {
 	const fine, denied, unknown = "", "the policy denies", "the licence is not known"
 	for _, c := range []struct{ text, deny, want string }{
 		{"MIT", "GPL-*", fine}, {"mit", "MIT", denied}, {"MIT", "mit", denied}, {"GPL-2.0+", "GPL-2.0", denied}, {"GPL-2.0-or-later", "GPL-2.0-only", fine},
+		// GPL-2.0, deprecated, leaves open whether later versions are meant too.
+		{"GPL-2.0", "GPL-2.0-only", denied}, {"GPL-2.0", "GPL-2.0-or-later", denied}, {"GPL-2.0", "GPL-3.0-only", fine}, {"LGPL-2.1", "LGPL-2.1-or-later", denied},
+		{"GPL-2.0+", "GPL-2.0-or-later", denied}, {"GPL-2.0+", "GPL-2.0-only", fine}, {"GPL-2.0-only", "GPL-2.0-or-later", fine}, {"MIT OR GPL-2.0", "GPL-2.0-only", fine},
 		{"MIT OR GPL-2.0-only", "GPL-*", fine}, {"MIT AND GPL-2.0-only", "GPL-*", denied}, {"(MIT)", "MIT", denied}, {"MIT or GPL-2.0-only", "GPL-*", fine},
 		{"MIT OR ISC AND GPL-2.0-only", "GPL-*", fine}, {"(MIT OR ISC) AND GPL-2.0-only", "GPL-*", denied}, {"MIT OR ISC AND GPL-2.0-only", "MIT", fine},
 		{"ISC AND GPL-2.0-only OR AGPL-3.0-only", "*GPL-*", denied}, {"GPL-2.0-only WITH Classpath-exception-2.0", "GPL-2.0-only", denied},
@@ -154,4 +157,15 @@ func FuzzLicense(f *testing.F) {
 			t.Errorf("%q passes where everything is denied", text)
 		}
 	})
+}
+
+func TestLicenses(t *testing.T) {
+	t.Parallel()
+	got, err := sbom.Licenses("(MIT OR ISC) AND GPL-2.0-only WITH Classpath-exception-2.0")
+	if d := cmp.Diff([]string{"MIT", "ISC", "GPL-2.0-only"}, got); d != "" || err != nil {
+		t.Error(d, err)
+	}
+	if got, err := sbom.Licenses("MIT AND Custom"); err == nil {
+		t.Errorf("%v", got)
+	}
 }
