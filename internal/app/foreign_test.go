@@ -15,7 +15,8 @@ func TestVerifyActionWithoutService(t *testing.T) {
 	commit := m.git("rev-parse", "HEAD")
 	policy := "name: acme\ndefaults:\n  signer: {key: ../cosign.pub}\n  require: [provenance, sbom]\n  evidence-max-age: 30d\n"
 	m.write("deploy", map[string]string{"policy.yaml": policy, "strict.yaml": policy + "environments: {production: {require: [provenance, sbom, tests]}}\n",
-		"run.yaml": strings.Replace(policy, "../cosign.pub", "run", 1), "empty.yaml": "{}\n"})
+		"secrets.yaml": strings.Replace(policy, "provenance, sbom]", "secrets]\n  secrets: {fail-on: low}", 1),
+		"run.yaml":     strings.Replace(policy, "../cosign.pub", "run", 1), "empty.yaml": "{}\n"})
 	m.inRun()
 	m.setenv("RUNNER_TEMP", m.path("temp"))
 	pinned := s.repo + "@" + digest
@@ -25,20 +26,22 @@ func TestVerifyActionWithoutService(t *testing.T) {
 		code   int
 		want   []string // of the log
 	}{
-		"a digest":           {"deploy", map[string]string{"IMAGE": pinned, "POLICY": "policy.yaml"}, 0, []string{"✓ verify", "4 of 4 clauses"}},
-		"a tag":              {"deploy", map[string]string{"IMAGE": s.repo + ":" + commit, "POLICY": "policy.yaml"}, 0, []string{"4 of 4 clauses"}},
-		"what it is from":    {"deploy", map[string]string{"IMAGE": pinned, "POLICY": "policy.yaml", "REPOSITORY": "svc", "COMMIT": commit}, 0, []string{"4 of 4 clauses"}},
-		"another repository": {"deploy", map[string]string{"IMAGE": pinned, "POLICY": "policy.yaml", "REPOSITORY": "acme/plain"}, 1, []string{"it was built from svc, not from acme/plain"}},
-		"another commit":     {"deploy", map[string]string{"IMAGE": pinned, "POLICY": "policy.yaml", "COMMIT": strings.Repeat("a", 40)}, 1, []string{"it was built from commit " + commit[:12]}},
-		"an environment":     {"deploy", map[string]string{"IMAGE": pinned, "POLICY": "strict.yaml", "ENVIRONMENT": "production"}, 1, []string{"tests"}},
-		"an empty policy":    {"deploy", map[string]string{"IMAGE": pinned, "POLICY": "empty.yaml"}, 1, []string{"does not say signer"}},
-		"no such policy":     {"deploy", map[string]string{"IMAGE": pinned, "POLICY": "none.yaml"}, 2, []string{"there is no policy file none.yaml"}},
-		"no policy":          {"deploy", map[string]string{"IMAGE": pinned}, 2, []string{"idp.yaml"}},
-		"no image":           {"deploy", map[string]string{"POLICY": "policy.yaml"}, 2, []string{"idp.yaml"}},
-		"keyless of nobody":  {"deploy", map[string]string{"IMAGE": pinned, "POLICY": "run.yaml"}, 2, []string{"--repository acme/checkout"}},
-		"neither":            {"deploy", map[string]string{"IMAGE": s.repo, "POLICY": "policy.yaml"}, 2, []string{"has neither a digest nor a tag"}},
-		"no such tag":        {"deploy", map[string]string{"IMAGE": s.repo + ":none", "POLICY": "policy.yaml"}, 3, []string{"could not be determined", "404"}},
-		"a password":         {"deploy", map[string]string{"IMAGE": "ada:s3cr3t@" + pinned, "POLICY": "policy.yaml"}, 2, []string{"without scheme or credentials"}},
+		"a digest":            {"deploy", map[string]string{"IMAGE": pinned, "POLICY": "policy.yaml"}, 0, []string{"✓ verify", "4 of 4 clauses"}},
+		"a tag":               {"deploy", map[string]string{"IMAGE": s.repo + ":" + commit, "POLICY": "policy.yaml"}, 0, []string{"4 of 4 clauses"}},
+		"what it is from":     {"deploy", map[string]string{"IMAGE": pinned, "POLICY": "policy.yaml", "REPOSITORY": "svc", "COMMIT": commit}, 0, []string{"4 of 4 clauses"}},
+		"another repository":  {"deploy", map[string]string{"IMAGE": pinned, "POLICY": "policy.yaml", "REPOSITORY": "acme/plain"}, 1, []string{"it was built from svc, not from acme/plain"}},
+		"another commit":      {"deploy", map[string]string{"IMAGE": pinned, "POLICY": "policy.yaml", "COMMIT": strings.Repeat("a", 40)}, 1, []string{"it was built from commit " + commit[:12]}},
+		"an environment":      {"deploy", map[string]string{"IMAGE": pinned, "POLICY": "strict.yaml", "ENVIRONMENT": "production"}, 1, []string{"tests"}},
+		"one not listed":      {"deploy", map[string]string{"IMAGE": pinned, "POLICY": "strict.yaml", "ENVIRONMENT": "prodution"}, 0, []string{"policy acme/prodution (which it does not list: its defaults)"}},
+		"no provenance asked": {"deploy", map[string]string{"IMAGE": pinned, "POLICY": "secrets.yaml", "REPOSITORY": "acme/plain", "COMMIT": commit}, 1, []string{"it was built from svc, not from acme/plain"}},
+		"an empty policy":     {"deploy", map[string]string{"IMAGE": pinned, "POLICY": "empty.yaml"}, 1, []string{"does not say signer"}},
+		"no such policy":      {"deploy", map[string]string{"IMAGE": pinned, "POLICY": "none.yaml"}, 2, []string{"there is no policy file none.yaml"}},
+		"no policy":           {"deploy", map[string]string{"IMAGE": pinned}, 2, []string{"idp.yaml"}},
+		"no image":            {"deploy", map[string]string{"POLICY": "policy.yaml"}, 2, []string{"idp.yaml"}},
+		"keyless of nobody":   {"deploy", map[string]string{"IMAGE": pinned, "POLICY": "run.yaml"}, 2, []string{"--repository acme/checkout"}},
+		"neither":             {"deploy", map[string]string{"IMAGE": s.repo, "POLICY": "policy.yaml"}, 2, []string{"has neither a digest nor a tag"}},
+		"no such tag":         {"deploy", map[string]string{"IMAGE": s.repo + ":none", "POLICY": "policy.yaml"}, 3, []string{"could not be determined", "404"}},
+		"a password":          {"deploy", map[string]string{"IMAGE": "ada:s3cr3t@" + pinned, "POLICY": "policy.yaml"}, 2, []string{"without scheme or credentials"}},
 	} {
 		env := slices.Clone(m.env)
 		for input, value := range c.inputs {

@@ -39,7 +39,8 @@ func TestVerifyAnImageAlone(t *testing.T) {
 	m.write("elsewhere", map[string]string{
 		"policy.yaml": "name: acme\ndefaults:\n  signer: {key: ../cosign.pub}\n  require: [provenance, sbom]\n  evidence-max-age: 30d\n" +
 			"environments:\n  production: {require: [provenance, sbom, sast, secrets], sast: {fail-on: low}, secrets: {fail-on: low}}\n",
-		"empty.yaml": "{}\n", "signer.yaml": "defaults: {signer: {key: ../cosign.pub}}\n",
+		"secrets.yaml": "name: acme\ndefaults:\n  signer: {key: ../cosign.pub}\n  require: [secrets]\n  secrets: {fail-on: low}\n  evidence-max-age: 30d\n",
+		"empty.yaml":   "{}\n", "signer.yaml": "defaults: {signer: {key: ../cosign.pub}}\n",
 		"other.pub": "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt\n6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q==\n-----END PUBLIC KEY-----\n",
 	})
 	pinned := s.repo + "@" + digest
@@ -57,6 +58,10 @@ func TestVerifyAnImageAlone(t *testing.T) {
 		"another commit":        {[]string{pinned, "--policy", "policy.yaml", "--commit", strings.Repeat("a", 40)}, 1, []string{"✗ provenance"}},
 		"a stricter environment": {[]string{pinned, "--policy", "policy.yaml", "--environment", "production"}, 1,
 			[]string{"✗ sast        it was scanned with fail-on high, the policy asks for low", "idp: policy acme/production refuses " + digest + ": 1 of 6 clauses"}},
+		"an environment that is not listed": {[]string{pinned, "--policy", "policy.yaml", "--environment", "prodution"}, 0,
+			[]string{"passed: policy acme/prodution (which it does not list: its defaults): 4 of 4 clauses"}},
+		"another repository of the same commit, and no provenance is required": {[]string{pinned, "--policy", "secrets.yaml", "--repository", "acme/checkout", "--commit", commit}, 1,
+			[]string{"✗ provenance  it was built from svc, not from acme/checkout"}},
 		"an unsigned image":    {[]string{s.repo + ":unsigned", "--policy", "policy.yaml"}, 1, []string{"✗ signature   nothing is attached to this digest"}},
 		"another's key":        {[]string{pinned, "--key", "other.pub"}, 1, []string{"✗ signature   no image signature", "✗ sbom"}},
 		"an empty policy":      {[]string{pinned, "--policy", "empty.yaml"}, 1, []string{"✗ policy      it does not say signer, require, evidence-max-age", "✗ signature"}},
@@ -98,7 +103,7 @@ func TestVerifyAnImageAlone(t *testing.T) {
 	}
 	entries, err := os.ReadDir(m.path("elsewhere"))
 	check(t, err)
-	if len(entries) != 4 {
+	if len(entries) != 5 {
 		t.Errorf("it left something behind: %v", entries)
 	}
 	s.answer(func(_ int, w http.ResponseWriter, _ *http.Request) bool {

@@ -26,6 +26,12 @@ func (p *Policy) For(environment string) (Rules, error) {
 	return rules, nil
 }
 
+// Lists tells whether an environment has rules of its own.
+func (p *Policy) Lists(environment string) bool {
+	_, ok := p.Environments[environment]
+	return ok
+}
+
 func (r Rules) over(base Rules) Rules {
 	r.Signer = r.Signer.over(base.Signer)
 	if r.Require == nil {

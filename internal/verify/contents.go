@@ -10,13 +10,15 @@ import (
 	"github.com/org/idp/internal/sbom"
 )
 
-// documents are all SBOMs that count, CycloneDX and SPDX. They describe the same digest, so each has to be right.
+// documents are all SBOMs that count, CycloneDX and SPDX. They describe the same digest, so each has to be right; and one has to
+// be of a job of the repository that was built, else another one that the policy lets sign could make up for what is missing.
 func (c *court) documents() ([]*sbom.Document, error) {
 	list, err := c.of("SBOM", attest.PredicateSBOM, attest.PredicateSPDX)
 	if err != nil {
 		return nil, err
 	}
 	var docs []*sbom.Document
+	objection := errUnknown
 	for _, s := range list {
 		doc, err := sbom.Parse(s.Predicate)
 		if err != nil {
@@ -29,8 +31,11 @@ func (c *court) documents() ([]*sbom.Document, error) {
 			return nil, errors.New("its SBOM lists nothing")
 		}
 		docs = append(docs, doc)
+		if objection != nil {
+			objection = c.signedHere(s)
+		}
 	}
-	return docs, nil
+	return docs, objection
 }
 
 func (c *court) sbom() (string, error) {

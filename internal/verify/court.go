@@ -55,7 +55,11 @@ func (c *court) clauses() []record.Clause {
 		list = append(list, record.Clause{Name: "policy", Reason: "it does not say " + strings.Join(missing, ", ")})
 	}
 	list = append(list, clause("signature", c.signature))
-	for _, name := range c.in.Rules.Evidence() {
+	required := c.in.Rules.Evidence()
+	if c.in.Asked && !slices.Contains(required, policy.EvidenceProvenance) {
+		required = append(required, policy.EvidenceProvenance)
+	}
+	for _, name := range required {
 		list = append(list, clause(name, func() (string, error) { return c.required(name) }))
 	}
 	after := c.in.Rules.After

@@ -44,6 +44,7 @@ func TestKeyless(t *testing.T) {
 		builtIn    string
 		scan       piece
 		scannedIn  string
+		sboms      []string // where each was signed; in acme/checkout where none is said
 		change     func(*verify.Inputs)
 		now        time.Duration
 		want       map[string]string // of the refused clauses
@@ -52,19 +53,24 @@ func TestKeyless(t *testing.T) {
 		"any repository":        {identity: ownersJobs},
 		"nothing else is known": {identity: ownersJobs, change: func(in *verify.Inputs) { in.Repository, in.Commit = "", "" }},
 		"wrong identity": {identity: verifying.Identity{Issuer: verifying.GitHubIssuer, Repository: "acme/cart"},
-			want: map[string]string{"signature": "no image signature", "provenance": "no provenance", "sast": "no sast result", "age": "no evidence"}},
+			want: map[string]string{"signature": "no image signature", "provenance": "no provenance", "sbom": "no SBOM", "sast": "no sast result", "age": "no evidence"}},
 		"wrong issuer": {identity: verifying.Identity{Issuer: "https://token.example.com", Repository: "acme/checkout"},
-			want: map[string]string{"signature": "no image signature", "provenance": "no provenance", "sast": "no sast result", "age": "no evidence"}},
+			want: map[string]string{"signature": "no image signature", "provenance": "no provenance", "sbom": "no SBOM", "sast": "no sast result", "age": "no evidence"}},
 		"provenance signed elsewhere": {identity: ownersJobs, builtIn: "acme/evil", want: map[string]string{
 			"provenance": `signed by a job of "https://github.com/acme/evil" and not of acme/checkout`}},
 		"provenance signed elsewhere, nothing known": {identity: ownersJobs, builtIn: "acme/evil", change: func(in *verify.Inputs) { in.Repository, in.Commit = "", "" },
-			want: map[string]string{"provenance": "acme/evil", "sast": "not known", "age": "no evidence"}},
+			want: map[string]string{"provenance": "acme/evil", "sbom": "not known", "sast": "not known", "age": "no evidence"}},
 		"scan signed elsewhere": {identity: ownersJobs, scannedIn: "acme/evil", want: map[string]string{
 			"sast": `signed by a job of "https://github.com/acme/evil" and not of acme/checkout`}},
 		"scan signed elsewhere, nothing known": {identity: ownersJobs, scannedIn: "acme/evil", change: func(in *verify.Inputs) { in.Repository, in.Commit = "", "" },
 			want: map[string]string{"sast": "acme/evil"}},
 		"scan signed elsewhere, commit known": {identity: ownersJobs, scannedIn: "acme/evil", change: func(in *verify.Inputs) { in.Repository = "" },
 			want: map[string]string{"sast": "acme/evil"}},
+		"SBOM signed elsewhere": {identity: ownersJobs, sboms: []string{"acme/evil"}, want: map[string]string{
+			"sbom": `signed by a job of "https://github.com/acme/evil" and not of acme/checkout`}},
+		"SBOM signed elsewhere, nothing known": {identity: ownersJobs, sboms: []string{"acme/evil"}, change: func(in *verify.Inputs) { in.Repository, in.Commit = "", "" },
+			want: map[string]string{"sbom": "acme/evil"}},
+		"SBOMs of here and elsewhere": {identity: ownersJobs, sboms: []string{"acme/evil", "acme/checkout"}},
 		"made after it was signed": {identity: oneRepository, provenance: provenance(at(20 * time.Minute)), now: time.Hour,
 			want: map[string]string{"provenance": "after it was signed"}},
 		"scanned after it was signed": {identity: oneRepository, scan: scanned(20 * time.Minute), now: time.Hour, want: map[string]string{"sast": "after it was signed"}},
@@ -80,7 +86,7 @@ func TestKeyless(t *testing.T) {
 			w.inputs.Signer, err = verifying.NewKeyless(trust, c.identity)
 			expect.NoError(t, err)
 			w.inputs.Rules.Signer = policy.Signer{Keyless: &policy.Keyless{}}
-			w.inputs.Rules.Require = []string{"provenance", "sast"}
+			w.inputs.Rules.Require = []string{"provenance", "sbom", "sast"}
 			if c.change != nil {
 				c.change(&w.inputs)
 			}
@@ -99,6 +105,12 @@ func TestKeyless(t *testing.T) {
 			w.put(w.keyless(i, "acme/checkout", signature()))
 			w.put(w.keyless(i, or(c.builtIn), c.provenance))
 			w.put(w.keyless(i, or(c.scannedIn), c.scan))
+			if c.sboms == nil {
+				c.sboms = []string{"acme/checkout"}
+			}
+			for _, repository := range c.sboms {
+				w.put(w.keyless(i, repository, sbom()))
+			}
 			out, err := verify.Run(t.Context(), w.inputs, verify.Deps{Evidence: w.client, Now: func() time.Time { return time.Now().Add(c.now) }})
 			refused := 0
 			for _, clause := range out.Evidence.Clauses {

@@ -97,6 +97,37 @@ func signedIn(by *attest.Verified, repository string) error {
 	return nil
 }
 
+var errUnknown = errors.New("what the image was built from is not known, since no provenance counts")
+
+// origins are all that the image may have been built from: two commits, and two repositories, may well build the same image.
+func (c *court) origins() []built {
+	var list []built
+	for _, s := range c.heard {
+		p := built{by: s}
+		if s.PredicateType == attest.PredicateProvenance && decode(s.Predicate, &p.Provenance) == nil && c.origin(p) == nil {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// signedHere refuses what was signed by a job of a repository that the image was not built from.
+func (c *court) signedHere(by *attest.Verified) error {
+	if by.Certificate == nil {
+		return nil
+	}
+	if c.in.Repository != "" {
+		return signedIn(by, c.in.Repository)
+	}
+	objection := errUnknown
+	for _, p := range c.origins() {
+		if objection = signedIn(by, p.BuildDefinition.ExternalParameters.Source.Repository); objection == nil {
+			return nil
+		}
+	}
+	return objection
+}
+
 func (c *court) builder() (string, error) {
 	p, err := c.accepted()
 	if err != nil {

@@ -72,14 +72,9 @@ func (c *court) sameSource(did, commit string, by *attest.Verified) error {
 			return signedIn(by, c.in.Repository)
 		}
 	}
-	known := false
 	objection := fmt.Errorf("it %s commit %.12s, from which this image was not built", did, commit)
-	for _, s := range c.heard {
-		p := built{by: s}
-		if s.PredicateType != attest.PredicateProvenance || decode(s.Predicate, &p.Provenance) != nil || c.origin(p) != nil {
-			continue
-		}
-		known = true
+	origins := c.origins()
+	for _, p := range origins {
 		source := p.BuildDefinition.ExternalParameters.Source
 		if source.Commit != commit {
 			continue
@@ -91,12 +86,12 @@ func (c *court) sameSource(did, commit string, by *attest.Verified) error {
 		objection = err
 	}
 	switch {
-	case known:
+	case len(origins) > 0:
 		return objection
 	case c.in.Commit != "" && by.Certificate == nil:
 		return nil // it is the commit that is asked for
 	}
-	return errors.New("what the image was built from is not known, since no provenance counts")
+	return errUnknown
 }
 
 func (c *court) ago(t time.Time) string {

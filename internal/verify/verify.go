@@ -29,6 +29,8 @@ type Inputs struct {
 	Signer       attest.Verifier // who the rules' signer is; nil only where they name none
 	Repository   string          // that the provenance must name; empty where it is not known
 	Commit       string          // that the provenance and the scans must name; empty where it is not known
+	Asked        bool            // somebody asks for them: the provenance must be there, also where the policy does not require it
+	Unlisted     bool            // the environment was named by hand, and the policy does not list it: it may be a slip
 }
 
 // Declare declares the inputs.
@@ -90,6 +92,9 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 func (in Inputs) name() string {
 	if in.Environment == "" {
 		return in.Policy
+	}
+	if in.Unlisted {
+		return in.Policy + "/" + in.Environment + " (which it does not list: its defaults)"
 	}
 	return in.Policy + "/" + in.Environment
 }

@@ -241,6 +241,12 @@ func TestRefuses(t *testing.T) {
 		"scan and build differ": {pieces: without(4, scan("secrets", func(r *attest.TestResult) { r.Scan.Commit = "beef" })),
 			change: func(in *verify.Inputs) { in.Commit = "" }, want: map[string]string{"secrets": "from which this image was not built"}},
 		"another repository": {pieces: without(1, provenance(func(p *attest.Provenance) { p.BuildDefinition.ExternalParameters.Source.Repository = "evil/checkout" })), want: map[string]string{"provenance": "from evil/checkout, not from acme/checkout"}},
+		"asked where it is from, and the policy is not interested": {pieces: whole(), change: func(in *verify.Inputs) {
+			in.Rules.Require, in.Repository, in.Asked = []string{"secrets"}, "evil/checkout", true
+		}, want: map[string]string{"provenance": "from acme/checkout, not from evil/checkout"}},
+		"asked where it is from, and nothing says": {pieces: without(1), change: func(in *verify.Inputs) {
+			in.Rules.Require, in.Asked = []string{"secrets"}, true
+		}, want: map[string]string{"provenance": "no provenance"}},
 		"another commit":     {pieces: without(1, provenance(func(p *attest.Provenance) { p.BuildDefinition.ExternalParameters.Source.Commit = "beef" })), want: map[string]string{"provenance": "from commit beef"}},
 		"no commit":          {pieces: without(1, provenance(func(p *attest.Provenance) { p.BuildDefinition.ExternalParameters.Source.Commit = "" })), want: map[string]string{"provenance": "does not say which commit"}},
 		"changed tree":       {pieces: without(1, provenance(func(p *attest.Provenance) { p.BuildDefinition.ExternalParameters.Source.Dirty = true })), want: map[string]string{"provenance": "working tree that differs"}},

@@ -144,17 +144,19 @@ func (w *Verify) Stage(ctx context.Context, d *delivery.Delivery) (delivery.Resu
 	if err != nil {
 		return delivery.Result{}, err
 	}
-	return delivery.ResultOf(VerifyDigest(ctx, d, ref, w.In.Key, w.trustedRoot, d.Progress(w.Name())))
+	in := verify.Inputs{Reference: ref, Key: w.In.Key, Asked: w.from.repository != "" || w.from.commit != "",
+		Unlisted: w.foreign && !d.Policy.Lists(d.Record.Environment)} // a delivery's environment is one of its idp.yaml
+	return delivery.ResultOf(VerifyDigest(ctx, d, in, w.trustedRoot, d.Progress(w.Name())))
 }
 
-// VerifyDigest holds an image against the policy of the environment.
-func VerifyDigest(ctx context.Context, d *delivery.Delivery, reference, keyFile, trustedRoot string, progress action.Progress) (verify.Outputs, error) {
-	signer, err := d.Verifier(ctx, keyFile, trustedRoot)
-	if err != nil {
+// VerifyDigest holds an image, the Reference, against the policy of the environment.
+func VerifyDigest(ctx context.Context, d *delivery.Delivery, in verify.Inputs, trustedRoot string, progress action.Progress) (verify.Outputs, error) {
+	var err error
+	if in.Signer, err = d.Verifier(ctx, in.Key, trustedRoot); err != nil {
 		return verify.Outputs{}, err
 	}
-	in := verify.Inputs{Reference: reference, Environment: d.Record.Environment, Policy: d.Policy.Name, PolicyDigest: d.Policy.Digest,
-		Rules: d.Rules, Signer: signer, Repository: d.Record.Source.Repository, Commit: d.Record.Source.Commit}
+	in.Environment, in.Policy, in.PolicyDigest, in.Rules = d.Record.Environment, d.Policy.Name, d.Policy.Digest, d.Rules
+	in.Repository, in.Commit = d.Record.Source.Repository, d.Record.Source.Commit
 	return verify.Run(ctx, in, verify.Deps{Evidence: referrers.Registry{}, Now: d.World.Now, Progress: progress})
 }
 

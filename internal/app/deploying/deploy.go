@@ -19,6 +19,7 @@ import (
 	"github.com/org/idp/internal/oci"
 	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/target"
+	"github.com/org/idp/internal/verify"
 )
 
 // Deploy deploys the image, once its evidence has been held against the policy and the guards let it.
@@ -77,7 +78,7 @@ func (w *Deploy) Stage(ctx context.Context, d *delivery.Delivery) (delivery.Resu
 	var accepted *record.Accepted
 	out, err := deploy.Run(ctx, in, deploy.Deps{Target: place, Progress: d.Progress(w.Name()),
 		Verify: func(ctx context.Context, reference string) error {
-			out, err := artifacts.VerifyDigest(ctx, d, reference, w.Key, w.Keyless.TrustedRoot, nil)
+			out, err := artifacts.VerifyDigest(ctx, d, verify.Inputs{Reference: reference, Key: w.Key}, w.Keyless.TrustedRoot, nil)
 			if err == nil {
 				accepted = artifacts.AcceptedBy(d, out.Evidence)
 			}

@@ -140,7 +140,8 @@ func VerifyImage(ctx context.Context, w cli.World, args []string) error {
 		p("        which is what tag %s is now", in.image.Tag)
 	}
 	out, err := verify.Run(ctx, verify.Inputs{Reference: in.image.Reference(), Environment: in.environment, Policy: in.policy.Name,
-		PolicyDigest: in.policy.Digest, Rules: in.rules, Signer: signer, Repository: in.repository, Commit: in.commit},
+		PolicyDigest: in.policy.Digest, Rules: in.rules, Signer: signer, Repository: in.repository, Commit: in.commit,
+		Asked: in.repository != "" || in.commit != "", Unlisted: !in.policy.Lists(in.environment)},
 		verify.Deps{Evidence: referrers.Registry{}, Now: w.Now})
 	p("policy  %s", out.Evidence.Policy)
 	p("")
@@ -156,7 +157,7 @@ func VerifyImage(ctx context.Context, w cli.World, args []string) error {
 	}
 	if err == nil {
 		p("passed: %s", out.Summary)
-		if in.repository == "" && slices.Contains(in.rules.Require, "provenance") {
+		if in.repository == "" && slices.Contains(in.rules.Evidence(), policy.EvidenceProvenance) {
 			p("From which repository it has to be was not asked: --repository OWNER/NAME")
 		}
 	}
