@@ -3,6 +3,8 @@ package gitrepo
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -28,7 +30,8 @@ func (r *Repo) Resolve(ctx context.Context, ref string) (string, error) {
 }
 
 // Export writes the files of a commit below dir, which has to be there, and changes nothing in the repository: no
-// worktree is registered and no hook runs. git archive would leave out what .gitattributes tells it to.
+// worktree is registered and no hook runs. git archive would leave out what .gitattributes tells it to. The files of those
+// submodules that are checked out now are among them.
 func (r *Repo) Export(ctx context.Context, commit, dir string) error {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -50,6 +53,28 @@ func (r *Repo) Export(ctx context.Context, commit, dir string) error {
 				return context.Cause(ctx)
 			}
 			return fault.Undeterminedf("git cannot give the files of commit %.7s: %w", commit, err)
+		}
+	}
+	return r.exportSubmodules(ctx, commit, dir)
+}
+
+func (r *Repo) exportSubmodules(ctx context.Context, commit, dir string) error {
+	out, err := r.git(ctx, "ls-tree", "-r", "-z", "--full-tree", commit)
+	if err != nil {
+		return fault.Undeterminedf("git cannot tell what is in commit %.7s: %w", commit, err)
+	}
+	for line := range strings.SplitSeq(string(out), "\x00") {
+		meta, name, _ := strings.Cut(line, "\t")
+		fields := strings.Fields(meta) // mode, type, hash
+		if len(fields) != 3 || fields[0] != modeSubmodule {
+			continue
+		}
+		inner := &Repo{Root: filepath.Join(r.Root, filepath.FromSlash(name))}
+		if _, err := os.Lstat(filepath.Join(inner.Root, ".git")); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err := inner.Export(ctx, fields[2], filepath.Join(dir, filepath.FromSlash(name))); err != nil {
+			return fmt.Errorf("submodule %s: %w", name, err)
 		}
 	}
 	return nil
@@ -82,7 +107,7 @@ func (r *Repo) ChangesSince(ctx context.Context, commit string) ([]Change, error
 			return nil, fault.Undeterminedf("git's list of changes since %.7s breaks off", commit)
 		}
 		c := Change{Old: fields[i+1], New: fields[i+names]}
-		if head[0] != "160000" && strings.Trim(head[2], "0") != "" {
+		if head[0] != modeSubmodule && strings.Trim(head[2], "0") != "" {
 			c.Blob = head[2]
 		}
 		switch head[4][0] {

@@ -41,6 +41,37 @@ func TestExport(t *testing.T) {
 	}
 }
 
+func TestExportOfSubmodules(t *testing.T) {
+	t.Parallel()
+	lib, _ := repository(t, map[string]string{"lib.go": "package lib\n"})
+	dir, _ := repository(t, map[string]string{"a.go": "package a\n"})
+	git(t, dir, "submodule", "-q", "add", lib, "third party/lib")
+	git(t, dir, "commit", "-qm", "lib")
+	write(t, lib, "lib.go", "package lib // newer\n")
+	git(t, lib, "commit", "-qam", "newer")
+	git(t, filepath.Join(dir, "third party", "lib"), "pull", "-q")
+	git(t, dir, "commit", "-qam", "newer lib")
+	repo, err := gitrepo.Open(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for commit, want := range map[string]string{repo.Commit: "package lib // newer\n", repo.Commit + "^": "package lib\n"} {
+		to := t.TempDir()
+		if err := repo.Export(t.Context(), commit, to); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(filepath.Join(to, "third party", "lib", "lib.go")); err != nil || string(got) != want {
+			t.Errorf("%s: %q %v, want %q", commit, got, err, want)
+		}
+	}
+	// One that is not checked out is left out, as it is from the working tree.
+	git(t, dir, "submodule", "-q", "deinit", "--all", "--force")
+	to := t.TempDir()
+	if err := repo.Export(t.Context(), repo.Commit, to); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestExportOfDamagedRepository(t *testing.T) {
 	t.Parallel()
 	dir, repo := repository(t, map[string]string{"a.txt": "precious\n", "b.txt": "b\n"})

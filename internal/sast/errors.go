@@ -28,13 +28,15 @@ func compilerLines(root string, errs []packages.Error) []string {
 	rank := func(e packages.Error) int {
 		switch {
 		case strings.Contains(e.Msg, "could not import"):
-			return 2
-		case strings.HasPrefix(strings.TrimSpace(e.Msg), "#"):
 			return 3
+		case strings.HasPrefix(strings.TrimSpace(e.Msg), "#"):
+			return 4
 		case e.Kind == packages.ParseError:
 			return 0
+		case e.Kind == packages.ListError: // what go cannot find makes names undefined
+			return 1
 		}
-		return 1
+		return 2
 	}
 	slices.SortStableFunc(errs, func(a, b packages.Error) int {
 		return cmp.Compare(rank(a), rank(b))
@@ -44,7 +46,7 @@ func compilerLines(root string, errs []packages.Error) []string {
 		if strings.HasPrefix(e.Msg, "\t") {
 			continue // a further position of the error before it
 		}
-		if len(lines) > 0 && rank(e) > rank(errs[0]) && rank(e) >= 2 {
+		if len(lines) > 0 && rank(e) > rank(errs[0]) && rank(e) >= 3 {
 			break
 		}
 		text := strings.TrimSpace(e.Msg)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/org/idp/internal/action"
@@ -50,7 +51,7 @@ func desk(ctx context.Context, d *delivery.Delivery, stage string, gate policy.G
 	}
 	// Who names something to compare with wants what is not in it, whatever the policy says. The evidence says so too.
 	desk.Rules.NewOnly = desk.Rules.NewOnly || in.Baseline != ""
-	desk.Baseline, desk.BaselineShown, err = readBaseline(ctx, d, file)
+	desk.Baseline, desk.BaselineShown, err = readBaseline(ctx, d, file, desk.Rules)
 	return desk, from, err
 }
 
@@ -59,8 +60,8 @@ func isFile(name string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// readBaseline reads a baseline, or SARIF that stands for one; nil where there is no file.
-func readBaseline(ctx context.Context, d *delivery.Delivery, name string) (*finding.Baseline, string, error) {
+// readBaseline reads a baseline, or SARIF that stands for one, without what was suppressed there; nil where there is no file.
+func readBaseline(ctx context.Context, d *delivery.Delivery, name string, gate finding.Rules) (*finding.Baseline, string, error) {
 	data, err := os.ReadFile(name) // #nosec G304 -- the user's own input, or a fixed name
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, "", nil
@@ -74,7 +75,9 @@ func readBaseline(ctx context.Context, d *delivery.Delivery, name string) (*find
 		return b, shown, err
 	}
 	log, err := sarif.Load(ctx, []string{name}, sarif.Source{Dir: d.Dir(), Root: d.Root()})
-	b := finding.NewBaseline(log.Findings)
+	b := finding.NewBaseline(slices.DeleteFunc(log.Findings, func(f finding.Finding) bool {
+		return f.Suppression != nil && gate.Accepts(f.Suppression)
+	}))
 	return &b, shown, err
 }
 
