@@ -31,9 +31,11 @@ func TestSecondRunChangesNothing(t *testing.T) {
 	in := inputs(t, bare(t))
 	in.Checkout = filepath.Join(t.TempDir(), "catalog")
 	first := mustRun(t, in)
+	another := delivered(t, in.Service, "101", commitA, digestA, record.Passed)
+	another.Put(record.Stage{Name: record.StageDeploy, Outcome: record.Passed, Evidence: []byte(`{"digest":"` + digestA + `","changed":false}`)})
 	for name, rec := range map[string]*record.Record{
 		"same record":               in.Record,
-		"same version, another run": delivered(t, in.Service, "101", commitA, digestA, record.Passed),
+		"same version, another run": another,
 		"same version, without run": delivered(t, in.Service, "", commitA, digestA, record.Passed),
 	} {
 		again := in
@@ -49,6 +51,25 @@ func TestSecondRunChangesNothing(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(in.Checkout, "index.json")); err != nil {
 		t.Error(err)
+	}
+}
+
+// The same version with other manifests, such as a size that the policy changed, is a delivery: what runs, and what it costs, is
+// not what it was.
+func TestSameVersionThatChangedSomethingIsLogged(t *testing.T) {
+	t.Parallel()
+	in := inputs(t, bare(t))
+	mustRun(t, in)
+	in.Record = delivered(t, in.Service, "101", commitA, digestA, record.Passed)
+	in.Record.Put(record.Stage{Name: record.StageCost, Outcome: record.Passed, Evidence: []byte(`{"currency":"USD","min":20,"max":60}`)})
+	if out := mustRun(t, in); out.Summary != "component checkout, delivery 2" {
+		t.Errorf("%+v", out)
+	}
+	if out := mustRun(t, in); out.Evidence.Changed {
+		t.Errorf("once more: %+v", out)
+	}
+	if lines := logLines(t, in.URL, "deliveries/checkout/staging"); len(lines) != 2 || lines[1].Cost.Max != 60 || effects(lines) != "2 2" {
+		t.Errorf("%+v", lines)
 	}
 }
 
@@ -185,7 +206,7 @@ func TestRollbackByHandIsLogged(t *testing.T) {
 	}
 	lines := logLines(t, in.URL, "deliveries/checkout/staging")
 	if len(lines) != 3 || lines[2].Digest != before.Digest || lines[2].Commit != before.Commit || *lines[2].Previous != after || lines[2].RolledBack ||
-		lines[2].Outcome != record.Passed || lines[2].Image != "" || lines[1].Digest != after.Digest {
+		lines[2].Outcome != record.Passed || lines[2].Image != "" || lines[1].Digest != after.Digest || effects(lines) != "2 2 4" || len(lines[2].Stages) != 1 || lines[2].Cost != nil {
 		t.Errorf("the log is %+v", lines)
 	}
 	if text := show(t, in.URL, "deliveries/checkout/state.json"); strings.Count(text, before.Digest) != 2 {
@@ -203,9 +224,18 @@ func TestRollbackByHandIsLogged(t *testing.T) {
 	in.Record.Put(deployed)
 	mustRun(t, in)
 	lines = logLines(t, in.URL, "deliveries/checkout/staging")
-	if len(lines) != 5 || lines[3].Outcome != record.Failed || lines[3].Digest != "" || lines[4].Digest != after.Digest {
+	if len(lines) != 5 || lines[3].Outcome != record.Failed || lines[3].Digest != "" || lines[4].Digest != after.Digest || lines[4].Outcome != record.Passed || effects(lines) != "2 2 4 0 2" {
 		t.Errorf("the log is %+v", lines)
 	}
+}
+
+// effects are what the lines did, as the metrics and the costs read it: 2 came live, 4 went back, 0 did nothing.
+func effects(lines []catalogfile.Line) string {
+	var list []int
+	for _, l := range lines {
+		list = append(list, int(l.Effect()))
+	}
+	return strings.Trim(fmt.Sprint(list), "[]")
 }
 
 func TestServiceWithoutDeliveryIsRegisteredOnly(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 // newLine is what the log says of the record. The catalog stage itself is not in it, as it is not over yet.
 func newLine(in Inputs, now time.Time) catalogfile.Line {
 	rec := in.Record
-	stages := slices.DeleteFunc(slices.Clone(rec.Stages), func(s record.Stage) bool { return s.Name == record.StageCatalog })
+	stages, back := stagesOf(rec)
 	l := catalogfile.Line{Schema: catalogfile.LineSchema, ID: rec.ID, Time: now.UTC().Truncate(time.Millisecond), Service: in.Service.Name,
 		Owner: in.Service.Owner, Repository: rec.Source.Repository, Path: rec.Source.Path, Commit: rec.Source.Commit,
 		Image: rec.Artifact.Image, Digest: rec.Artifact.Digest, Environment: rec.Environment, Previous: rec.Previous,
@@ -38,15 +38,11 @@ func newLine(in Inputs, now time.Time) catalogfile.Line {
 		adopted := in.Adopted.UTC()
 		l.Adopted = &adopted
 	}
-	if s, ok := rec.Stage(record.StageRollback); ok {
-		var back record.Rollback // of one that failed, too
-		deployed, both := rec.Stage(record.StageDeploy)
-		if json.Unmarshal(s.Evidence, &back) == nil && (!both || !s.StartedAt.Before(deployed.StartedAt)) {
-			returned(&l, back)
-		}
-	}
 	if cost, err := record.EvidenceOf[record.Cost](rec, record.StageCost); err == nil {
 		l.Cost = &catalogfile.Cost{Currency: cost.Currency, Min: cost.Min, Max: cost.Max, Prices: cost.Prices}
+	}
+	if back != nil {
+		returned(&l, *back)
 	}
 	if rec.Run.ID != "" {
 		l.Run = &catalogfile.CIRun{ID: rec.Run.ID, Attempt: rec.Run.Attempt, URL: rec.Run.URL}
@@ -54,11 +50,26 @@ func newLine(in Inputs, now time.Time) catalogfile.Line {
 	return l
 }
 
+// stagesOf are the stages that the line is about. A record may have both a delivery and what took it back by hand, and each has
+// a line of its own: what began with a rollback is that one's, told by its evidence, and a deploy after it is a delivery again.
+func stagesOf(rec *record.Record) ([]record.Stage, *record.Rollback) {
+	s, ok := rec.Stage(record.StageRollback)
+	deployed, both := rec.Stage(record.StageDeploy)
+	var back *record.Rollback
+	if ok && (!both || !s.StartedAt.Before(deployed.StartedAt)) {
+		back = &record.Rollback{}
+		_ = json.Unmarshal(s.Evidence, back) // one that failed may have none
+	}
+	return slices.DeleteFunc(slices.Clone(rec.Stages), func(o record.Stage) bool {
+		return o.Name == record.StageCatalog || back != nil && o.StartedAt.Before(s.StartedAt) || back == nil && o.Name == record.StageRollback
+	}), back
+}
+
 // returned makes the line of a rollback by hand name what is live after it. It may be of the same run as the delivery that it
 // takes back, so it has an identifier of its own.
 func returned(l *catalogfile.Line, back record.Rollback) {
 	l.Image, l.Digest, l.Previous = "", "", back.From
-	l.Brings, l.Signer, l.Evidence, l.Changed, l.Adopted = nil, "", nil, nil, nil // of the delivery that it takes back
+	l.Brings, l.Signer, l.Evidence, l.Changed, l.Adopted, l.Cost = nil, "", nil, nil, nil, nil // of the delivery that it takes back
 	if back.To != nil {
 		l.Commit, l.Digest = back.To.Commit, back.To.Digest
 	}
@@ -102,20 +113,35 @@ func parseLog(files map[string][]byte, folder string) (history, error) {
 }
 
 // find gives the number of the delivery and whether it is logged already; ours when by this very run. A run's record has
-// a key of its own, so it is looked for in the whole log. Without a run the key only says what was delivered, which may
-// well be delivered again after something else, so only the latest delivery counts.
+// a key of its own, so it is looked for in the whole log, and is another delivery only where the same run went back since, or forth
+// again. Without a run the key only says what was delivered, which may well be delivered again after something else, so only
+// the latest delivery counts.
 func (h history) find(l catalogfile.Line) (number int, known, ours bool) {
+	last := 0
 	for _, old := range h.lines {
-		number = max(number, old.Delivery)
-		if old.ID == l.ID && old.Outcome == l.Outcome && (l.Run != nil || old.Time.Equal(l.Time)) {
-			return old.Delivery, true, old.Time.Equal(l.Time)
+		last = max(last, old.Delivery)
+		switch {
+		case old.ID == l.ID && old.Outcome == l.Outcome && (l.Run != nil || old.Time.Equal(l.Time)):
+			number, known, ours = old.Delivery, true, old.Time.Equal(l.Time)
+		case old.ID != l.ID && recordOf(old) == recordOf(l) && old.Outcome == record.Passed:
+			known, ours = false, false
 		}
+	}
+	if known {
+		return number, known, ours
 	}
 	if n := len(h.lines); n > 0 {
-		last := h.lines[n-1]
-		if last.Outcome == record.Passed && l.Outcome == record.Passed && last.Commit == l.Commit && last.Digest == l.Digest {
-			return last.Delivery, true, false
+		latest := h.lines[n-1]
+		again := l.Run != nil && l.Changed != nil && *l.Changed // another run changed something, such as the size that a policy gives
+		if !again && latest.Outcome == record.Passed && l.Outcome == record.Passed && latest.Commit == l.Commit && latest.Digest == l.Digest {
+			return latest.Delivery, true, false
 		}
 	}
-	return number + 1, false, false
+	return last + 1, false, false
+}
+
+// recordOf is the key of the record that a line is from; that of a rollback by hand has something behind it.
+func recordOf(l catalogfile.Line) string {
+	key, _, _ := strings.Cut(l.ID, "-")
+	return key
 }

@@ -58,7 +58,7 @@ func Lines(r io.Reader, each func(*Line) error) error {
 			return fmt.Errorf("line %d: %w", n, err)
 		}
 		if err := each(&l); err != nil {
-			return err
+			return fmt.Errorf("line %d: %w", n, err)
 		}
 	}
 	if err := s.Err(); err != nil {
@@ -68,8 +68,8 @@ func Lines(r io.Reader, each func(*Line) error) error {
 }
 
 // Deliveries calls each with every delivery in a catalogue. Those of one service to one environment come in the log's order;
-// different ones in any order, and never two at the same time. A log that cannot be read whole is an error: what is counted
-// without it would be wrong.
+// different ones in any order, and never two at the same time. A log that cannot be read whole, or that has a delivery twice, is
+// an error: what is counted from it would be wrong.
 func Deliveries(ctx context.Context, catalogue fs.FS, each func(*Line) error) error {
 	folders, err := fs.Glob(catalogue, DeliveriesIn+"/*/*")
 	if err != nil {
@@ -119,10 +119,15 @@ func readLog(catalogue fs.FS, name string, each func(*Line) error) (err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	service, environment := path.Base(path.Dir(path.Dir(name))), path.Base(path.Dir(name))
+	before := 0
 	err = Lines(f, func(l *Line) error {
 		if l.Service != service || l.Environment != environment {
 			return fmt.Errorf("it has a delivery of %q to %q", l.Service, l.Environment)
 		}
+		if l.Delivery <= before { // as a merge of two histories leaves it: it would count twice
+			return fmt.Errorf("delivery %d stands after delivery %d: it is there twice, or not in its order, as deliveries write it", l.Delivery, before)
+		}
+		before = l.Delivery
 		return each(l)
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package dora
 
 import (
+	"hash/maphash"
 	"time"
 
 	"github.com/org/idp/internal/catalogfile"
@@ -21,10 +22,13 @@ type service struct {
 	suite   string
 	adopted time.Time // when idp.yaml came; zero where it is not known
 	first   time.Time // successful deployment to any environment
+	begun   time.Time // first change to any environment, whatever became of it
+	older   bool      // something was live before that: the service is older than the log
 
-	months map[string]*tally
-	open   []change // failures that go on
-	live   change   // the newest deployment that worked; zero when it was taken back
+	months    map[string]*tally
+	open      []change            // failures that go on
+	live      change              // the newest deployment that worked; zero when it was taken back
+	delivered map[uint64]struct{} // commits, by their hash: a million deliveries have a few million
 }
 
 // change is one that was made to the environment.
@@ -41,6 +45,8 @@ type tally struct {
 	lead, recovery, first         []float32
 }
 
+var seed = maphash.MakeSeed()
+
 func newCount(o Options) *count { return &count{Options: o, services: map[string]*service{}} }
 
 func (c *count) within(t time.Time) bool { return !t.Before(c.From) && t.Before(c.To) }
@@ -48,19 +54,17 @@ func (c *count) within(t time.Time) bool { return !t.Before(c.From) && t.Before(
 func (c *count) add(l *catalogfile.Line) {
 	s := c.services[l.Service]
 	if s == nil {
-		s = &service{months: map[string]*tally{}}
+		s = &service{months: map[string]*tally{}, delivered: map[uint64]struct{}{}}
 		c.services[l.Service] = s
 	}
 	if l.Adopted != nil && (s.adopted.IsZero() || l.Adopted.Before(s.adopted)) {
 		s.adopted = *l.Adopted
 	}
-	k := kindOf(l)
-	if (k == deployed || k == kept) && (s.first.IsZero() || l.Time.Before(s.first)) {
-		s.first = l.Time
-	}
+	did := l.Effect()
+	s.begin(l, did)
 	if !c.within(l.Time) {
 		if l.Environment == c.Environment && l.Time.Before(c.From) {
-			s.follow(l, k, nil)
+			s.follow(l, did, nil)
 		}
 		return
 	}
@@ -68,7 +72,20 @@ func (c *count) add(l *catalogfile.Line) {
 		s.newest, s.owner, s.stages, s.suite = l.Time, l.Owner, l.Stages, l.Suite
 	}
 	if l.Environment == c.Environment {
-		s.follow(l, k, s.month(l.Time))
+		s.follow(l, did, s.month(l.Time))
+	}
+}
+
+// begin keeps which delivery was the first one, whatever the order in which environments are read.
+func (s *service) begin(l *catalogfile.Line, did catalogfile.Effect) {
+	if did == catalogfile.Nothing {
+		return
+	}
+	if s.begun.IsZero() || l.Time.Before(s.begun) {
+		s.begun, s.older = l.Time, l.Previous != nil || did == catalogfile.Kept || did == catalogfile.WentBack
+	}
+	if (did == catalogfile.CameLive || did == catalogfile.Kept) && (s.first.IsZero() || l.Time.Before(s.first)) {
+		s.first = l.Time
 	}
 }
 
@@ -82,58 +99,26 @@ func (s *service) month(t time.Time) *tally {
 	return m
 }
 
-// kind is what a line of the log is to the environment.
-type kind int
-
-const (
-	none     kind = iota // nothing was changed: a gate stopped it
-	kept                 // it was live already
-	deployed             // the new version is live
-	failed               // the change failed and, or, was taken back
-	back                 // somebody went back by hand
-)
-
-// kindOf looks at the deployment alone: what failed after it, such as writing to a portal, does not make it a failure of the
-// service.
-func kindOf(l *catalogfile.Line) kind {
-	if s, ok := l.Find(record.StageRollback); ok && s.Outcome == record.Passed {
-		return back
-	}
-	s, ok := l.Find(record.StageDeploy)
-	if !ok || s.Outcome == record.Skipped {
-		return none
-	}
-	smoke, smoked := l.Find(record.StageSmoke)
-	bad := smoked && (smoke.Outcome == record.Failed || smoke.Outcome == record.Error)
-	switch {
-	case l.RolledBack:
-		return failed
-	case s.Outcome != record.Passed && l.Changed != nil && *l.Changed:
-		return failed
-	case s.Outcome != record.Passed:
-		return none // older lines do not say; without a rollback nothing tells that anything was changed
-	case l.Changed != nil && !*l.Changed && !bad:
-		return kept
-	case bad:
-		return failed
-	}
-	return deployed
-}
-
 // follow keeps what a line changes, in the order of the log. Nothing is counted in a nil month, which is before the window; what
 // it leaves behind, a failure that goes on, is kept.
-func (s *service) follow(l *catalogfile.Line, k kind, m *tally) {
+func (s *service) follow(l *catalogfile.Line, did catalogfile.Effect, m *tally) {
 	this := change{l.Time, m}
-	switch k {
-	case failed:
+	switch did {
+	case catalogfile.Broke:
 		s.fail(l, this)
-	case deployed:
+	case catalogfile.CameLive:
 		if m != nil {
-			m.deploy(l, len(s.open) > 0)
+			m.deploy(len(s.open) > 0)
 		}
+		s.lead(l, m)
 		s.recover(l.Time)
 		s.live = this
-	case back:
+	case catalogfile.Kept:
+		if len(s.open) > 0 { // what had failed is live, and works now
+			s.recover(l.Time)
+			s.live = change{}
+		}
+	case catalogfile.WentBack:
 		if m != nil {
 			m.back++
 			m.rework++
@@ -147,18 +132,33 @@ func (s *service) follow(l *catalogfile.Line, k kind, m *tally) {
 }
 
 // deploy counts one that worked; after is true when something had failed before it.
-func (m *tally) deploy(l *catalogfile.Line, after bool) {
+func (m *tally) deploy(after bool) {
 	m.changes++
 	m.deployed++
 	if after {
 		m.rework++
 	}
-	switch {
-	case l.Previous == nil: // a first deployment has nothing that it could be compared with
-	case l.Brings == nil:
-		m.withoutLead++
-	default:
-		for _, c := range l.Brings.Commits {
+}
+
+// lead keeps how long the commits of a deployment took. Those that were live once, and came again after somebody had gone back,
+// are not counted a second time.
+func (s *service) lead(l *catalogfile.Line, m *tally) {
+	if l.Previous == nil { // a first deployment has nothing that it could be compared with
+		return
+	}
+	if l.Brings == nil {
+		if m != nil {
+			m.withoutLead++
+		}
+		return
+	}
+	for _, c := range l.Brings.Commits {
+		id := maphash.String(seed, c.ID)
+		if _, again := s.delivered[id]; again {
+			continue
+		}
+		s.delivered[id] = struct{}{}
+		if m != nil {
 			m.lead = append(m.lead, seconds(l.Time.Sub(c.Time)))
 		}
 	}

@@ -74,7 +74,8 @@ func adopted(hours float64) func(*catalogfile.Line) {
 func (d deliveries) catalogue(t *testing.T) fstest.MapFS {
 	t.Helper()
 	fsys := fstest.MapFS{}
-	for _, l := range d {
+	for n, l := range d {
+		l.Delivery = n + 1
 		data, err := json.Marshal(l)
 		if err != nil {
 			t.Fatal(err)
@@ -159,6 +160,48 @@ func TestByHand(t *testing.T) {
 			deliveries{delivery(2.5, "deploy=passed", to("staging"), first, adopted(1))},
 			dora.Metrics{FirstDelivery: &dora.Spread{Count: 1, Median: 5400, P90: 5400}},
 		},
+		"one that failed, and that is found to work when it is run again": {
+			// It was live, not taken back, and worked an hour later without a change: the failure is over, and nothing was deployed.
+			deliveries{delivery(10, "deploy=passed smoke=failed", first, changed(true)), delivery(11, "deploy=passed smoke=passed", changed(false))},
+			dora.Metrics{Failed: 1, FailureRate: ptr(1.0), Recovery: &dora.Spread{Count: 1, Median: 3600, P90: 3600}},
+		},
+		"one that failed, works when it is run again, and is taken back by hand": {
+			// That deployment counts as failed once, and not the one before in its place.
+			deliveries{delivery(10, "deploy=passed", first), delivery(11, "deploy=passed smoke=failed", changed(true)), delivery(12, "deploy=passed smoke=passed", changed(false)), delivery(14, "rollback=passed")},
+			dora.Metrics{Deployments: 1, PerWeek: 0.5, Failed: 1, FailureRate: ptr(0.5), Recovery: &dora.Spread{Count: 1, Median: 3600, P90: 3600}, Rework: 1, ReworkRate: ptr(0.5)},
+		},
+		"a rollback by hand that did not work": {
+			// Alone, and in the record of the delivery that it was to take back: neither deploys anything.
+			deliveries{delivery(10, "deploy=passed smoke=passed", first), delivery(11, "rollback=failed"), delivery(12, "deploy=passed smoke=passed rollback=error")},
+			dora.Metrics{Deployments: 1, PerWeek: 0.5, FailureRate: ptr(0.0), ReworkRate: ptr(0.0)},
+		},
+		"commits that come again after a rollback by hand": {
+			// The commit of 11 h came at 12 h, was taken back at 13 h, and came again at 21 h together with that of 20 h: each once, an hour.
+			deliveries{delivery(10, "deploy=passed", first), delivery(12, "deploy=passed", brings(11)), delivery(13, "rollback=passed"), delivery(21, "deploy=passed", brings(20, 11))},
+			dora.Metrics{Deployments: 3, PerWeek: 1.5, LeadTime: &dora.Spread{Count: 2, Median: 3600, P90: 3600}, Failed: 1, FailureRate: ptr(1.0 / 3),
+				Recovery: &dora.Spread{Count: 1, Median: 3600, P90: 3600}, Rework: 1, ReworkRate: ptr(0.25)},
+		},
+		"commits of a deployment that failed": {
+			// They came with the next one: 3 h and 1 h.
+			deliveries{delivery(10, "deploy=passed", first), delivery(12, "deploy=passed smoke=failed", brings(11), rolledBack), delivery(14, "deploy=passed", brings(13, 11))},
+			dora.Metrics{Deployments: 2, PerWeek: 1, LeadTime: &dora.Spread{Count: 2, Median: 2 * 3600, P90: 2.8 * 3600}, Failed: 1, FailureRate: ptr(1.0 / 3),
+				Recovery: &dora.Spread{Count: 1, Median: 120, P90: 120}, ReworkRate: ptr(0.0)},
+		},
+		"commits from before the window, again": {
+			deliveries{delivery(-4, "deploy=passed", brings(-5)), delivery(-2, "rollback=passed"), delivery(3, "deploy=passed", brings(2, -5))},
+			dora.Metrics{Deployments: 1, PerWeek: 0.5, LeadTime: &dora.Spread{Count: 1, Median: 3600, P90: 3600}, FailureRate: ptr(0.0), ReworkRate: ptr(0.0)},
+		},
+		"an old service in an environment that is new": {
+			// It was live in production when the log began, so nobody knows when it first was.
+			deliveries{delivery(10, "deploy=passed", brings()), delivery(34, "deploy=passed", to("preview"), first, adopted(-24*700))},
+			dora.Metrics{Deployments: 1, PerWeek: 0.5, FailureRate: ptr(0.0), ReworkRate: ptr(0.0)},
+		},
+		"a new service whose first delivery fails": {
+			// At 10 h what failed stayed live, at 12 h it was replaced: the first that works, 2 h after the commit that brought idp.yaml at 10 h.
+			deliveries{delivery(10.5, "deploy=passed smoke=failed", first, adopted(10), changed(true)), delivery(12, "deploy=passed", brings())},
+			dora.Metrics{Deployments: 1, PerWeek: 0.5, Failed: 1, FailureRate: ptr(0.5), Recovery: &dora.Spread{Count: 1, Median: 5400, P90: 5400}, Rework: 1, ReworkRate: ptr(1.0),
+				FirstDelivery: &dora.Spread{Count: 1, Median: 7200, P90: 7200}},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -221,6 +264,7 @@ func TestWhatCannotBeCounted(t *testing.T) {
 		"a cut line":      {func(f fstest.MapFS) { f[log].Data = append(f[log].Data, `{"schema":"idp.del`...) }, log + ": line 2: "},
 		"another schema":  {func(f fstest.MapFS) { f[log].Data = []byte(`{"schema":"idp.delivery-line/v9"}`) }, log + `: line 1: it has schema "idp.delivery-line/v9"`},
 		"another service": {func(f fstest.MapFS) { f["deliveries/ledger/production/2026-11.jsonl"] = f[log] }, `it has a delivery of "checkout" to "production"`},
+		"a line twice":    {func(f fstest.MapFS) { f[log].Data = append(f[log].Data, f[log].Data...) }, log + ": line 2: delivery 1 stands after delivery 1"},
 		"an endless line": {func(f fstest.MapFS) { f[log].Data = append(f[log].Data, strings.Repeat(" ", 2<<20)...) }, "token too long"},
 		"no such file any more": {func(f fstest.MapFS) {
 			f["deliveries/checkout/production/2026-10.jsonl"] = &fstest.MapFile{Mode: 1 << 31}

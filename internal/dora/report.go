@@ -45,7 +45,7 @@ func (s *service) close(c *count) {
 			f.in.unrecovered++
 		}
 	}
-	if !s.adopted.IsZero() && c.within(s.first) {
+	if !s.adopted.IsZero() && !s.older && c.within(s.first) {
 		m := s.month(s.first)
 		m.first = append(m.first, seconds(s.first.Sub(s.adopted)))
 	}

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/org/idp/internal/catalogfile"
-	"github.com/org/idp/internal/record"
 )
 
 // Schema names the form of a Report.
@@ -38,7 +37,7 @@ type Report struct {
 	Environments []Sum  `json:"environments" jsonschema_description:"By month and environment."`
 	Organization []Sum  `json:"organization" jsonschema_description:"By month."`
 	Unattributed []Sum  `json:"unattributed" jsonschema_description:"Charges of the export that are of no service in the catalogue, by month."`
-	Prices       string `json:"prices,omitempty" jsonschema_description:"Name and date of the newest price file that an estimate was made with."`
+	Prices       string `json:"prices,omitempty" jsonschema_description:"Name and date of the price file of the newest estimate that is in force."`
 }
 
 // Row is one service in one environment and month.
@@ -102,17 +101,35 @@ type place struct{ service, environment string }
 type cell struct {
 	month string
 	place
-	currency string
+	owner, currency string
 }
 
 // state is what runs at a place.
 type state struct {
-	owner        string
-	since        time.Time // that live is in force
+	owners       []tenure  // the oldest first
+	came         time.Time // when live was delivered
+	since        time.Time // until when it is charged
 	live, before *catalogfile.Cost
-	running      bool // something is live; with a nil cost it has no estimate
+	version      string // commit and digest
+	running      bool   // something is live; with a nil cost it has no estimate
 	delivery     int
 	known        map[string]*catalogfile.Cost // by commit and digest, for going back
+}
+
+// tenure is since when a team owns it.
+type tenure struct {
+	owner string
+	from  time.Time
+}
+
+// owner is whose it was at a time; the first one's also before that.
+func (s *state) owner(at time.Time) string {
+	for _, t := range slices.Backward(s.owners) {
+		if !at.Before(t.from) {
+			return t.owner
+		}
+	}
+	return s.owners[0].owner
 }
 
 type ledger struct {
@@ -133,33 +150,37 @@ func (l *ledger) add(d *catalogfile.Line) {
 		s = &state{known: map[string]*catalogfile.Cost{}}
 		l.places[p] = s
 	}
-	s.owner = d.Owner
+	if n := len(s.owners); n == 0 || s.owners[n-1].owner != d.Owner {
+		l.accrue(p, s, d.Time)
+		s.since = d.Time
+		s.owners = append(s.owners, tenure{d.Owner, d.Time})
+	}
 	if !d.Time.Before(l.From) {
 		l.delivered(p, d)
 	}
-	if !live(d) {
-		return
+	if did := d.Effect(); did == catalogfile.CameLive || did == catalogfile.Kept || did == catalogfile.WentBack {
+		l.live(p, s, d, did)
 	}
+}
+
+// live takes a delivery that decides what runs from then on.
+func (l *ledger) live(p place, s *state, d *catalogfile.Line, did catalogfile.Effect) {
 	l.accrue(p, s, d.Time)
-	cost := d.Cost
-	if _, back := d.Find(record.StageRollback); back {
-		cost = s.known[d.Commit+d.Digest]
+	cost, key := d.Cost, d.Commit+d.Digest
+	switch {
+	case did == catalogfile.WentBack:
+		cost = s.known[key]
+	case did == catalogfile.Kept && cost == nil:
+		cost = s.live
 	}
 	if cost == nil && !d.Time.Before(l.From) {
 		l.row(p, d.Time, "").WithoutEstimate++
 	}
-	s.before, s.live, s.since, s.running, s.delivery = s.live, cost, d.Time, true, d.Delivery
-	s.known[d.Commit+d.Digest] = cost
-}
-
-// live tells whether the delivery decides what runs from then on.
-func live(d *catalogfile.Line) bool {
-	if s, ok := d.Find(record.StageRollback); ok {
-		return s.Outcome == record.Passed
+	if did != catalogfile.Kept || key != s.version {
+		s.before = s.live
 	}
-	deploy, ok := d.Find(record.StageDeploy)
-	smoke, smoked := d.Find(record.StageSmoke)
-	return ok && deploy.Outcome == record.Passed && !d.RolledBack && (!smoked || smoke.Outcome == record.Passed || smoke.Outcome == record.Skipped)
+	s.live, s.version, s.since, s.came, s.running, s.delivery = cost, key, d.Time, d.Time, true, d.Delivery
+	s.known[key] = cost
 }
 
 func (l *ledger) delivered(p place, d *catalogfile.Line) {
@@ -175,22 +196,33 @@ func (l *ledger) delivered(p place, d *catalogfile.Line) {
 	}
 }
 
-// row gives that of a month. A currency that is not known yet is that of any row of the place, so that a delivery without an
-// estimate does not make a row of its own.
+// row gives that of a month. A currency that is not known is that of what is live.
 func (l *ledger) row(p place, t time.Time, currency string) *Row {
-	key := cell{t.UTC().Format("2006-01"), p, currency}
-	if currency == "" {
-		if s := l.places[p]; s.live != nil {
-			key.currency = s.live.Currency
-		}
+	s := l.places[p]
+	if currency == "" && s.live != nil {
+		currency = s.live.Currency
 	}
+	key := cell{t.UTC().Format("2006-01"), p, s.owner(t), currency}
 	r := l.rows[key]
 	if r == nil {
-		r = &Row{Month: key.month, Service: p.service, Environment: p.environment, Money: Money{Currency: key.currency}}
+		r = &Row{Month: key.month, Service: p.service, Owner: key.owner, Environment: p.environment, Money: Money{Currency: currency}}
 		l.rows[key] = r
 	}
-	r.Owner = l.places[p].owner
 	return r
+}
+
+// join adds rows whose currency never became known to another of the same month, service, environment and owner, so that a
+// delivery without an estimate has a row of its own only where there is none.
+func (l *ledger) join() {
+	for _, key := range slices.SortedFunc(maps.Keys(l.rows), order) {
+		to := key
+		to.currency = ""
+		if from := l.rows[to]; from != nil && key != to {
+			l.rows[key].Deliveries += from.Deliveries
+			l.rows[key].WithoutEstimate += from.WithoutEstimate
+			delete(l.rows, to)
+		}
+	}
 }
 
 // accrue charges each month with its share of what has been live until now: an estimate is of a month whatever its days.
@@ -227,9 +259,10 @@ func (l *ledger) report() *Report {
 	for _, c := range l.Actual {
 		l.charge(c)
 	}
-	r := &Report{Schema: Schema, From: l.From, To: l.To, Rows: []Row{}, Now: []Now{}, Unattributed: sums{}.list(l.spare)}
+	l.join()
+	r := &Report{Schema: Schema, From: l.From, To: l.To, Rows: []Row{}, Unattributed: sums{}.list(l.spare)}
 	teams, environments, all := sums{}, sums{}, sums{}
-	for _, key := range slices.SortedFunc(maps.Keys(l.rows), l.order) {
+	for _, key := range slices.SortedFunc(maps.Keys(l.rows), order) {
 		row := *l.rows[key]
 		r.Rows = append(r.Rows, row)
 		teams.add(row.Month, row.Owner, row.Money)
@@ -237,26 +270,35 @@ func (l *ledger) report() *Report {
 		all.add(row.Month, "", row.Money)
 	}
 	r.Teams, r.Environments, r.Organization = teams.list(nil), environments.list(nil), all.list(nil)
+	r.Now, r.Prices = l.now()
+	return r
+}
+
+// now is what runs at the end of the window, and the price file of the newest estimate of it.
+func (l *ledger) now() (list []Now, prices string) {
+	list = []Now{}
+	var newest time.Time
 	for p, s := range l.places {
 		if s.live == nil {
 			continue
 		}
-		n := Now{Service: p.service, Owner: s.owner, Environment: p.environment, Currency: s.live.Currency, Max: s.live.Max, Min: s.live.Min, Delivery: s.delivery}
+		n := Now{Service: p.service, Owner: s.owner(l.To), Environment: p.environment, Currency: s.live.Currency, Max: s.live.Max, Min: s.live.Min, Delivery: s.delivery}
 		if s.before != nil && s.before.Currency == s.live.Currency {
 			n.Change = plus(nil, s.live.Max-s.before.Max)
 		}
-		r.Now = append(r.Now, n)
-		r.Prices = max(r.Prices, s.live.Prices)
+		list = append(list, n)
+		if cmp.Or(s.came.Compare(newest), cmp.Compare(s.live.Prices, prices)) > 0 {
+			newest, prices = s.came, s.live.Prices
+		}
 	}
-	slices.SortFunc(r.Now, func(a, b Now) int {
+	slices.SortFunc(list, func(a, b Now) int {
 		return cmp.Or(cmp.Compare(a.Owner, b.Owner), cmp.Compare(a.Service, b.Service), cmp.Compare(a.Environment, b.Environment))
 	})
-	return r
+	return list, prices
 }
 
-func (l *ledger) order(a, b cell) int {
-	x, y := l.rows[a], l.rows[b]
-	return cmp.Or(cmp.Compare(a.month, b.month), cmp.Compare(x.Owner, y.Owner), cmp.Compare(a.service, b.service),
+func order(a, b cell) int {
+	return cmp.Or(cmp.Compare(a.month, b.month), cmp.Compare(a.owner, b.owner), cmp.Compare(a.service, b.service),
 		cmp.Compare(a.environment, b.environment), cmp.Compare(a.currency, b.currency))
 }
 

@@ -74,6 +74,26 @@ func back(l *catalogfile.Line) {
 	l.Stages = []catalogfile.Stage{{Name: "rollback", Outcome: record.Passed}}
 }
 
+func backFailed(l *catalogfile.Line) {
+	l.Stages = append(l.Stages, catalogfile.Stage{Name: "rollback", Outcome: record.Error})
+	l.Outcome = record.Error
+}
+
+func gated(l *catalogfile.Line) {
+	l.Stages, l.Outcome = []catalogfile.Stage{{Name: "sast", Outcome: record.Failed}}, record.Failed
+}
+
+func kept(l *catalogfile.Line) { l.Changed = new(bool) }
+
+func ownedBy(team string) func(*catalogfile.Line) {
+	return func(l *catalogfile.Line) { l.Owner = team }
+}
+
+func of(team string, r spend.Row) spend.Row {
+	r.Owner = team
+	return r
+}
+
 var near = cmp.Comparer(func(a, b float64) bool { return a-b < 1e-6 && b-a < 1e-6 })
 
 // TestByHand was computed by hand: November has 30 days, October 31.
@@ -109,6 +129,33 @@ func TestByHand(t *testing.T) {
 			[]catalogfile.Line{delivery("2026-11-19", "production", "a", usd(30, 30)), delivery("2026-11-22", "production", "b", usd(300, 300)), delivery("2026-11-28", "production", "a", nil, back)},
 			[]spend.Row{row("2026-11", 66, 66, 3)},
 			[]spend.Now{{Service: "checkout", Owner: "team-payments", Environment: "production", Currency: "USD", Min: 30, Max: 30, Change: ptr(-270), Delivery: 3}},
+		},
+		"to another team, in the middle of a month": {
+			// October and half of November are of the first team, although the delivery that says so comes after.
+			[]catalogfile.Line{delivery("2026-10-01", "production", "a", usd(31, 31)), delivery("2026-11-16", "production", "b", usd(30, 30), ownedBy("team-search"))},
+			[]spend.Row{row("2026-10", 31, 31, 1), row("2026-11", 15.5, 15.5, 0), of("team-search", row("2026-11", 15, 15, 1))},
+			[]spend.Now{{Service: "checkout", Owner: "team-search", Environment: "production", Currency: "USD", Min: 30, Max: 30, Change: ptr(-1), Delivery: 2}},
+		},
+		"to another team with a delivery that failed": {
+			[]catalogfile.Line{delivery("2026-11-01", "production", "a", usd(30, 30)), delivery("2026-11-11", "production", "b", usd(90, 90), failed, ownedBy("team-search"))},
+			[]spend.Row{row("2026-11", 10, 10, 1), of("team-search", row("2026-11", 20, 20, 1))},
+			[]spend.Now{{Service: "checkout", Owner: "team-search", Environment: "production", Currency: "USD", Min: 30, Max: 30, Delivery: 1}},
+		},
+		"a delivery that had no estimate yet": {
+			[]catalogfile.Line{delivery("2026-11-02", "production", "a", nil, gated), delivery("2026-11-16", "production", "a", usd(30, 30))},
+			[]spend.Row{row("2026-11", 15, 15, 2)},
+			[]spend.Now{{Service: "checkout", Owner: "team-payments", Environment: "production", Currency: "USD", Min: 30, Max: 30, Delivery: 2}},
+		},
+		"what is live, delivered again": {
+			// Nothing was changed by the third, so the change against the deployment before is still that of the second.
+			[]catalogfile.Line{delivery("2026-11-01", "production", "a", usd(10, 10)), delivery("2026-11-16", "production", "b", usd(30, 30)), delivery("2026-11-16", "production", "b", usd(30, 30), kept)},
+			[]spend.Row{row("2026-11", 20, 20, 3)},
+			[]spend.Now{{Service: "checkout", Owner: "team-payments", Environment: "production", Currency: "USD", Min: 30, Max: 30, Change: ptr(20), Delivery: 3}},
+		},
+		"a rollback that did not work, in the run of the delivery": {
+			[]catalogfile.Line{delivery("2026-11-16", "production", "a", usd(30, 30)), delivery("2026-11-17", "production", "", nil, backFailed)},
+			[]spend.Row{row("2026-11", 15, 15, 2)},
+			[]spend.Now{{Service: "checkout", Owner: "team-payments", Environment: "production", Currency: "USD", Min: 30, Max: 30, Delivery: 1}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -166,6 +213,25 @@ func TestBesideTheEstimate(t *testing.T) {
 		if !strings.Contains(words, line) {
 			t.Errorf("no %q in\n%s", line, &text)
 		}
+	}
+}
+
+// TestWhoseAndAtWhichPrices charges a team for the days that a service was its own, and names the prices of the newest estimate.
+func TestWhoseAndAtWhichPrices(t *testing.T) {
+	t.Parallel()
+	priced := func(c *catalogfile.Cost, prices string) *catalogfile.Cost { c.Prices = prices; return c }
+	f := catalogue(t, delivery("2026-11-01", "production", "a", priced(usd(30, 30), "zeta 2025-01-01")),
+		delivery("2026-11-16", "production", "b", priced(usd(30, 30), "acme 2026-11-01"), ownedBy("team-search")))
+	charge := func(date string, n float64) spend.Charge {
+		return spend.Charge{Start: day(date), Service: "checkout", Environment: "production", Currency: "USD", Amount: n}
+	}
+	r := compute(t, f, "2026-11-01", "2026-12-01", charge("2026-11-15", 3), charge("2026-11-16", 5), charge("2026-11-30", 7))
+	want := []spend.Sum{
+		{Month: "2026-11", Name: "team-payments", Money: spend.Money{Currency: "USD", Estimate: ptr(15), EstimateMin: ptr(15), Actual: ptr(3)}},
+		{Month: "2026-11", Name: "team-search", Money: spend.Money{Currency: "USD", Estimate: ptr(15), EstimateMin: ptr(15), Actual: ptr(12)}},
+	}
+	if diff := cmp.Diff(want, r.Teams, near); diff != "" || r.Prices != "acme 2026-11-01" {
+		t.Errorf("prices %s: %s", r.Prices, diff)
 	}
 }
 
