@@ -67,6 +67,22 @@ func Lines(r io.Reader, each func(*Line) error) error {
 	return nil
 }
 
+// Environments are those that the log has a folder of, sorted.
+func Environments(catalogue fs.FS) ([]string, error) {
+	folders, err := fs.Glob(catalogue, DeliveriesIn+"/*/*")
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, folder := range folders {
+		if name := path.Base(folder); name != StateName {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
 // Deliveries calls each with every delivery in a catalogue. Those of one service to one environment come in the log's order;
 // different ones in any order, and never two at the same time. A log that cannot be read whole, or that has a delivery twice, is
 // an error: what is counted from it would be wrong.

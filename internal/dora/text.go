@@ -82,5 +82,9 @@ func counts(what string, by map[string]int, all int) string {
 	if len(list) == 0 {
 		list = []string{"–"}
 	}
-	return fmt.Sprintf("%s, of %d services: %s\n", what, all, strings.Join(list, ", "))
+	services := "services"
+	if all == 1 {
+		services = "service"
+	}
+	return fmt.Sprintf("%s, of %d %s: %s\n", what, all, services, strings.Join(list, ", "))
 }

@@ -8,6 +8,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/org/idp/internal/action"
@@ -54,24 +56,57 @@ func (in MetricsInputs) window(now time.Time) (from, to time.Time, err error) {
 // Metrics prints DORA's metrics and the adoption.
 func Metrics(ctx context.Context, w cli.World, args []string) error {
 	var in MetricsInputs
-	var set action.Set
-	in.Declare(&set)
-	if err := cli.Fill(w, "metrics", &set, args); err != nil {
-		return err
-	}
-	from, to, err := in.window(w.Now())
+	log, err := openLog(w, "metrics", args, &in, &in.Catalog)
 	if err != nil {
 		return err
 	}
-	catalogue, err := openCatalogue(cmp.Or(in.Catalog, "."))
-	if err != nil {
+	if err := deliveredTo(log.catalogue, in.Environment); err != nil {
 		return err
 	}
-	r, err := dora.Compute(ctx, catalogue, dora.Options{Environment: in.Environment, From: from, To: to})
+	r, err := dora.Compute(ctx, log.catalogue, dora.Options{Environment: in.Environment, From: log.from, To: log.to})
 	if err != nil {
 		return err
 	}
 	return printReport(w.Stdout, r, in.JSON)
+}
+
+// windowed are the inputs of a command that reads a log of deliveries over a window of time.
+type windowed interface {
+	Declare(*action.Set)
+	window(now time.Time) (from, to time.Time, err error)
+}
+
+// deliveryLog is a catalogue's log, and the window of it that is asked for.
+type deliveryLog struct {
+	catalogue fs.FS
+	from, to  time.Time
+}
+
+// openLog takes the inputs from the command line, and opens the catalogue in the folder that they name.
+func openLog(w cli.World, command string, args []string, in windowed, folder *string) (log deliveryLog, err error) {
+	var set action.Set
+	in.Declare(&set)
+	if err := cli.Fill(w, command, &set, args); err != nil {
+		return log, err
+	}
+	if log.from, log.to, err = in.window(w.Now()); err != nil {
+		return log, err
+	}
+	log.catalogue, err = openCatalogue(cmp.Or(*folder, "."))
+	return log, err
+}
+
+// deliveredTo refuses an environment that nothing was ever delivered to, where others were: of a name that is mistyped everything
+// would be said to be zero.
+func deliveredTo(catalogue fs.FS, environment string) error {
+	names, err := catalogfile.Environments(catalogue)
+	if err != nil {
+		return fault.Undeterminedf("the catalogue cannot be read: %w", err)
+	}
+	if len(names) == 0 || slices.Contains(names, environment) {
+		return nil
+	}
+	return fault.BadInputf("nothing was ever delivered to %q", environment).WithNext("Say where a deployment counts: --environment NAME, one of " + strings.Join(names, ", ") + ".")
 }
 
 // printReport prints it for a person, or as JSON.

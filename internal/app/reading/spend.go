@@ -1,7 +1,6 @@
 package reading
 
 import (
-	"cmp"
 	"context"
 	"time"
 
@@ -54,16 +53,7 @@ func (in SpendInputs) window(now time.Time) (from, to time.Time, err error) {
 // Spending prints what services cost.
 func Spending(ctx context.Context, w cli.World, args []string) error {
 	var in SpendInputs
-	var set action.Set
-	in.Declare(&set)
-	if err := cli.Fill(w, "spend", &set, args); err != nil {
-		return err
-	}
-	from, to, err := in.window(w.Now())
-	if err != nil {
-		return err
-	}
-	catalogue, err := openCatalogue(cmp.Or(in.Catalog, "."))
+	log, err := openLog(w, "spend", args, &in, &in.Catalog)
 	if err != nil {
 		return err
 	}
@@ -71,7 +61,7 @@ func Spending(ctx context.Context, w cli.World, args []string) error {
 	if err != nil {
 		return err
 	}
-	r, err := spend.Compute(ctx, catalogue, spend.Options{From: from, To: to, Actual: charges})
+	r, err := spend.Compute(ctx, log.catalogue, spend.Options{From: log.from, To: log.to, Actual: charges})
 	if err != nil {
 		return err
 	}
