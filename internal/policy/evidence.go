@@ -28,6 +28,7 @@ type Provenance struct {
 type SBOM struct {
 	DenyPackages   []string `yaml:"deny-packages" json:"deny-packages,omitempty" jsonschema:"minLength=1" jsonschema_description:"Package URLs that may not be in the image, such as pkg:npm/event-stream@3.3.6 or pkg:golang/github.com/acme/old*. Without a version all are meant; an asterisk stands for anything."`
 	DenyLicenses   []string `yaml:"deny-licenses" json:"deny-licenses,omitempty" jsonschema:"minLength=1" jsonschema_description:"Licences that nothing in the image may be under, as SPDX ids, such as AGPL-3.0-only or AGPL-*. Of MIT OR AGPL-3.0-only the other may be chosen. A package whose licence is not known is refused."`
+	AllowLicenses  []string `yaml:"allow-licenses" json:"allow-licenses,omitempty" jsonschema:"minLength=1" jsonschema_description:"Licences besides which there may be no other in the image, such as MIT or BSD-*. Left out, all that are not denied. A package whose licence is not known is refused."`
 	WithoutLicense []string `yaml:"without-license" json:"without-license,omitempty" jsonschema:"minLength=1" jsonschema_description:"Package URLs, with asterisks, that need not say their licence, such as those of your own."`
 }
 
@@ -44,7 +45,7 @@ func (p Provenance) AllowsBuild(buildType string) bool {
 }
 
 func (s SBOM) over(base SBOM) SBOM {
-	return SBOM{DenyPackages: list(s.DenyPackages, base.DenyPackages), DenyLicenses: list(s.DenyLicenses, base.DenyLicenses),
+	return SBOM{DenyPackages: list(s.DenyPackages, base.DenyPackages), DenyLicenses: list(s.DenyLicenses, base.DenyLicenses), AllowLicenses: list(s.AllowLicenses, base.AllowLicenses),
 		WithoutLicense: list(s.WithoutLicense, base.WithoutLicense)}
 }
 
@@ -70,7 +71,7 @@ func (r Rules) Evidence() []string {
 	if len(r.Provenance.BuildTypes)+len(r.Provenance.Repositories)+len(r.Provenance.Builders)+len(r.Provenance.BaseImages) > 0 {
 		add(EvidenceProvenance)
 	}
-	if len(r.SBOM.DenyPackages)+len(r.SBOM.DenyLicenses) > 0 {
+	if len(r.SBOM.DenyPackages)+len(r.SBOM.DenyLicenses)+len(r.SBOM.AllowLicenses) > 0 {
 		add(EvidenceSBOM)
 	}
 	return names
@@ -108,5 +109,6 @@ func (s SBOM) validate(doc *strictyaml.Document, p strictyaml.Path) {
 	}
 	each("deny-packages", s.DenyPackages, sbom.CheckPackage)
 	each("deny-licenses", s.DenyLicenses, sbom.CheckLicense)
+	each("allow-licenses", s.AllowLicenses, sbom.CheckLicense)
 	each("without-license", s.WithoutLicense, sbom.CheckPackage)
 }

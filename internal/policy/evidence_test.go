@@ -47,6 +47,7 @@ func TestEvidence(t *testing.T) {
 		{policy.Rules{Require: []string{"sbom"}, Provenance: policy.Provenance{Builders: one}, SBOM: policy.SBOM{DenyPackages: one}}, []string{"sbom", "provenance"}},
 		{policy.Rules{Provenance: policy.Provenance{Repositories: one}}, []string{"provenance"}},
 		{policy.Rules{Provenance: policy.Provenance{BaseImages: one}, SBOM: policy.SBOM{DenyLicenses: one}}, []string{"provenance", "sbom"}},
+		{policy.Rules{SBOM: policy.SBOM{AllowLicenses: one}}, []string{"sbom"}},
 		{policy.Rules{Provenance: policy.Provenance{BaseImages: []string{}}, SBOM: policy.SBOM{WithoutLicense: one}}, nil},
 	} {
 		if got := c.rules.Evidence(); !slices.Equal(got, c.want) {

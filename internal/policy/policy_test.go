@@ -75,7 +75,7 @@ func TestFor(t *testing.T) {
 	want := policy.Rules{
 		Signer: policy.Signer{Key: "run"}, Require: []string{"provenance"},
 		Provenance: policy.Provenance{Repositories: []string{"acme/*"}, Builders: []string{"https://github.com/org/idp"}, BaseImages: []string{}},
-		SBOM: policy.SBOM{DenyPackages: []string{"pkg:npm/event-stream@3.3.6", "pkg:golang/github.com/acme/old*"}, DenyLicenses: []string{"GPL-3.0-only"},
+		SBOM: policy.SBOM{DenyPackages: []string{"pkg:npm/event-stream@3.3.6", "pkg:golang/github.com/acme/old*"}, DenyLicenses: []string{"GPL-3.0-only"}, AllowLicenses: []string{"MIT", "Apache-2.0"},
 			WithoutLicense: []string{"pkg:golang/github.com/acme/*"}},
 		SAST: policy.Gate{FailOn: "none", NewOnly: new(false), MinConfidence: "medium", CWE: map[string]string{"CWE-22": "high", "CWE-798": "low"},
 			Suppressions: "refuse", RequireImport: new(true)},

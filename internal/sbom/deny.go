@@ -9,12 +9,27 @@ import (
 
 // Denial is what may not be in an image. In its patterns * stands for any characters, and case is no matter.
 type Denial struct {
-	packages, licenses, exempt []*regexp.Regexp
+	packages, licenses, allowed, exempt []*regexp.Regexp
 }
 
-// NewDenial compiles patterns that CheckPackage and CheckLicense accept. Exempt are packages that need not say their licence.
-func NewDenial(packages, licenses, exempt []string) Denial {
-	return Denial{packages: compile(packages), licenses: compile(licenses), exempt: compile(exempt)}
+// NewDenial compiles patterns that CheckPackage and CheckLicense accept. Allowed are the licences besides which there may be no
+// other; none allow all that are not denied. Exempt are packages that need not say their licence.
+func NewDenial(packages, licenses, allowed, exempt []string) Denial {
+	return Denial{packages: compile(packages), licenses: compile(licenses), allowed: compile(allowed), exempt: compile(exempt)}
+}
+
+// denied tells whether a licence is on the list, or leaves open whether it is.
+func (d Denial) denied(e expression) bool {
+	on := func(id string) bool { return matches(d.licenses, id) }
+	return e.listed(on) || slices.ContainsFunc(e.perhaps(), on)
+}
+
+// fine tells whether a licence may be in an image. One that leaves open which it is has to be allowed as either.
+func (d Denial) fine(e expression) bool {
+	on := func(id string) bool { return matches(d.allowed, id) }
+	off := func(id string) bool { return !on(id) }
+	may := e.perhaps()
+	return !d.denied(e) && (len(d.allowed) == 0 || e.listed(on) || len(may) > 0 && !slices.ContainsFunc(may, off))
 }
 
 func compile(patterns []string) []*regexp.Regexp {
@@ -77,9 +92,9 @@ func (d Denial) Packages(doc *Document) error {
 	return nil
 }
 
-// Licenses refuses a document with a package under a denied licence, or whose licence is not known.
+// Licenses refuses a document with a package under a licence that is denied or not among those allowed, or not known.
 func (d Denial) Licenses(doc *Document) error {
-	var denied, unknown []string
+	var denied, other, unknown []string
 	for _, p := range doc.Packages {
 		exempt := p.Root || p.URL != "" && matches(d.exempt, p.URL, p.URL+"@"+p.Version)
 		if len(p.Licenses) == 0 && !exempt {
@@ -87,9 +102,11 @@ func (d Denial) Licenses(doc *Document) error {
 		}
 		for _, text := range p.Licenses {
 			e, err := parseExpression(text)
-			switch {
-			case err != nil && matches(d.licenses, text), err == nil && e.denied(func(id string) bool { return matches(d.licenses, id) }):
-				denied = append(denied, fmt.Sprintf("%s of %s", text, p.Name))
+			switch named := fmt.Sprintf("%s of %s", text, p.Name); {
+			case err != nil && matches(d.licenses, text), err == nil && !e.met(func(one expression) bool { return !d.denied(one) }):
+				denied = append(denied, named)
+			case err == nil && !e.met(d.fine):
+				other = append(other, named)
 			case err != nil && !exempt:
 				unknown = append(unknown, p.Name)
 			}
@@ -97,6 +114,9 @@ func (d Denial) Licenses(doc *Document) error {
 	}
 	if len(denied) > 0 {
 		return fmt.Errorf("the policy denies %s", some(denied))
+	}
+	if len(other) > 0 {
+		return fmt.Errorf("the policy does not allow %s", some(other))
 	}
 	if len(unknown) > 0 {
 		return fmt.Errorf("the licence is not known of %s", some(unknown))

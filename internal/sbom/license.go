@@ -96,22 +96,36 @@ func (p *parser) one(depth int) (expression, error) {
 	return e, nil
 }
 
-// denied tells whether every way to comply with the expression needs a licence that matches.
-func (e expression) denied(matches func(string) bool) bool {
+// met tells whether there is a way to comply with the expression under nothing but licences that are fine.
+func (e expression) met(fine func(license expression) bool) bool {
 	if e.license != "" {
-		plain, later := strings.CutSuffix(e.license, "+")
-		if e.exception != "" && matches(e.license+" WITH "+e.exception) || matches(plain) || matches(e.license) {
-			return true
-		}
-		// GPL-3.0, which SPDX deprecates, leaves open which of the two it is, so it is either.
-		return Known(plain+"-or-later") && (matches(plain+"-or-later") || !later && matches(plain+"-only"))
+		return fine(e)
 	}
 	for _, part := range e.parts {
-		if part.denied(matches) == e.and {
-			return e.and
+		if part.met(fine) != e.and {
+			return !e.and
 		}
 	}
-	return !e.and
+	return e.and
+}
+
+// listed tells whether a licence matches, by itself or with its exception.
+func (e expression) listed(matches func(string) bool) bool {
+	return matches(e.license) || matches(e.plain()) || e.exception != "" && matches(e.license+" WITH "+e.exception)
+}
+
+func (e expression) plain() string { return strings.TrimSuffix(e.license, "+") }
+
+// perhaps are the licences that it may stand for: GPL-3.0, which SPDX deprecates, leaves open which of two it is.
+func (e expression) perhaps() []string {
+	switch plain := e.plain(); {
+	case !Known(plain + "-or-later"):
+		return nil
+	case plain != e.license:
+		return []string{plain + "-or-later"}
+	default:
+		return []string{plain + "-only", plain + "-or-later"}
+	}
 }
 
 // Known tells whether an id is on SPDX's list of licences, whatever its case.

@@ -92,9 +92,30 @@ func TestLicenseExpressions(t *testing.T) {
 		{strings.Repeat("(", 100) + "MIT" + strings.Repeat(")", 100), "GPL-*", fine}, {"MIT" + strings.Repeat(" AND MIT", 2000), "GPL-*", unknown},
 	} {
 		doc := &sbom.Document{Packages: []sbom.Package{{Name: "x", Licenses: []string{c.text}}}}
-		err := sbom.NewDenial(nil, []string{c.deny}, nil).Licenses(doc)
+		err := sbom.NewDenial(nil, []string{c.deny}, nil, nil).Licenses(doc)
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%.60s without %s: %v", c.text, c.deny, err)
+		}
+	}
+}
+
+// What may be is all that there is: the same expressions against a list of what is allowed.
+func TestAllowedLicenses(t *testing.T) {
+	t.Parallel()
+	const fine, denied, other, unknown = "", "the policy denies", "the policy does not allow", "the licence is not known"
+	for _, c := range []struct{ text, allow, deny, want string }{
+		{"MIT", "MIT", "", fine}, {"mit", "MIT", "", fine}, {"ISC", "MIT", "", other}, {"BSD-3-Clause", "BSD-*", "", fine}, {"MIT AND ISC", "MIT", "", other},
+		{"MIT AND ISC", "MIT ISC", "", fine}, {"MIT OR GPL-2.0-only", "MIT", "", fine}, {"ISC OR GPL-2.0-only", "MIT", "", other},
+		{"(MIT OR ISC) AND 0BSD", "ISC 0BSD", "", fine}, {"(MIT OR ISC) AND 0BSD", "ISC", "", other}, {"MIT", "MIT", "MIT", denied}, {"MIT", "*", "GPL-*", fine},
+		{"MIT OR ISC", "MIT", "MIT", other}, {"MIT OR ISC", "*", "MIT", fine}, {"MIT AND ISC", "*", "MIT", denied},
+		{"GPL-2.0", "GPL-2.0-or-later", "", other}, {"GPL-2.0", "GPL-2.0-only GPL-2.0-or-later", "", fine}, {"GPL-2.0", "GPL-*", "", fine}, {"GPL-2.0+", "GPL-2.0-or-later", "", fine},
+		{"GPL-2.0-only WITH Classpath-exception-2.0", "GPL-2.0-only", "", fine}, {"GPL-2.0-only WITH Classpath-exception-2.0", "MIT", "", other},
+		{"", "*", "", unknown}, {"NOASSERTION", "*", "", unknown}, {"LicenseRef-acme", "*", "", unknown}, {"MIT AND Custom", "*", "", unknown},
+	} {
+		doc := &sbom.Document{Packages: []sbom.Package{{Name: "x", Licenses: []string{c.text}}}}
+		err := sbom.NewDenial(nil, strings.Fields(c.deny), strings.Fields(c.allow), nil).Licenses(doc)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q of %s without %q: %v", c.text, c.allow, c.deny, err)
 		}
 	}
 }
@@ -121,7 +142,7 @@ func TestManyAreDenied(t *testing.T) {
 	for _, n := range []string{"e", "d", "c", "b", "a", "a"} {
 		doc.Packages = append(doc.Packages, sbom.Package{Name: "pkg:npm/" + n, URL: "pkg:npm/" + n})
 	}
-	err := sbom.NewDenial([]string{"pkg:npm/*"}, nil, nil).Packages(doc)
+	err := sbom.NewDenial([]string{"pkg:npm/*"}, nil, nil, nil).Packages(doc)
 	if err == nil || err.Error() != "the policy denies pkg:npm/a, pkg:npm/b, pkg:npm/c and 2 more" {
 		t.Error(err)
 	}
@@ -131,7 +152,7 @@ func TestManyAreDenied(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"bomFormat":"CycloneDX","components":[{"purl":"pkg:npm/a@1","licenses":[{"expression":"(MIT OR ISC) AND GPL-2.0+"}],"components":[{}]}]}`))
 	f.Add([]byte(`{"spdxVersion":"SPDX-2.3","packages":[{"SPDXID":"a","licenseDeclared":"MIT","externalRefs":[{"referenceType":"purl","referenceLocator":"pkg:npm/a"}]}]}`))
-	all := sbom.NewDenial([]string{"pkg:*/*"}, []string{"*"}, nil)
+	all := sbom.NewDenial([]string{"pkg:*/*"}, []string{"*"}, nil, nil)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		doc, err := sbom.Parse(data)
 		if err != nil {
@@ -153,7 +174,7 @@ func FuzzLicense(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		doc := &sbom.Document{Packages: []sbom.Package{{Name: "x", Licenses: []string{text}}}}
-		if sbom.NewDenial(nil, []string{"*"}, nil).Licenses(doc) == nil {
+		if sbom.NewDenial(nil, []string{"*"}, nil, nil).Licenses(doc) == nil {
 			t.Errorf("%q passes where everything is denied", text)
 		}
 	})

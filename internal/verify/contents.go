@@ -52,7 +52,11 @@ func (c *court) packages() (string, error) {
 }
 
 func (c *court) licenses() (string, error) {
-	return c.eachDocument("none of the denied licences is among those of ", sbom.Denial.Licenses)
+	met := "none of the denied licences is among those of "
+	if len(c.in.Rules.SBOM.AllowLicenses) > 0 {
+		met = "the policy allows the licences of "
+	}
+	return c.eachDocument(met, sbom.Denial.Licenses)
 }
 
 func (c *court) eachDocument(met string, refuse func(sbom.Denial, *sbom.Document) error) (string, error) {
@@ -61,7 +65,7 @@ func (c *court) eachDocument(met string, refuse func(sbom.Denial, *sbom.Document
 		return "", err
 	}
 	rules := c.in.Rules.SBOM
-	denial := sbom.NewDenial(rules.DenyPackages, rules.DenyLicenses, rules.WithoutLicense)
+	denial := sbom.NewDenial(rules.DenyPackages, rules.DenyLicenses, rules.AllowLicenses, rules.WithoutLicense)
 	n := 0
 	for _, doc := range docs {
 		if err := refuse(denial, doc); err != nil {

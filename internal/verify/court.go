@@ -74,7 +74,7 @@ func (c *court) clauses() []record.Clause {
 		{"builder", c.in.Rules.Provenance.Builders, c.builder},
 		{"base-image", c.in.Rules.Provenance.BaseImages, c.baseImage},
 		{"packages", c.in.Rules.SBOM.DenyPackages, c.packages},
-		{"licenses", c.in.Rules.SBOM.DenyLicenses, c.licenses},
+		{"licenses", slices.Concat(c.in.Rules.SBOM.DenyLicenses, c.in.Rules.SBOM.AllowLicenses), c.licenses},
 	} {
 		if len(asked.of) > 0 {
 			list = append(list, clause(asked.name, asked.judge))

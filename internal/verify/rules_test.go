@@ -54,6 +54,7 @@ func TestWhatAPolicyAsks(t *testing.T) {
 		return policy.Rules{Provenance: policy.Provenance{Repositories: list}}
 	}
 	packages := func(list ...string) policy.Rules { return policy.Rules{SBOM: policy.SBOM{DenyPackages: list}} }
+	allowed := func(list ...string) policy.Rules { return policy.Rules{SBOM: policy.SBOM{AllowLicenses: list}} }
 	licenses := func(without []string, list ...string) policy.Rules {
 		return policy.Rules{SBOM: policy.SBOM{DenyLicenses: list, WithoutLicense: without}}
 	}
@@ -112,6 +113,10 @@ func TestWhatAPolicyAsks(t *testing.T) {
 		"a licence of no list":        {licenses(nil, "GPL-*"), "licenses", 2, []piece{cdx(component(a, "GNU GPL v3"))}, "the licence is not known"},
 		"licences without an SBOM":    {licenses(nil, "GPL-*"), "licenses", 2, nil, "no SBOM"},
 		"licences of SPDX, undecided": {licenses(nil, "GPL-*"), "licenses", 2, []piece{spdxOf(a, "NOASSERTION")}, "the licence is not known"},
+		"allowed licences":            {allowed("MIT", "BSD-*"), "licenses", 2, []piece{cdx(component(a, "MIT"), component(b, "BSD-3-Clause OR GPL-2.0-only"))}, ""},
+		"a licence that is not":       {allowed("MIT"), "licenses", 2, []piece{cdx(component(a, "MIT"), component(b, "ISC"))}, "the policy does not allow ISC of " + b},
+		"an unknown one, not allowed": {allowed("*"), "licenses", 2, []piece{cdx(component(a, ""))}, "the licence is not known of " + a},
+		"allowed without an SBOM":     {allowed("MIT"), "licenses", 2, nil, "no SBOM"},
 		"licences of SPDX":            {licenses(nil, "GPL-*"), "licenses", 2, []piece{spdxOf(a, "GPL-3.0-only WITH GCC-exception-3.1")}, "the policy denies"},
 	} {
 		t.Run(name, func(t *testing.T) {
