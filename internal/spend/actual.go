@@ -77,6 +77,7 @@ var (
 // ReadActual reads an export: the answer of OpenCost's allocation API, or FOCUS rows as CSV or as a JSON array. OpenCost does not
 // say its currency, so it is given. Rows that FOCUS marks as an estimate of idp's own are left out.
 func ReadActual(data []byte, currency string) ([]Charge, error) {
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // as Windows writes it before any text
 	switch trimmed := bytes.TrimSpace(data); {
 	case len(trimmed) == 0:
 		return nil, errors.New("it is empty")
@@ -159,11 +160,13 @@ func (r focusRow) charge() (c Charge, ok bool, err error) {
 	if r.Estimate == "true" {
 		return c, false, nil
 	}
-	start, err := time.Parse(time.RFC3339, r.ChargePeriodStart)
+	start, err := focusTime(r.ChargePeriodStart)
 	if err != nil {
 		return c, false, fmt.Errorf("ChargePeriodStart %.40q is no time", r.ChargePeriodStart)
 	}
-	if end, err := time.Parse(time.RFC3339, r.ChargePeriodEnd); err == nil && crosses(start, end) {
+	if end, err := focusTime(r.ChargePeriodEnd); err != nil && r.ChargePeriodEnd != "" {
+		return c, false, fmt.Errorf("ChargePeriodEnd %.40q is no time", r.ChargePeriodEnd)
+	} else if crosses(start, end) {
 		return c, false, errors.New("its charge period is of more than one month")
 	}
 	amount, err := strconv.ParseFloat(cmp.Or(r.EffectiveCost, r.BilledCost), 64)
@@ -173,14 +176,44 @@ func (r focusRow) charge() (c Charge, ok bool, err error) {
 	if len(r.BillingCurrency) != 3 {
 		return c, false, fmt.Errorf("BillingCurrency %.40q is none", r.BillingCurrency)
 	}
-	tags := map[string]string{}
-	if r.Tags != "" && r.Tags != "null" {
-		if err := json.Unmarshal([]byte(r.Tags), &tags); err != nil {
-			return c, false, fmt.Errorf("its Tags are no JSON object of texts: %w", err)
-		}
+	tags, err := focusTags(r.Tags)
+	if err != nil {
+		return c, false, fmt.Errorf("its Tags are no JSON object: %w", err)
 	}
 	return Charge{Start: start, Service: first(tags, serviceLabels), Environment: first(tags, environmentLabels),
 		Currency: r.BillingCurrency, Amount: amount}, true, nil
+}
+
+// focusTime reads FOCUS's form, and Azure's, which leaves out the seconds.
+func focusTime(text string) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		t, err = time.Parse("2006-01-02T15:04Z", text)
+	}
+	return t, err
+}
+
+// focusTags gives the tags that are texts. Others are numbers, null, and true for a tag that has no value: FOCUS's attribute
+// KeyValueFormat. In a row of JSON the object is in a text of its own, or stands as it is.
+func focusTags(text string) (map[string]string, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var within string
+	if json.Unmarshal([]byte(text), &within) == nil && within != "" {
+		text = within
+	}
+	var all map[string]any
+	if err := json.Unmarshal([]byte(text), &all); err != nil {
+		return nil, err
+	}
+	tags := map[string]string{}
+	for name, value := range all {
+		if s, ok := value.(string); ok {
+			tags[name] = s
+		}
+	}
+	return tags, nil
 }
 
 func charges(rows []focusRow) ([]Charge, error) {
@@ -204,7 +237,12 @@ func readFOCUSJSON(data []byte) ([]Charge, error) {
 	}
 	rows := make([]focusRow, len(raw))
 	for i, r := range raw {
-		text := func(name string) string { return strings.Trim(string(r[name]), `"`) }
+		text := func(name string) string {
+			if value := string(r[name]); value != "null" {
+				return strings.Trim(value, `"`)
+			}
+			return ""
+		}
 		rows[i] = focusRow{text("BilledCost"), text("EffectiveCost"), text("BillingCurrency"), text("ChargePeriodStart"), text("ChargePeriodEnd"),
 			string(r["Tags"]), text("x_Estimate")}
 	}
@@ -212,7 +250,7 @@ func readFOCUSJSON(data []byte) ([]Charge, error) {
 }
 
 func readFOCUSCSV(data []byte) ([]Charge, error) {
-	in := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))))
+	in := csv.NewReader(bytes.NewReader(data))
 	head, err := in.Read()
 	if err != nil {
 		return nil, fmt.Errorf("not FOCUS rows: %w", err)
@@ -223,6 +261,9 @@ func readFOCUSCSV(data []byte) ([]Charge, error) {
 	}
 	for _, name := range []string{"BilledCost", "BillingCurrency", "ChargePeriodStart", "Tags"} {
 		if _, ok := column[name]; !ok {
+			if len(head) == 1 && strings.Contains(head[0], ";") {
+				return nil, errors.New("not FOCUS rows: its columns are not separated by commas")
+			}
 			return nil, fmt.Errorf("not FOCUS rows: there is no column %s", name)
 		}
 	}

@@ -27,10 +27,23 @@ const focusJSON = `[{"BilledCost":9,"EffectiveCost":0.75,"BillingCurrency":"USD"
  "Tags":{"idp/service":"checkout","idp/environment":"production"}},{"BilledCost":4.5,"BillingCurrency":"USD","ChargePeriodStart":"2026-11-01T00:00:00Z"},
  {"BilledCost":0,"BillingCurrency":"USD","ChargePeriodStart":"2026-11-01T00:00:00Z","x_Estimate":true}]`
 
+// focusValues has what FOCUS's KeyValueFormat allows as values of tags, a credit, a refund, and times as Azure exports them.
+const focusValues = "BilledCost,EffectiveCost,BillingCurrency,ChargePeriodStart,ChargePeriodEnd,Tags,ChargeCategory\n" +
+	`9,0.75,USD,2026-11-01T00:00Z,2026-11-02T00:00Z,"{""idp/service"":""checkout"",""idp/environment"":""production"",""critical"":true,""old"":false,""size"":42,""none"":null}",Usage` + "\n" +
+	`-2,-2,USD,2026-11-01T00:00Z,2026-12-01T00:00Z,"{""service"":""checkout"",""environment"":""production""}",Credit` + "\n" +
+	`-1.5,-1.5,USD,2026-11-01T00:00Z,2026-11-02T00:00Z,"{""service"":true}",Usage` + "\n"
+
+// focusTexts has the tags in a text, as the format is a serialised object, and a null where there is no amount.
+const focusTexts = `[{"BilledCost":0.75,"EffectiveCost":null,"BillingCurrency":"USD","ChargePeriodStart":"2026-11-01T00:00:00Z","ChargePeriodEnd":"2026-11-02T00:00:00Z",
+ "Tags":"{\"idp/service\":\"checkout\",\"idp/environment\":\"production\",\"critical\":true}"},
+ {"BilledCost":"4.5","BillingCurrency":"USD","ChargePeriodStart":"2026-11-01T00:00:00Z","ChargePeriodEnd":null,"Tags":null}]`
+
 func TestReadActual(t *testing.T) {
 	t.Parallel()
 	ours := spend.Charge{Start: day("2026-11-01"), Service: "checkout", Environment: "production", Currency: "USD", Amount: 0.75}
 	idle := spend.Charge{Start: day("2026-11-01"), Currency: "USD", Amount: 4.5}
+	credit, refund := ours, idle
+	credit.Amount, refund.Amount = -2, -1.5
 	next := ours
 	next.Start, next.Amount = day("2026-11-02"), 1
 	for name, c := range map[string]struct {
@@ -38,6 +51,8 @@ func TestReadActual(t *testing.T) {
 		want []spend.Charge
 	}{
 		"OpenCost": {openCost, []spend.Charge{idle, ours, next}}, "FOCUS as CSV": {"\xef\xbb\xbf" + focus, []spend.Charge{ours, idle}}, "FOCUS as JSON": {focusJSON, []spend.Charge{ours, idle}},
+		"all values of tags, and credits": {focusValues, []spend.Charge{ours, credit, refund}},
+		"JSON with texts and nulls":       {"\xef\xbb\xbf" + focusTexts, []spend.Charge{ours, idle}},
 	} {
 		got, err := spend.ReadActual([]byte(c.text), "USD")
 		if err != nil {
@@ -61,13 +76,15 @@ func TestReadActualRefuses(t *testing.T) {
 		strings.Replace(openCost, `"totalCost":1}`, `"x":1}`, 1):   "has no total cost or no window",
 		strings.Replace(openCost, "2026-11-03T", "2026-12-03T", 1): "is of more than one month: export with step=1d",
 		"a,b\n1,2\n": "there is no column BilledCost",
-		strings.Replace(focus, "2026-11-02T", "2026-12-02T", 1): "row 1: its charge period is of more than one month",
-		strings.Replace(focus, "0.75", "much", 1):               `row 1: EffectiveCost "much" is no amount`,
-		strings.Replace(focus, "USD", "", 1):                    `row 1: BillingCurrency "" is none`,
-		strings.Replace(focus, `"{`, `"[`, 1):                   "row 1: its Tags are no JSON object",
-		focus + `"cut`:                                          "not FOCUS rows",
-		focus + "1,2\n":                                         "not FOCUS rows",
-		strings.Replace(focus, "0.75", "NaN", 1):                `row 1: EffectiveCost "NaN" is no amount`,
+		strings.Replace(focus, "2026-11-02T", "2026-12-02T", 1):   "row 1: its charge period is of more than one month",
+		strings.Replace(focus, "0.75", "much", 1):                 `row 1: EffectiveCost "much" is no amount`,
+		strings.Replace(focus, "USD", "", 1):                      `row 1: BillingCurrency "" is none`,
+		strings.Replace(focus, `"{`, `"[`, 1):                     "row 1: its Tags are no JSON object",
+		strings.ReplaceAll(focus, ",", ";"):                       "its columns are not separated by commas",
+		strings.Replace(focus, "2026-11-02T00:00:00Z", "soon", 1): `row 1: ChargePeriodEnd "soon" is no time`,
+		focus + `"cut`:                           "not FOCUS rows",
+		focus + "1,2\n":                          "not FOCUS rows",
+		strings.Replace(focus, "0.75", "NaN", 1): `row 1: EffectiveCost "NaN" is no amount`,
 	} {
 		if got, err := spend.ReadActual([]byte(text), "USD"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.60q: %v %v, want %q", text, got, err, want)
