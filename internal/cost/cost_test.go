@@ -43,6 +43,8 @@ func deployment(extra, containers string) string {
 const hpa = "---\napiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: web}\n" +
 	"spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, minReplicas: 1, maxReplicas: 3}\n"
 
+const keda = "---\napiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: web}\nspec: {scaleTargetRef: {name: web}}\n"
+
 func TestEstimate(t *testing.T) {
 	t.Parallel()
 	app, mid := "{name: app, "+small+"}", "{name: app, "+medium+"}"
@@ -63,6 +65,16 @@ func TestEstimate(t *testing.T) {
 		"replica set":     {strings.Replace(deployment(", replicas: 2", app), "Deployment", "ReplicaSet", 1), 5.39, 5.39, "$5.39 a month"}, // 5.3884585
 		"with a cron job": {deployment("", app) + "---\napiVersion: batch/v1\nkind: CronJob\nmetadata: {name: nightly}\n", 2.69, 2.69, "$2.69 a month, without CronJob nightly"},
 		"with a daemon":   {deployment("", app) + "---\napiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: agent}\n", 2.69, 2.69, "$2.69 a month, without DaemonSet agent"},
+		// KEDA: 0 to 100 unless it says so; 100 × 2.69422925 = 269.422925.
+		"scaled by KEDA":              {deployment("", app) + keda, 0, 269.42, "$0.00–$269.42 a month"},
+		"scaled by KEDA, with bounds": {deployment("", app) + strings.Replace(keda, "spec: {", "spec: {minReplicaCount: 1, maxReplicaCount: 3, ", 1), 2.69, 8.08, "$2.69–$8.08 a month"},
+		"scaled by KEDA, idle at none": {deployment("", app) + strings.Replace(keda, "spec: {", "spec: {minReplicaCount: 2, idleReplicaCount: 0, maxReplicaCount: 3, ", 1),
+			0, 8.08, "$0.00–$8.08 a month"},
+		"with a load balancer": {deployment("", app) + "---\napiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {type: LoadBalancer, ports: [{port: 80}]}\n",
+			2.69, 2.69, "$2.69 a month, without Service web"},
+		"with a service": {deployment("", app) + "---\napiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}]}\n", 2.69, 2.69, "$2.69 a month"},
+		// 150m and 100 million bytes: 730 × (0.15 × 0.031611 + 100000000/1073741824 × 0.004237) = 3.7494...: 3.4614045 + 0.28805647.
+		"decimal units": {deployment("", "{name: app, resources: {requests: {cpu: 0.15, memory: 100M}}}"), 3.75, 3.75, "$3.75 a month"},
 		"a volume": {deployment("", app) + "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: data}\nspec: {resources: {requests: {storage: 10Gi}}}\n",
 			3.09, 3.09, "$3.09 a month"}, // 3.094229246
 		"stateful": {"apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db}\nspec: " + pod(app) +
@@ -104,19 +116,21 @@ func TestUndetermined(t *testing.T) {
 	t.Parallel()
 	app := "{name: app, " + small + "}"
 	for name, tc := range map[string]struct{ yaml, want string }{
-		"no requests":   {deployment("", "{name: app}"), "Deployment web, container app requests no cpu and no memory: its cost cannot be estimated"},
-		"no memory":     {deployment("", "{name: app, resources: {requests: {cpu: 1}}}"), "container app requests no memory"},
-		"zero cpu":      {deployment("", "{name: app, resources: {requests: {cpu: 0, memory: 1Gi}}}"), "container app requests no cpu"},
-		"one of two":    {deployment("", app+", {name: proxy}"), "container proxy requests no"},
-		"two gaps":      {deployment("", "{name: a}, {name: b}"), "2 gaps in the manifests\nDeployment web, container a requests"},
-		"init":          {strings.Replace(deployment("", app), "containers:", "initContainers: [{name: migrate}], containers:", 1), "container migrate requests no"},
-		"a GPU":         {deployment("", "{name: app, resources: {requests: {cpu: 1, memory: 1Gi}, limits: {nvidia.com/gpu: 1}}}"), "nvidia.com/gpu, for which there is no price"},
-		"claim":         {deployment("", app) + "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: data}\n", "claim data requests no storage"},
-		"rollout":       {"apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: r}\nspec: {template: {spec: {containers: [{name: a}]}}}\n", "Rollout r (argoproj.io/v1alpha1) runs containers"},
-		"stray scaler":  {deployment("", app) + strings.Replace(hpa, "name: web}, minReplicas", "name: other}, minReplicas", 1), "scales Deployment.apps other"},
-		"no workload":   {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n", "no workload is among the manifests"},
-		"only a job":    {"apiVersion: batch/v1\nkind: Job\nmetadata: {name: j}\n", "Job j: how long it runs is not known"},
-		"only a daemon": {"apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: d}\n", "how many there are is not known"},
+		"no requests":    {deployment("", "{name: app}"), "Deployment web, container app requests no cpu and no memory: its cost cannot be estimated"},
+		"no memory":      {deployment("", "{name: app, resources: {requests: {cpu: 1}}}"), "container app requests no memory"},
+		"zero cpu":       {deployment("", "{name: app, resources: {requests: {cpu: 0, memory: 1Gi}}}"), "container app requests no cpu"},
+		"one of two":     {deployment("", app+", {name: proxy}"), "container proxy requests no"},
+		"two gaps":       {deployment("", "{name: a}, {name: b}"), "2 gaps in the manifests\nDeployment web, container a requests"},
+		"init":           {strings.Replace(deployment("", app), "containers:", "initContainers: [{name: migrate}], containers:", 1), "container migrate requests no"},
+		"a GPU":          {deployment("", "{name: app, resources: {requests: {cpu: 1, memory: 1Gi}, limits: {nvidia.com/gpu: 1}}}"), "nvidia.com/gpu, for which there is no price"},
+		"claim":          {deployment("", app) + "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: data}\n", "claim data requests no storage"},
+		"rollout":        {"apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: r}\nspec: {template: {spec: {containers: [{name: a}]}}}\n", "Rollout r (argoproj.io/v1alpha1) runs containers"},
+		"stray scaler":   {deployment("", app) + strings.Replace(hpa, "name: web}, minReplicas", "name: other}, minReplicas", 1), "scales Deployment.apps other"},
+		"scaler of KEDA": {deployment("", app) + strings.Replace(keda, "{name: web}}", "{name: other}}", 1), "scales Deployment.apps other"},
+		"another scaler": {deployment("", app) + strings.Replace(keda, "keda.sh", "acme.example", 1), "ScaledObject web (acme.example/v1alpha1) scales Deployment web in a range that is not known here"},
+		"no workload":    {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n", "no workload is among the manifests"},
+		"only a job":     {"apiVersion: batch/v1\nkind: Job\nmetadata: {name: j}\n", "Job j: how long it runs is not known"},
+		"only a daemon":  {"apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: d}\n", "how many there are is not known"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,9 +1,12 @@
 package cost
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"math/big"
 	"slices"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
@@ -66,20 +69,51 @@ func newEstimate(set manifest.Set, prices Prices) estimate {
 
 // autoscaler notes the range of a HorizontalPodAutoscaler.
 func (e *estimator) autoscaler(o manifest.Object) {
-	note := func(apiVersion, kind, name string, low *int32, high int32) {
-		key := target(apiVersion, kind, o.Namespace, name)
-		now := replicas{count(low), int(high)}
-		if seen, ok := e.scaled[key]; ok { // two of them fight; either may win
-			now = replicas{min(seen.min, now.min), max(seen.max, now.max)}
-		}
-		e.scaled[key] = now
-	}
 	switch h := o.Typed.(type) {
 	case *autoscalingv1.HorizontalPodAutoscaler:
-		note(h.Spec.ScaleTargetRef.APIVersion, h.Spec.ScaleTargetRef.Kind, h.Spec.ScaleTargetRef.Name, h.Spec.MinReplicas, h.Spec.MaxReplicas)
+		ref := h.Spec.ScaleTargetRef
+		e.scale(target(ref.APIVersion, ref.Kind, o.Namespace, ref.Name), replicas{count(h.Spec.MinReplicas), int(h.Spec.MaxReplicas)})
 	case *autoscalingv2.HorizontalPodAutoscaler:
-		note(h.Spec.ScaleTargetRef.APIVersion, h.Spec.ScaleTargetRef.Kind, h.Spec.ScaleTargetRef.Name, h.Spec.MinReplicas, h.Spec.MaxReplicas)
+		ref := h.Spec.ScaleTargetRef
+		e.scale(target(ref.APIVersion, ref.Kind, o.Namespace, ref.Name), replicas{count(h.Spec.MinReplicas), int(h.Spec.MaxReplicas)})
+	case nil:
+		e.custom(o)
 	}
+}
+
+// scale notes the range of a target.
+func (e *estimator) scale(key string, now replicas) {
+	if seen, ok := e.scaled[key]; ok { // two of them fight; either may win
+		now = replicas{min(seen.min, now.min), max(seen.max, now.max)}
+	}
+	e.scaled[key] = now
+}
+
+// custom notes the range of KEDA's ScaledObject (https://keda.sh/docs/latest/reference/scaledobject-spec/). What else names a
+// target to scale moves it in a range that is not known.
+func (e *estimator) custom(o manifest.Object) {
+	spec, _ := o.Fields["spec"].(map[string]any)
+	ref, ok := spec["scaleTargetRef"].(map[string]any)
+	if !ok {
+		return
+	}
+	text := func(key, standard string) string {
+		s, _ := ref[key].(string)
+		return cmp.Or(s, standard)
+	}
+	whole := func(key string, standard int64) int {
+		if n, err := json.Number(fmt.Sprint(spec[key])).Int64(); spec[key] != nil && err == nil {
+			return int(n)
+		}
+		return int(standard)
+	}
+	if o.Kind != "ScaledObject" || !strings.HasPrefix(o.APIVersion, "keda.sh/") {
+		e.missing = append(e.missing, fmt.Sprintf("%s (%s) scales %s %s in a range that is not known here", o, o.APIVersion, text("kind", "Deployment"), text("name", "")))
+		return
+	}
+	low := whole("minReplicaCount", 0)
+	e.scale(target(text("apiVersion", "apps/v1"), text("kind", "Deployment"), o.Namespace, text("name", "")),
+		replicas{min(low, whole("idleReplicaCount", int64(low))), whole("maxReplicaCount", 100)})
 }
 
 // object prices one object, or says why it does not.
@@ -103,6 +137,10 @@ func (e *estimator) object(o manifest.Object) {
 		e.volume(o, w.Name, w.Spec.Resources, replicas{1, 1})
 	case *appsv1.DaemonSet:
 		e.left = append(e.left, o.String()+": it runs on every node, and how many there are is not known here")
+	case *corev1.Service:
+		if w.Spec.Type == corev1.ServiceTypeLoadBalancer {
+			e.left = append(e.left, o.String()+": what its load balancer costs is not known")
+		}
 	case *batchv1.Job:
 		e.left = append(e.left, o.String()+": how long it runs is not known")
 	case *batchv1.CronJob:
