@@ -37,6 +37,8 @@ type Inputs struct {
 
 	Definitions map[string][]byte // of the service's APIs, by name
 
+	Named func(ctx context.Context, folder string) (string, error) // name of the service in another folder of the repository, at the same commit; empty without one
+
 	Record   *record.Record // a snapshot; its catalog stage, if any, is not looked at
 	Service  *service.Service
 	Origin   string // URL of the code's remote, without credentials; empty without one

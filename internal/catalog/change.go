@@ -102,6 +102,10 @@ func (c *change) entities(ctx context.Context, v view, before catalogfile.State)
 		old = *before.Derived
 	}
 	component := componentOf(v.in)
+	component.SystemBefore = before.System
+	for i := range s.things {
+		s.things[i].SystemBefore = before.System
+	}
 	component.Names = []entityfile.List{
 		{Key: "providesApis", Kind: "api", Now: s.derived.Provides, Before: old.Provides},
 		{Key: "consumesApis", Kind: "api", Now: s.derived.Consumes, Before: old.Consumes},
@@ -169,7 +173,7 @@ func (c *change) register(ctx context.Context, v view) (catalogfile.State, error
 		if before, err = catalogfile.ParseState(text, v.in.Service.Name); err != nil {
 			return before, unreadable(v.state(), err)
 		}
-		if err := rival(before.Service, v.in.Record); err != nil {
+		if err := rival(ctx, before.Service, v.in); err != nil {
 			return before, err
 		}
 		known := before.Service
@@ -186,7 +190,7 @@ func (c *change) register(ctx context.Context, v view) (catalogfile.State, error
 	if err != nil {
 		return before, unreadable(indexFile, err)
 	}
-	if err := rival(listed, v.in.Record); err != nil {
+	if err := rival(ctx, listed, v.in); err != nil {
 		return before, err
 	}
 	if !stated && found { // as catalogues were before there were states

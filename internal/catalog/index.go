@@ -2,13 +2,16 @@ package catalog
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"path"
 	"strings"
 
 	"github.com/org/idp/internal/catalogfile"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/service"
 )
 
 // index is index.json. The entries of other services, and keys that this version does not know, pass through as they are.
@@ -46,16 +49,29 @@ func (x *index) entry(name string) (e catalogfile.Service, found bool, err error
 	return e, found, nil
 }
 
-// rival refuses a second service of the same name, whose deliveries would mix with those of the first. Names of
-// repositories without an owner are only those of folders, so they prove nothing.
-func rival(e catalogfile.Service, rec *record.Record) error {
-	if !strings.Contains(e.Repository, "/") || !strings.Contains(rec.Source.Repository, "/") || e.Repository == rec.Source.Repository {
+// rival refuses a second service of the same name, whose deliveries would mix with those of the first: from another repository,
+// or from another folder of the same one, unless the service was moved from there. Names of repositories without an owner are
+// only those of folders, so they prove nothing.
+func rival(ctx context.Context, e catalogfile.Service, in Inputs) error {
+	name, source := in.Service.Name, in.Record.Source
+	switch {
+	case !strings.Contains(e.Repository, "/") || !strings.Contains(source.Repository, "/"):
+		return nil
+	case !strings.EqualFold(e.Repository, source.Repository): // a host takes both cases for the same repository
+		return fault.BadInputf("the catalogue has a service %s already, from %s", name, e.Repository).
+			WithNext("Give this one another name in idp.yaml.",
+				fmt.Sprintf("If the repository has moved to %s, change repository in the catalogue's %s, and in %s where that is not there.",
+					source.Repository, catalogfile.StateFile(name), indexFile))
+	case e.Path == source.Path || in.Named == nil:
 		return nil
 	}
-	return fault.BadInputf("the catalogue has a service %s already, from %s", rec.Service.Name, e.Repository).
-		WithNext("Give this one another name in idp.yaml.",
-			fmt.Sprintf("If the repository has moved to %s, change repository in the catalogue's %s, and in %s where that is not there.",
-				rec.Source.Repository, catalogfile.StateFile(rec.Service.Name), indexFile))
+	other, err := in.Named(ctx, e.Path)
+	if err != nil || other != name {
+		return err
+	}
+	file := path.Join(e.Path, service.File)
+	return fault.BadInputf("the catalogue has a service %s already, from %s of this repository", name, file).
+		WithNext("Give one of them another name in idp.yaml.", "If the service has moved here, take "+file+" away.")
 }
 
 // facts are what the index says of a service: all that does not change with a delivery.

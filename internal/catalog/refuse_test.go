@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/gitstore"
 	"github.com/org/idp/internal/proc"
+	"github.com/org/idp/internal/record"
 )
 
 // refused runs the stage and checks that it fails in the given way, and that the catalogue stays as it is.
@@ -74,6 +76,31 @@ func TestHostileCatalogue(t *testing.T) {
 				t.Errorf("a file outside of the catalogue was touched: %s %v", data, err)
 			}
 		})
+	}
+}
+
+// Two services of one repository that have one name would be one in the catalogue; one that was moved is the same.
+func TestServiceInTwoFolders(t *testing.T) {
+	t.Parallel()
+	in := inputs(t, bare(t))
+	in.Record.Source.Path = "services/old"
+	mustRun(t, in)
+	in.Record = delivered(t, in.Service, "101", strings.Repeat("b", 40), "sha256:"+strings.Repeat("b", 64), record.Passed)
+	in.Record.Source.Path = "services/new"
+	files := map[string]string{"services/old": "checkout"}
+	in.Named = func(_ context.Context, folder string) (string, error) { return files[folder], nil }
+	refused(t, in, fault.BadInput, "the catalogue has a service checkout already, from services/old/idp.yaml of this repository")
+	files["services/old"] = "cart"
+	mustRun(t, in)
+	in.Record.Source.Repository = "Acme/Checkout" // what a host takes for the same one
+	mustRun(t, in)
+	if s := readIndex(t, in.URL).Services["checkout"]; s.Path != "services/new" || s.Repository != "Acme/Checkout" {
+		t.Errorf("%+v", s)
+	}
+	in.Record.Source.Path = "services/third"
+	in.Named = func(context.Context, string) (string, error) { return "", fault.Undeterminedf("git is gone") }
+	if _, err := Run(t.Context(), in, testDeps()); err == nil || !strings.Contains(err.Error(), "git is gone") {
+		t.Errorf("not determined: %v", err)
 	}
 }
 

@@ -41,6 +41,11 @@ func (w *Catalog) Stage(ctx context.Context, d *delivery.Delivery) (delivery.Res
 	if w.In.URL == "" { // a copy of an organisation's catalogue would cost more than the delivery
 		in.Checkout = d.Out("catalog")
 	}
+	in.Named = func(ctx context.Context, folder string) (string, error) {
+		text, err := d.Repo.File(ctx, d.Repo.Commit, path.Join(folder, service.File))
+		name, _ := service.Identity(text)
+		return name, err
+	}
 	in.Diff = d.Out("catalog.diff")
 	in.Suite = cli.Version()
 	in.CI = cost.Runner(d.World.Getenv("RUNNER_OS"), d.World.Getenv("RUNNER_ARCH"), d.World.Getenv("RUNNER_ENVIRONMENT"), d.World.Now().Sub(d.Begun))

@@ -9,6 +9,7 @@ const (
 // Component is what a delivery says in the service's entity.
 type Component struct {
 	Name, Description, Owner, System, Lifecycle string
+	SystemBefore                                string // at the delivery before
 	Tier, SLO                                   string // empty when idp.yaml has none
 	Source, Slug                                string // empty when the code's host is not known
 	Links                                       []Link

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -39,29 +40,51 @@ func Edit(data []byte, c Component, things []Thing, gone []string) ([]byte, []st
 	if e.err != nil || len(e.changed) == 0 {
 		return data, nil, e.err
 	}
-	var b bytes.Buffer
+	var before []byte
 	if len(data) > 0 && empty {
-		b.Write(data) // only comments, which are in no document
-		b.WriteString("\n")
+		before = append(slices.Clone(data), '\n') // only comments, which are in no document
 	}
-	enc := yaml.NewEncoder(&b)
+	text, err := encode(before, docs)
+	if err == nil && readsBack(text, docs, c, things) != nil {
+		for _, d := range docs {
+			unfold(d)
+		}
+		text, err = encode(before, docs)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return text, e.changed, readsBack(text, docs, c, things)
+}
+
+func encode(before []byte, docs []*yaml.Node) ([]byte, error) {
+	b := bytes.NewBuffer(before)
+	enc := yaml.NewEncoder(b)
 	enc.SetIndent(2)
 	for _, d := range docs {
 		if err := enc.Encode(d); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
-	if err := enc.Close(); err != nil {
-		return nil, nil, err
+	return b.Bytes(), enc.Close()
+}
+
+// unfold writes folded texts line by line: where a line of one is indented, the library puts an empty line before it, which
+// becomes a part of the text.
+func unfold(n *yaml.Node) {
+	if n.Style&yaml.FoldedStyle != 0 {
+		n.Style = n.Style&^yaml.FoldedStyle | yaml.LiteralStyle
 	}
-	return b.Bytes(), e.changed, readsBack(b.Bytes(), len(docs), c, things)
+	for _, c := range n.Content {
+		unfold(c)
+	}
 }
 
 // readsBack refuses what must not be published, whatever the file held that YAML writes in another way.
-func readsBack(text []byte, count int, c Component, things []Thing) error {
+func readsBack(text []byte, want []*yaml.Node, c Component, things []Thing) error {
 	docs, err := Documents(text)
-	if err == nil && len(docs) != count {
-		err = errors.New("it has another number of entities")
+	if err == nil && !slices.EqualFunc(docs, want, same) {
+		err = errors.New("it says something else")
 	}
 	for _, t := range append([]Thing{{Kind: "Component", Name: c.Name}}, things...) {
 		if err != nil {
@@ -76,6 +99,11 @@ func readsBack(text []byte, count int, c Component, things []Thing) error {
 		return fmt.Errorf("it cannot be edited safely, since its new text does not read back: %w", err)
 	}
 	return nil
+}
+
+// same tells whether two trees say the same, however they are written.
+func same(a, b *yaml.Node) bool {
+	return a.Kind == b.Kind && a.Value == b.Value && a.Anchor == b.Anchor && a.ShortTag() == b.ShortTag() && slices.EqualFunc(a.Content, b.Content, same)
 }
 
 // newEntity adds an empty one.
@@ -192,7 +220,7 @@ func (e *editor) component(root *yaml.Node, c Component) {
 	}
 	e.set(spec, "spec.lifecycle", "lifecycle", c.Lifecycle)
 	e.set(spec, "spec.owner", "owner", c.Owner)
-	e.setIfSaid(spec, "spec.system", "system", c.System)
+	e.system(spec, "spec.system", c.System, c.SystemBefore)
 	for _, l := range c.Names {
 		e.names(spec, l)
 	}
@@ -201,6 +229,14 @@ func (e *editor) component(root *yaml.Node, c Component) {
 func (e *editor) setIfSaid(m *yaml.Node, field, key, text string) {
 	if text != "" {
 		e.set(m, field, key, text)
+	}
+}
+
+// system sets it, and takes it away where idp.yaml named it before and names none now.
+func (e *editor) system(spec *yaml.Node, field, now, before string) {
+	e.setIfSaid(spec, field, "system", now)
+	if e.err == nil && now == "" && before != "" && text(spec, "system") == before && remove(spec, "system") {
+		e.note(field)
 	}
 }
 

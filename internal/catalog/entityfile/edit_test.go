@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
 )
 
 func sample() Component {
@@ -83,6 +84,26 @@ spec:
 }
 
 // A file that says the right thing already keeps its form, however unusual.
+// A folded text with an indented line, which the library does not write as it reads it, keeps its value; YAML 1.2, example 8.10.
+func TestFoldedTextsKeepTheirValue(t *testing.T) {
+	t.Parallel()
+	const text = "apiVersion: backstage.io/v1alpha1\nkind: Component\nmetadata:\n  name: checkout\n  notes: >-\n    one\n    two\n\n    three\n      indented\nspec: {type: service, owner: old}\n"
+	out := []byte(text)
+	for _, owner := range []string{"team-a", "team-b"} { // what grows does so with each edit
+		c := sample()
+		c.Owner = owner
+		var err error
+		out, _, err = Edit(out, c, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got struct{ Metadata struct{ Notes string } }
+		if err := yaml.Unmarshal(out, &got); err != nil || got.Metadata.Notes != "one two\nthree\n  indented" {
+			t.Errorf("%q %v\n%s", got.Metadata.Notes, err, out)
+		}
+	}
+}
+
 func TestRightTextIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	const text = "{apiVersion: 'backstage.io/v1alpha1', kind: Component,\n\n metadata: {name: \"checkout\"}, spec: {owner: a, type: x,   lifecycle: production}}\n---\n"
@@ -104,6 +125,27 @@ func TestWhatIdpYAMLStopsSaying(t *testing.T) {
 	}
 	if text := string(got); strings.Contains(text, "idp/") || !strings.Contains(text, "Takes the money.") {
 		t.Errorf("only keys that are ours alone are to be taken away:\n%s", text)
+	}
+}
+
+// A system that idp.yaml named before and names no more goes; one that a person put there stays.
+func TestSystemThatIsLeft(t *testing.T) {
+	t.Parallel()
+	api := Thing{Kind: "API", Name: "pay", Class: "openapi", Lifecycle: "production", Owner: "team-payments", System: "shop", File: "apis/checkout/pay.yaml"}
+	in := sample()
+	in.System = "shop"
+	text, _, err := Edit(nil, in, []Thing{api}, nil)
+	if err != nil || strings.Count(string(text), "system: shop") != 2 {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	in.System, in.SystemBefore, api.System, api.SystemBefore = "", "shop", "", "shop"
+	got, fields, err := Edit(text, in, []Thing{api}, nil)
+	if err != nil || strings.Contains(string(got), "system") || cmp.Diff([]string{"spec.system", "api pay"}, fields) != "" {
+		t.Errorf("%v %v\n%s", fields, err, got)
+	}
+	persons := []byte(strings.ReplaceAll(string(text), "system: shop", "system: bazaar"))
+	if got, fields, err := Edit(persons, in, []Thing{api}, nil); err != nil || string(got) != string(persons) {
+		t.Errorf("%v %v\n%s", fields, err, got)
 	}
 }
 

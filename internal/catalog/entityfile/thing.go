@@ -100,7 +100,7 @@ func (e *editor) thing(docs *[]*yaml.Node, t Thing) {
 	e.set(spec, at, "type", t.Class)
 	e.setIfSaid(spec, at, "lifecycle", t.Lifecycle)
 	e.set(spec, at, "owner", t.Owner)
-	e.setIfSaid(spec, at, "system", t.System)
+	e.system(spec, at, t.System, t.SystemBefore)
 	if t.File != "" {
 		e.definition(spec, at, "../"+t.File)
 	}
@@ -170,6 +170,7 @@ type Thing struct {
 	Kind, Name, Description string
 	Class, Lifecycle        string // spec.type; a resource has no lifecycle
 	Owner, System, Ref      string
+	SystemBefore            string // at the delivery before
 	File                    string // of its definition in the catalogue; empty for a resource
 	Text                    []byte // of that file
 }
