@@ -198,7 +198,7 @@ func recoverCluster(ctx context.Context, w cli.World, a delivery.Action, state s
 	if err != nil || !ok {
 		return back, errors.Join(err, fault.Undeterminedf("the inputs of the step cannot be read"))
 	}
-	options := kubernetes.Options{Files: in.Files, Context: in.Context, Agent: "idp/" + cli.Version()}
+	options := kubernetes.Options{Files: in.Files, Context: in.Context, Agent: "idp/" + cli.Version(), Now: w.Now}
 	if content := t.Deployment().In.Cluster.Content; content != "" {
 		options.Files, options.Data = nil, []byte(content)
 	}

@@ -22,7 +22,7 @@ import (
 // connect gives a client for a kubeconfig.
 func connect(t *testing.T, kubeconfig string) *kubernetes.Client {
 	t.Helper()
-	c, err := kubernetes.Connect(kubernetes.Options{Files: []string{kubeconfig}, Agent: "idp-test"})
+	c, err := kubernetes.Connect(kubernetes.Options{Files: []string{kubeconfig}, Agent: "idp-test", Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,6 +53,18 @@ type planner struct {
 
 // one plans one object.
 func (p planner) one(ctx context.Context, given *kubernetes.Object) Change {
+	change := p.ask(ctx, given)
+	if change.err != nil || change.Unchecked != "" || change.After == nil {
+		return change
+	}
+	if err := keptImages(change.Ref, given, change.After); err != nil {
+		return refuse(change, err)
+	}
+	return change
+}
+
+// ask has the API server say what it would make of an object.
+func (p planner) ask(ctx context.Context, given *kubernetes.Object) Change {
 	change := Change{Ref: kubernetes.RefOf(given), given: given}
 	live, err := p.cluster.Get(ctx, change.Ref)
 	if reason := p.coming.kind(change.Ref, err); reason != "" {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"sigs.k8s.io/yaml"
+
 	"github.com/org/idp/internal/apply"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/kubernetes"
@@ -232,6 +234,50 @@ func TestFound(t *testing.T) {
 		}
 		if fmt.Sprint(got) != tc.want {
 			t.Errorf("%s: %v, want %s", name, got, tc.want)
+		}
+	}
+}
+
+// Configuration that changes under pods that stay is said: they may go on with the old one.
+func TestUnrestarted(t *testing.T) {
+	t.Parallel()
+	object := func(text string) *kubernetes.Object {
+		o := &kubernetes.Object{}
+		if err := yaml.Unmarshal([]byte(text), &o.Object); err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	change := func(action, before, after string) apply.Change {
+		c := apply.Change{Action: action, After: object(after), Ref: kubernetes.RefOf(object(after))}
+		if before != "" {
+			c.Before = object(before)
+		}
+		return c
+	}
+	config := func(value string) string {
+		return "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: shop}\ndata: {A: " + value + "}"
+	}
+	deployment := func(version string) string {
+		return "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: shop, namespace: shop}\nspec: {template: {metadata: {labels: {version: " + version +
+			"}}, spec: {containers: [{name: app, envFrom: [{configMapRef: {name: settings}}]}]}}}"
+	}
+	note := "the pods of Deployment shop were not restarted for the new ConfigMap settings"
+	for name, c := range map[string]struct {
+		changes []apply.Change
+		want    string
+	}{
+		"it changes and they stay": {[]apply.Change{change(apply.Update, config("a"), config("b")), change(apply.Unchanged, deployment("v1"), deployment("v1"))}, note},
+		"both change":              {[]apply.Change{change(apply.Update, config("a"), config("b")), change(apply.Update, deployment("v1"), deployment("v2"))}, ""},
+		"only its labels change":   {[]apply.Change{change(apply.Update, config("a"), config("a")), change(apply.Unchanged, deployment("v1"), deployment("v1"))}, ""},
+		"it is new":                {[]apply.Change{change(apply.Create, "", config("b")), change(apply.Unchanged, deployment("v1"), deployment("v1"))}, ""},
+		"they are new":             {[]apply.Change{change(apply.Update, config("a"), config("b")), change(apply.Create, "", deployment("v1"))}, ""},
+		"they are made anew":       {[]apply.Change{change(apply.Update, config("a"), config("b")), change(apply.Recreate, deployment("v1"), deployment("v1"))}, ""},
+		"one that they do not use": {[]apply.Change{change(apply.Update, strings.Replace(config("a"), "settings", "others", 1), strings.Replace(config("b"), "settings", "others", 1)), change(apply.Unchanged, deployment("v1"), deployment("v1"))}, ""},
+		"one of another namespace": {[]apply.Change{change(apply.Update, strings.Replace(config("a"), "shop", "x", 1), strings.Replace(config("b"), "shop", "x", 1)), change(apply.Unchanged, deployment("v1"), deployment("v1"))}, ""},
+	} {
+		if got := strings.Join(unrestarted(c.changes), "\n"); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
 }

@@ -144,7 +144,7 @@ func (d *deploy) converge(ctx context.Context, out *target.Outputs) error {
 	if d.current != nil {
 		out.Summary = record.ShortDigest(r.Digest) + " replaces " + record.ShortDigest(d.current.Digest)
 	}
-	out.Summary += strings.Join(append([]string{"", apply.Done(changes), "healthy after " + seconds(took)}, d.notes...), " · ")
+	out.Summary += strings.Join(slices.Concat([]string{"", apply.Done(changes), "healthy after " + seconds(took)}, d.notes, unrestarted(changes)), " · ")
 	return nil
 }
 

@@ -82,7 +82,7 @@ type load struct {
 func startLoad(t *testing.T, c *cluster.Cluster, ns, service string) *load {
 	t.Helper()
 	l := &load{t: t, stop: make(chan struct{}), answers: map[string]int{}, gone: make(chan struct{}), quit: make(chan struct{})}
-	client, err := kubernetes.Connect(kubernetes.Options{Files: []string{c.Kubeconfig}})
+	client, err := kubernetes.Connect(kubernetes.Options{Files: []string{c.Kubeconfig}, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

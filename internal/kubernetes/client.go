@@ -35,6 +35,7 @@ type Options struct {
 	Context string   // of the kubeconfig; empty: its current one
 	Agent   string   // product and version, for the cluster's audit log
 	Warn    func(string)
+	Now     func() time.Time
 }
 
 const (
@@ -62,11 +63,15 @@ type Client struct {
 	base    string
 	sleep   func(context.Context, time.Duration) error
 	away    atomic.Int64 // when the API server did not answer last, in nanoseconds since started
+	now     func() time.Time
 	started time.Time
 }
 
 // Connect reads the configuration. It asks the cluster nothing.
 func Connect(o Options) (*Client, error) {
+	if o.Now == nil {
+		return nil, errors.New("there is no clock to talk to a cluster by")
+	}
 	silence()
 	config, err := load(o)
 	if err != nil {
@@ -92,7 +97,7 @@ func Connect(o Options) (*Client, error) {
 	}
 	known := memory.NewMemCacheClient(disco)
 	return &Client{server: base.Host, context: o.Context, dynamic: dyn, http: client, base: strings.TrimRight(base.String(), "/"),
-		mapper: restmapper.NewDeferredDiscoveryRESTMapper(known), known: known, sleep: sleep, started: time.Now()}, nil
+		mapper: restmapper.NewDeferredDiscoveryRESTMapper(known), known: known, sleep: sleep, now: o.Now, started: o.Now()}, nil
 }
 
 // silence keeps client-go from writing to the standard error. All that matters is in the errors that it returns.
@@ -243,7 +248,7 @@ func (c *Client) attempt(ctx context.Context, verb string, ref Ref, again func(e
 	for wait := 200 * time.Millisecond; ; wait = min(2*wait, 3*time.Second) {
 		err := request()
 		if err != nil && passing(err) {
-			c.away.Store(int64(time.Since(c.started)))
+			c.away.Store(int64(c.now().Sub(c.started)))
 		}
 		if err == nil || !again(err) && !(c.settles() && unsettled(err)) || ctx.Err() != nil {
 			return explain(err, verb, ref, c.server)
@@ -257,7 +262,7 @@ func (c *Client) attempt(ctx context.Context, verb string, ref Ref, again func(e
 // settles tells that the API server may have been started a moment ago.
 func (c *Client) settles() bool {
 	away := time.Duration(c.away.Load())
-	return away > 0 && time.Since(c.started)-away < settling
+	return away > 0 && c.now().Sub(c.started)-away < settling
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

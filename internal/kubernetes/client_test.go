@@ -37,7 +37,7 @@ func server(t *testing.T, objects func(w http.ResponseWriter, r *http.Request, n
 	}))
 	t.Cleanup(s.Close)
 	c, err := Connect(Options{Data: []byte(`{"apiVersion": "v1", "kind": "Config", "current-context": "x", "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
-		"users": [{"name": "x", "user": {}}], "clusters": [{"name": "x", "cluster": {"server": "` + s.URL + `"}}]}`)})
+		"users": [{"name": "x", "user": {}}], "clusters": [{"name": "x", "cluster": {"server": "` + s.URL + `"}}]}`), Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func TestNoNamespaceIsNotTheDefaultOne(t *testing.T) {
 
 func TestAKubeconfigThatIsNoneIsBadInputAndNotQuoted(t *testing.T) {
 	for _, data := range []string{"token: hunter2\n\tx", "[hunter2", "apiVersion: v1\nkind: Config\n"} {
-		_, err := Connect(Options{Data: []byte(data)})
+		_, err := Connect(Options{Data: []byte(data), Now: time.Now})
 		if fault.KindOf(err) != fault.BadInput || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%q: %v", data, err)
 		}

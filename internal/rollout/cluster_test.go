@@ -47,7 +47,7 @@ func open(t *testing.T) bench {
 
 func on(t *testing.T, c *cluster.Cluster) bench {
 	t.Helper()
-	client, err := kubernetes.Connect(kubernetes.Options{Files: []string{c.Kubeconfig}})
+	client, err := kubernetes.Connect(kubernetes.Options{Files: []string{c.Kubeconfig}, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,6 +47,16 @@ func (p *planner) copies(m workload, suffix string, labels map[string]string) []
 	return append(used, *d)
 }
 
+// Uses are the ConfigMaps and Secrets that a workload's pods take files and variables from.
+func Uses(workload *kubernetes.Object) (refs []kubernetes.Ref) {
+	pod, _, _ := unstructured.NestedMap(workload.Object, "spec", "template", "spec")
+	rename(pod, func(kind, name string) string {
+		refs = append(refs, kubernetes.Ref{APIVersion: "v1", Kind: kind, Namespace: workload.GetNamespace(), Name: name})
+		return name
+	})
+	return refs
+}
+
 // rename walks a pod's spec and gives every ConfigMap and Secret that it names another name.
 func rename(v any, name func(kind, name string) string) {
 	set := func(m map[string]any, kind, field string) {

@@ -22,7 +22,7 @@ import (
 // Connect opens the cluster of an environment. It asks the cluster nothing.
 func Connect(d *delivery.Delivery, in deploy.Cluster, environment string, progress action.Progress) (*kubernetes.Client, error) {
 	return kubernetes.Connect(kubernetes.Options{Files: Kubeconfigs(d, in), Data: []byte(in.Content), Agent: "idp/" + cli.Version(),
-		Context: d.Service.Environments[environment].Context, Warn: progress})
+		Context: d.Service.Environments[environment].Context, Warn: progress, Now: d.World.Now})
 }
 
 // Kubeconfigs are the files that say how to reach the cluster; none where this may run in a pod of it.

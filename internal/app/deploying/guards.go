@@ -95,7 +95,10 @@ func (w *Deploy) undoes(ctx context.Context, d *delivery.Delivery, live *record.
 		}
 		lost.Known, lost.Commits = known, commits
 		if !known {
-			lost.Why = "commit " + delivery.ShortHash(live.Commit) + ", which is live, is not in this clone; fetch it: git fetch --unshallow origin"
+			lost.Why = "commit " + delivery.ShortHash(live.Commit) + ", which is live, is not in this clone, which is whole: its branch may have been rewritten or deleted"
+			if d.Repo.Shallow {
+				lost.Why = "commit " + delivery.ShortHash(live.Commit) + ", which is live, is not in this clone; fetch it: git fetch --unshallow origin"
+			}
 		}
 	}
 	return guard.Undo(d.Rules.Deploy.UndoRule(), d.Record.Environment, lost)
