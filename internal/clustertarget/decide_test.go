@@ -281,3 +281,25 @@ func TestUnrestarted(t *testing.T) {
 		}
 	}
 }
+
+// A namespace that another environment of idp.yaml has is refused; one that an environment had which is gone is not.
+func TestAlone(t *testing.T) {
+	t.Parallel()
+	of := func(environment string) []release.Release {
+		list := past("failed", "live")
+		list[0].Environment, list[1].Environment = "production", environment
+		return list
+	}
+	for name, c := range map[string]struct {
+		list    []release.Release
+		refused bool
+	}{
+		"nothing is live": {past("failed"), false}, "its own": {of("production"), false}, "another one's": {of("staging"), true},
+		"one that is gone": {of("old"), false},
+	} {
+		err := Target{Inputs: Inputs{Environment: "production", Namespace: "shop", Neighbours: []string{"staging"}}}.alone(c.list)
+		if c.refused != (fault.KindOf(err) == fault.BadInput && err != nil) || !c.refused && err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

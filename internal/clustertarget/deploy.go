@@ -29,6 +29,7 @@ type deploy struct {
 	made    []kubernetes.Ref  // that were not there before
 	back    bool              // what comes live was live before: a pod that keeps it from coming back is deleted
 	notes   []string          // what people should know of what is live
+	kept    []string          // which pods were not restarted for new configuration
 }
 
 // open takes the lock and puts in order what a killed deploy left.
@@ -73,6 +74,9 @@ func (d *deploy) heal(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := d.alone(list); err != nil {
+		return err
+	}
 	for i := range list {
 		if list[i].State != release.Pending {
 			continue
@@ -84,6 +88,16 @@ func (d *deploy) heal(ctx context.Context) error {
 	}
 	d.list, d.current = list, release.Current(list)
 	return nil
+}
+
+// alone refuses a namespace that is another environment's: what is deployed there would give way to this one.
+func (t Target) alone(list []release.Release) error {
+	live := release.Current(list)
+	if live == nil || live.Environment == t.Environment || !slices.Contains(t.Neighbours, live.Environment) {
+		return nil
+	}
+	return fault.BadInputf("namespace %s has %s of environment %s, and %s would take its place", t.Namespace, live.Name(), live.Environment, t.Environment).
+		WithNext("Give "+t.Environment+" a namespace of its own: environments."+t.Environment+".namespace in idp.yaml", "Or is this the cluster of "+live.Environment+"? See the kubeconfig, or environments."+t.Environment+".context in idp.yaml.")
 }
 
 // namespace makes the service's namespace where there is none yet. Who may not ask has one.
@@ -285,6 +299,11 @@ func (d *deploy) apply(ctx context.Context, set []kubernetes.Object, planned []a
 		changes, err = apply.Carry(ctx, d.Cluster, planned, d.options())
 	} else {
 		changes, err = apply.Apply(ctx, d.Cluster, set, d.options())
+	}
+	for _, note := range unrestarted(changes) {
+		if !slices.Contains(d.kept, note) {
+			d.kept = append(d.kept, note)
+		}
 	}
 	var objects []kubernetes.Object
 	for _, c := range changes {

@@ -2,11 +2,13 @@ package clustertarget
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/org/idp/internal/apply"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/kubernetes"
+	"github.com/org/idp/internal/strategy"
 )
 
 // found is what a deploy takes over that no release has brought: it was in use before, and must survive a rollback. Where the
@@ -21,6 +23,20 @@ func (d *deploy) found(changes []apply.Change) (list []kubernetes.Object) {
 		}
 	}
 	return list
+}
+
+// left notes what a blue-green deploy has taken the traffic from and does not remove, because nobody deployed it by idp.
+func (d *deploy) left(ctx context.Context, plan strategy.Plan) (notes []string) {
+	if plan.Kind != strategy.BlueGreen {
+		return nil
+	}
+	for _, ref := range plan.Steps[len(plan.Steps)-1].Remove {
+		o, err := d.Cluster.Get(ctx, ref)
+		if err == nil && o != nil && ref.Kind == "Deployment" && o.GetLabels()[kubernetes.LabelService] == "" {
+			notes = append(notes, fmt.Sprintf("%s, which no release has brought, still runs beside it; remove it: kubectl delete deployment %s --namespace %s", ref, ref.Name, ref.Namespace))
+		}
+	}
+	return notes
 }
 
 // giveBack makes what releases after the one of a number took over what it was before them, unless keep has it, and waits until

@@ -28,6 +28,9 @@ func (t Target) Plan(ctx context.Context) (Planned, error) {
 	if err != nil {
 		return planned, err
 	}
+	if err := t.alone(list); err != nil {
+		return planned, err
+	}
 	if live := release.Current(list); live != nil {
 		planned.Live, planned.LiveImage = deployment(live), live.Image
 	}

@@ -3,6 +3,7 @@ package clustertarget
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/release"
@@ -64,5 +65,6 @@ func unfinished(list []release.Release, holder string) *release.Release {
 
 // backOn is what a rollback says of the release that is live after it.
 func (d *deploy) backOn(r *release.Release) target.Restored {
-	return target.Restored{Summary: "back on " + record.ShortDigest(r.Digest) + " (healthy)", Release: r.Name(), URL: d.URL, Image: r.Image, Digest: r.Digest, Commit: r.Commit}
+	summary := strings.Join(append([]string{"back on " + record.ShortDigest(r.Digest) + " (healthy)"}, d.kept...), " · ")
+	return target.Restored{Summary: summary, Release: r.Name(), URL: d.URL, Image: r.Image, Digest: r.Digest, Commit: r.Commit}
 }

@@ -39,7 +39,11 @@ func (d *deploy) abandon(ctx context.Context, r *release.Release, why error, out
 	}
 	f = &fault.Error{Kind: f.Kind, What: f.What + "; " + ending(back, err), Detail: f.Detail, Next: f.Next, Err: why}
 	if err != nil {
-		f.Detail = append(slices.Clip(f.Detail), fault.Lines(err)[1:]...)
+		for _, line := range fault.Lines(err)[1:] {
+			if !slices.Contains(f.Detail, line) && !slices.Contains(f.Next, line) { // as where both fail alike
+				f.Detail = append(slices.Clip(f.Detail), line)
+			}
+		}
 	}
 	return f
 }
@@ -117,7 +121,7 @@ func (d *deploy) bringBack(ctx context.Context, old *release.Release) (target.Re
 		return target.Restored{}, err
 	}
 	again.PruneMax = unlimited // what came after it was brought by a deploy, and goes with that
-	return d.backOn(r), again.retire(ctx, r)
+	return again.backOn(r), again.retire(ctx, r)
 }
 
 // remove takes away what a first release made that failed, but for what was there before.

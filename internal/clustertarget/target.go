@@ -29,7 +29,8 @@ type Inputs struct {
 	Service     string
 	Environment string
 	Namespace   string
-	URL         string // where the service answers for its users; empty: only through the API server
+	URL         string   // where the service answers for its users; empty: only through the API server
+	Neighbours  []string // environments of idp.yaml that have the same namespace, as far as that tells
 	Holder      release.Holder
 	Image       string // IMAGE@DIGEST
 	Digest      string
@@ -144,7 +145,7 @@ func (d *deploy) converge(ctx context.Context, out *target.Outputs) error {
 	if d.current != nil {
 		out.Summary = record.ShortDigest(r.Digest) + " replaces " + record.ShortDigest(d.current.Digest)
 	}
-	out.Summary += strings.Join(slices.Concat([]string{"", apply.Done(changes), "healthy after " + seconds(took)}, d.notes, unrestarted(changes)), " · ")
+	out.Summary += strings.Join(slices.Concat([]string{"", apply.Done(changes), "healthy after " + seconds(took)}, d.notes, d.kept, d.left(ctx, plan)), " · ")
 	return nil
 }
 

@@ -95,3 +95,61 @@ func TestClusterCanaryTakesNobodysName(t *testing.T) {
 	a.deploy().want(0, "replaces")
 	a.serves(second, 2)
 }
+
+// Where the history is lost, what runs is still not the next release's to remove.
+func TestClusterGivesBackWhatALostHistoryHad(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, cluster.Open(t))
+	a.deploy().want(0)
+	a.c.Kubectl(t, "delete", "secrets", "-n", a.ns, "--all")
+	a.is(second, settings{env: "BEHAVE: crash"})
+	a.deploy().want(1, "CrashLoopBackOff", "back on what was there before the first release")
+	a.serves(first, 2)
+	a.wantHistory(map[string]string{"v1": "failed"})
+	a.wantFree()
+}
+
+// Blue-green takes the traffic from a Deployment that it has not made, and says that this still runs.
+func TestClusterSaysWhatBlueGreenLeaves(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, cluster.Open(t))
+	a.c.Apply(t, a.ns, strings.Replace(deployment(a.c.Registry, "", ""), "image: "+a.c.Registry+"/plain", "image: "+a.images[first].reference, 1))
+	a.c.Kubectl(t, "rollout", "status", "deployment", "plain", "-n", a.ns, "--timeout=60s")
+	a.is(second, settings{deploy: "{manifests: k8s/plain, strategy: blue-green}"})
+	a.deploy().want(0, "Deployment plain, which no release has brought, still runs beside it", "kubectl delete deployment plain --namespace "+a.ns)
+	a.c.Kubectl(t, "delete", "deployment", "plain", "--namespace", a.ns, "--wait")
+	a.serves(second, 2)
+}
+
+// Two environments in one namespace would be one place: the one that is deployed last would take the other's.
+func TestClusterKeepsEnvironmentsApart(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, cluster.Open(t))
+	both := "  production: {namespace: " + a.ns + "}\n"
+	a.is(first, settings{more: both})
+	a.deploy().want(0)
+	a.is(second, settings{more: both})
+	a.deploy("--environment", "production").want(2, "namespace "+a.ns+" has v1 of environment staging", "environments.production.namespace")
+	a.serves(first, 2)
+	a.wantHistory(map[string]string{"v1": "live"})
+	a.wantFree()
+	a.is(second, settings{}) // staging is called production now
+	write(t, filepath.Join(a.repo.dir, "idp.yaml"), strings.Replace(a.yaml(settings{}), "staging:", "production:", 1))
+	a.deploy("--environment", "production").want(0, "replaces")
+	a.serves(second, 2)
+}
+
+// Configuration alone restarts no pod, which is said of a deploy and of a way back.
+func TestClusterSaysWhatNewConfigurationDoesNotReach(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, cluster.Open(t))
+	const note = "the pods of Deployment plain were not restarted for the new ConfigMap c00"
+	a.is(first, settings{deploy: "{manifests: k8s/two}"})
+	a.deploy().want(0)
+	write(t, filepath.Join(a.repo.dir, "k8s", "two", "c00.yaml"), "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c00}\ndata: {BEHAVE: crash}\n")
+	a.deploy().want(0, note)
+	a.run("rollback").wait(t).want(0, "back on", note)
+	a.c.Kubectl(t, "scale", "deployment", "plain", "-n", a.ns, "--replicas=1")
+	t.Log(a.owners("deployment", "plain"))
+	a.deploy().want(1, "spec.replicas is set by")
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -82,15 +83,28 @@ func (c *Client) GiveBack(ctx context.Context, was *Object) (*Object, error) {
 		if err := json.Unmarshal(back, &content); err != nil {
 			return nil, fmt.Errorf("%s: %w", ref, err)
 		}
-		if live, err = c.patchOf(ctx, live, content); err == nil {
-			// The patch has made Manager the owner of what it changed.
-			live, err = c.patchOf(ctx, live, map[string]any{"metadata": map[string]any{"managedFields": owned(was, live)}})
+		live, err = c.patchOf(ctx, live, content)
+		if err == nil {
+			return c.disown(ctx, was, live)
 		}
 		if !apierrors.IsConflict(err) {
-			return live, err
+			return nil, err
+		}
+		if err := c.sleep(ctx, 200*time.Millisecond); err != nil {
+			return nil, err
 		}
 	}
 	return nil, fmt.Errorf("%s changes all the time: it could not be given back in %d attempts", ref, adoptions)
+}
+
+// disown takes from Manager what giving an object back made it the owner of. Whoever writes to the object meanwhile, such as a
+// controller its status, is no reason to begin anew.
+func (c *Client) disown(ctx context.Context, was, live *Object) (*Object, error) {
+	data, err := json.Marshal(map[string]any{"metadata": map[string]any{"managedFields": owned(was, live)}})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", RefOf(was), err)
+	}
+	return c.patch(ctx, RefOf(was), types.MergePatchType, data, false)
 }
 
 // anew is an object without what tells it from another one of its name.

@@ -173,7 +173,7 @@ func (c *Client) Update(ctx context.Context, o *Object) (*Object, error) {
 	return updated, err
 }
 
-// patch is for patches that may be sent twice: dry runs, and those that hold the version of the object.
+// patch is for patches that may be sent twice: dry runs, those that hold the version of the object, and those that say the same twice.
 func (c *Client) patch(ctx context.Context, ref Ref, kind types.PatchType, data []byte, dry bool) (*Object, error) {
 	r, err := c.resource(ctx, ref.GVK(), ref.Namespace)
 	if err != nil {

@@ -44,7 +44,17 @@ func Kubeconfigs(d *delivery.Delivery, in deploy.Cluster) []string {
 
 // Namespace is where the service lives in an environment.
 func Namespace(d *delivery.Delivery, environment string) string {
-	return cmp.Or(d.Service.Environments[environment].Namespace, d.Service.Name)
+	return d.Service.Namespace(environment)
+}
+
+// neighbours are the other environments with the same namespace, by idp.yaml; whether they are in the same cluster only that can tell.
+func neighbours(d *delivery.Delivery) (names []string) {
+	for name := range d.Service.Environments {
+		if name != d.Record.Environment && Namespace(d, name) == Namespace(d, d.Record.Environment) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // Holder is who holds the lock of a deploy: unlike every other process, and with where to look for it.
@@ -83,7 +93,7 @@ func (w *Deploy) History(d *delivery.Delivery, stage string) (clustertarget.Targ
 	artifact := d.Snapshot().Artifact
 	t := clustertarget.Target{
 		Inputs: clustertarget.Inputs{Wait: w.In.Wait, Service: d.Service.Name, Environment: d.Record.Environment, Namespace: Namespace(d, d.Record.Environment),
-			URL: d.Service.Environments[d.Record.Environment].URL, Holder: Holder(d), Image: artifact.Reference(), Digest: artifact.Digest,
+			URL: d.Service.Environments[d.Record.Environment].URL, Neighbours: neighbours(d), Holder: Holder(d), Image: artifact.Reference(), Digest: artifact.Digest,
 			Commit: d.Record.Source.Commit, Override: w.In.Override, Strategy: d.Service.Deploy.Strategy, Steps: d.Service.Deploy.Steps,
 			Force: d.Rules.Deploy.Force(), Recreate: w.In.Cluster.Recreate, PruneMax: d.Rules.Deploy.MaxPruned(), Tested: w.Smoke != nil},
 		Deps: clustertarget.Deps{Cluster: client, Progress: d.Progress(stage), Clock: release.Clock{Now: d.World.Now, Sleep: delivery.Sleep}},
