@@ -90,7 +90,7 @@ func cutLast(s, sep string) (before, after string, found bool) {
 // Transport is how registries are spoken to: plain HTTP to loopback only, no connection that makes no progress, and at the
 // pace that the registry asks for.
 func Transport(l Limits) http.RoundTripper {
-	return paced{inner: watched{inner: loopbackOnly{inner: remote.DefaultTransport}, idle: l.stall()}, longest: pace}
+	return rewound{inner: paced{inner: watched{inner: loopbackOnly{inner: remote.DefaultTransport}, idle: l.stall()}, longest: pace}}
 }
 
 // pauses lie between the attempts of one operation, for a registry that restarts or sheds load.

@@ -11,9 +11,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/docker/docker-credential-helpers/credentials"
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
@@ -179,6 +181,51 @@ func TestLogins(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A token lives for minutes, and may run out between any two requests of a push: also at one whose body was sent already when the
+// registry says so.
+func TestTokensThatRunOut(t *testing.T) {
+	t.Parallel()
+	for n := 1; ; n++ {
+		inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+		var issued, over, asked atomic.Int32 // tokens have numbers, and those up to over have run out
+		host := front(t, func(w http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path == "/token" {
+				_, _ = fmt.Fprintf(w, `{"token":"%d"}`, issued.Add(1))
+				return true
+			}
+			var token int32
+			_, _ = fmt.Sscanf(r.Header.Get("Authorization"), "Bearer %d", &token)
+			if token > 0 && asked.Add(1) == int32(n) { // #nosec G115 -- a few dozen
+				over.Store(issued.Load())
+			}
+			if token > over.Load() {
+				inner.ServeHTTP(w, r)
+				return true
+			}
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.Header().Set("WWW-Authenticate", `Bearer realm="http://`+r.Host+`/token",service="x"`)
+			http.Error(w, `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`, http.StatusUnauthorized)
+			return true
+		})
+		if _, err := push(t.Context(), oci.Client{Keychain: login{}}, saved(t, anImage(t)), host+"/a"); err != nil {
+			t.Errorf("the token runs out at request %d: %s", n, strings.Join(fault.Lines(err), "\n"))
+		}
+		if asked.Load() < int32(n) { // #nosec G115 -- a few dozen
+			if n < 6 {
+				t.Errorf("a push makes %d requests", n)
+			}
+			return
+		}
+	}
+}
+
+// login is by a password.
+type login struct{}
+
+func (login) Resolve(authn.Resource) (authn.Authenticator, error) {
+	return &authn.Basic{Username: "bot", Password: "hunter2"}, nil
 }
 
 // Credentials that cannot be read are never a reason to go on without: that would push to, or read, something else than

@@ -31,6 +31,23 @@ var (
 	errPlain = errors.New("refusing plain HTTP, which is for loopback only: set up TLS")
 )
 
+// rewound sends every body from its start. The library sends a request again when its token has run out meanwhile, with a body that
+// the first attempt has read.
+type rewound struct{ inner http.RoundTripper }
+
+func (t rewound) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body != nil && r.GetBody != nil {
+		body, err := r.GetBody()
+		_ = r.Body.Close()
+		if err != nil {
+			return nil, err
+		}
+		r = r.WithContext(r.Context()) // a copy: a transport may not change what it is given
+		r.Body = body
+	}
+	return t.inner.RoundTrip(r)
+}
+
 // pace is the longest time that a registry may ask to be left alone; one that asks for more is busy for good.
 const pace = time.Minute
 
