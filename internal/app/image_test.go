@@ -147,6 +147,18 @@ func TestEvidenceOfAnImage(t *testing.T) {
 		if !e.Verified {
 			t.Errorf("%s is not verified", e.Kind)
 		}
+		var scan struct {
+			Configuration []struct {
+				Name   string
+				Digest map[string]string
+			}
+		}
+		if e.Kind == "sast" || e.Kind == "secrets" {
+			check(t, json.Unmarshal(e.Statement.Predicate, &scan))
+			if c := scan.Configuration; len(c) != 1 || c[0].Name != "default" || len(c[0].Digest["sha256"]) != 64 {
+				t.Errorf("%s was held to policy %v", e.Kind, c)
+			}
+		}
 		kinds = append(kinds, e.Kind)
 	}
 	if want := []string{"signature", "provenance", "sbom", "sbom", "sast", "secrets", "verdict", "deployment", "smoke"}; !slices.Equal(kinds, want) || chain.Digest != digest ||

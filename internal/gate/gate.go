@@ -44,7 +44,7 @@ type Outputs = action.Result[record.Scan]
 // come to its end leaves it undetermined.
 func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	out := Outputs{Evidence: record.Scan{Coverage: record.Coverage{Unit: "runs"}, New: map[string]int{}, Known: map[string]int{},
-		FailOn: in.Triage.Rules.FailOn.String(), Commit: in.Commit}}
+		Policy: in.Triage.Policy, FailOn: in.Triage.Rules.FailOn.String(), Commit: in.Commit}}
 	if len(in.Import) == 0 {
 		return out, fault.BadInputf("there is nothing to hold to the gate").
 			WithNext("Give the SARIF of a scanner: --import 'findings/*.sarif'")

@@ -26,6 +26,9 @@ func (p *Policy) For(environment string) (Rules, error) {
 	return rules, nil
 }
 
+// String is the name and the digest, for evidence.
+func (p *Policy) String() string { return p.Name + " " + p.Digest }
+
 // Lists tells whether an environment has rules of its own.
 func (p *Policy) Lists(environment string) bool {
 	_, ok := p.Environments[environment]

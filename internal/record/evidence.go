@@ -61,6 +61,7 @@ type Scan struct {
 	Known      map[string]int `json:"known" jsonschema_description:"Findings that were there before this change, by severity."`
 	Suppressed map[string]int `json:"suppressed,omitempty" jsonschema_description:"Findings that the team has decided to let pass, by severity."`
 	FailOn     string         `json:"failOn" jsonschema_description:"Lowest severity that fails the gate, or none."`
+	Policy     string         `json:"policy,omitempty" jsonschema_description:"Name and sha256 digest of the policy whose gate this is."`
 	Gate       *Gate          `json:"gate,omitempty" jsonschema_description:"What else the findings were held to."`
 	Commit     string         `json:"commit"`
 	Platform   string         `json:"platform,omitempty" jsonschema_description:"OS/ARCH for which build constraints chose the code that was scanned, without cgo; empty where that is no matter, or what the environment said."`

@@ -95,7 +95,7 @@ func run(ctx context.Context, in Inputs, deps Deps, k kit) (Outputs, error) {
 		Evidence: record.Scan{
 			Coverage: record.Coverage{Unit: "packages"},
 			New:      map[string]int{}, Known: map[string]int{},
-			FailOn: in.Triage.Rules.FailOn.String(), Commit: in.Commit, Platform: in.Platform,
+			Policy: in.Triage.Policy, FailOn: in.Triage.Rules.FailOn.String(), Commit: in.Commit, Platform: in.Platform,
 		},
 	}
 	if deps.Progress == nil {

@@ -96,7 +96,7 @@ type Outputs = action.Result[record.Scan]
 func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	out := Outputs{Tool: record.Tool{Name: scanner, Version: Version}}
 	out.Evidence = record.Scan{Coverage: record.Coverage{Unit: "commits"}, New: finding.Counts{}, Known: finding.Counts{},
-		FailOn: in.Triage.Rules.FailOn.String()}
+		Policy: in.Triage.Policy, FailOn: in.Triage.Rules.FailOn.String()}
 	if in.History != "" && in.History != HistoryChange && in.History != HistoryAll {
 		return out, fault.BadInputf("input history: %q is not one of %s, %s", in.History, HistoryChange, HistoryAll)
 	}

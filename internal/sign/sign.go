@@ -23,8 +23,6 @@ type Inputs struct {
 	SBOM          string         // file of the CycloneDX SBOM
 	SPDX          string         // file of the SPDX SBOM
 	RepositoryURL string         // where the source is, such as https://github.com/acme/checkout; empty where there is no remote
-	Policy        string         // name of the policy that the scans were held to
-	PolicyDigest  string         // sha256:HEX of its file
 	Version       string         // of this program
 	CommitTime    time.Time      // when the commit was made; zero where it is not known
 	Builder       string         // URI of who vouches for the provenance; empty for this program

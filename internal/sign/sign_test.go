@@ -103,14 +103,16 @@ func newWorld(t *testing.T, listed bool) *world {
 	r := record.New(record.Service{Name: "checkout", Owner: "team-payments"},
 		record.Source{Repository: "acme/checkout", Commit: commit, Ref: "refs/heads/main"}, record.Run{}, "staging")
 	w.inputs = sign.Inputs{Registry: strings.TrimPrefix(server.URL, "http://") + "/acme/checkout", Record: r, Layout: string(path), SBOM: sbom, SPDX: spdx,
-		RepositoryURL: "https://github.com/acme/checkout.git", Policy: "default", PolicyDigest: "sha256:" + strings.Repeat("c", 64), Version: "1.2.3"}
+		RepositoryURL: "https://github.com/acme/checkout.git", Version: "1.2.3"}
 	w.stage(record.StageBuild, record.Passed, record.Build{Digest: w.digest, Platform: "linux/amd64", Go: "go1.26.0", Needs: []string{"pkg:golang/example.com/x@v1.0.0"},
 		Materials: []record.Material{
 			{URI: "pkg:golang/example.com/x@v1.0.0", Sum: "h1:Khu2En+0gcYPZ2kuIihfswbzxv/mIHXgzPZ018Oty48=", Needs: []string{"pkg:golang/stdlib@1.26.0"}},
 			{URI: "pkg:golang/stdlib@1.26.0"},
 		}})
-	w.stage(record.StageSAST, record.Passed, scanned("high"))
-	w.stage(record.StageSecrets, record.Passed, scanned("low"))
+	sast := scanned("high")
+	sast.Policy = "acme rules sha256:" + strings.Repeat("c", 64)
+	w.stage(record.StageSAST, record.Passed, sast)
+	w.stage(record.StageSecrets, record.Passed, scanned("low")) // as before the record named the policy
 	noWait := func(context.Context, time.Duration) error { return nil }
 	w.deps = sign.Deps{Images: oci.Client{Wait: noWait}, Evidence: referrers.Registry{Wait: noWait}, Signer: w.key, Wait: noWait}
 	return w

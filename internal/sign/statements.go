@@ -2,6 +2,7 @@ package sign
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -69,17 +70,16 @@ func scanOf(in Inputs, s record.Stage) (attest.TestResult, error) {
 	if s.Tool != nil {
 		detail.Tool = *s.Tool
 	}
-	return attest.TestResult{Result: attest.ResultPassed, Configuration: []attest.Resource{policyOf(in, s.Name, scan.FailOn)},
+	return attest.TestResult{Result: attest.ResultPassed, Configuration: []attest.Resource{policyOf(s.Name, scan)},
 		URL: in.Record.Run.URL, PassedTests: []string{s.Name}, Scan: detail}, nil
 }
 
-func policyOf(in Inputs, stage, failOn string) attest.Resource {
-	res := attest.Resource{Name: "policy", Annotations: map[string]any{stage + ".fail-on": failOn}}
-	if in.Policy != "" {
-		res.Name = in.Policy
-	}
-	if hex, ok := strings.CutPrefix(in.PolicyDigest, "sha256:"); ok {
-		res.Digest = map[string]string{"sha256": hex}
+// policyOf is the policy that the scan was held to, which is not always the one that it is signed under.
+func policyOf(stage string, scan record.Scan) attest.Resource {
+	res := attest.Resource{Name: "policy", Annotations: map[string]any{stage + ".fail-on": scan.FailOn}}
+	if i := strings.LastIndex(scan.Policy, " sha256:"); i >= 0 {
+		res.Name = cmp.Or(scan.Policy[:i], res.Name)
+		res.Digest = map[string]string{"sha256": scan.Policy[i+len(" sha256:"):]}
 	}
 	return res
 }

@@ -20,6 +20,7 @@ import (
 
 // Desk has what findings are held against. The zero value decides nothing: it has no threshold.
 type Desk struct {
+	Policy        string // name and digest of the policy that the rules are of, for the evidence
 	Rules         finding.Rules
 	Waivers       waiver.Rules
 	File          *waiver.File      // nil: the service has none

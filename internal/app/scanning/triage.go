@@ -27,7 +27,7 @@ import (
 // desk decides which findings of a stage count, from the policy and the files of the service. The compared commit is left
 // to the stages: it is looked for only when something would fail.
 func desk(ctx context.Context, d *delivery.Delivery, stage string, gate policy.Gate, in action.Reports) (triage.Desk, *delivery.Origin, error) {
-	desk := triage.Desk{Waivers: d.Rules.Waivers.Rules(), Now: d.World.Now()}
+	desk := triage.Desk{Policy: d.Policy.String(), Waivers: d.Rules.Waivers.Rules(), Now: d.World.Now()}
 	var err error
 	if desk.Rules, err = gate.Rules(stage, in.FailOn); err != nil {
 		return desk, nil, err
