@@ -169,7 +169,7 @@ func TestFindings(t *testing.T) {
 		"group's own":         {add("catalog/b.yml", "kind: Group\nmetadata: {name: b}\nspec: {parent: team-a, children: [c], members: [ann]}\n"), []string{"catalog/b.yml:3: reference: children names group:default/c, which the catalogue does not have", "catalog/b.yml:3: reference: members names user:default/ann, which the catalogue does not have"}},
 		"domain of a system":  {add("catalog/b.yaml", "kind: System\nmetadata: {name: b}\nspec: {owner: team-a, domain: retail}\n"), []string{"catalog/b.yaml:3: reference: domain names domain:default/retail, which the catalogue does not have"}},
 		"entity twice":        {add("catalog/x/again.yaml", "\n"+strings.Replace(group, "team-a", "Team-A", 1)), []string{"catalog/x/again.yaml:2: duplicate: group:default/team-a is in catalog/groups/team-a.yaml:1 already"}},
-		"service twice":       {listed(func(s *catalogfile.Service) { s.Repository = "acme/cart" }), []string{of + ": duplicate: checkout is the same folder of acme/cart as cart"}},
+		"service twice":       {listed(func(s *catalogfile.Service) { s.Repository = "acme/cart" }), []string{of + ": duplicate: checkout is the same folder of acme/cart as cart; where one of them is an old name, take it out"}},
 		"entity of a service": {func(_ *testing.T, f fstest.MapFS) { delete(f, of) }, []string{"index.json: index: checkout is listed, and catalog/checkout.yaml does not have that component"}},
 		"not in the index":    {add("catalog/web.yaml", strings.ReplaceAll(component, "NAME", "web")), []string{"catalog/web.yaml:1: index: web is not in index.json: no delivery registered it"}},
 		"log without service": {add("deliveries/web/staging/2026-11.jsonl", line(t, "web", "staging", 1)), []string{"deliveries/web: index: web has deliveries and is not in index.json"}},
@@ -196,7 +196,7 @@ func TestFindings(t *testing.T) {
 				e.Latest.Time = today.AddDate(0, 0, -91)
 				s.Environments[name] = e
 			}
-		}), []string{of + ":1: stale: checkout was last delivered on 2026-08-28, to production"}},
+		}), []string{of + ":1: stale: checkout was last delivered on 2026-08-28, to production; deliver it, or take it out where it is gone"}},
 		"never delivered": {func(t *testing.T, f fstest.MapFS) {
 			maps.DeleteFunc(f, func(path string, _ *fstest.MapFile) bool { return strings.HasPrefix(path, "deliveries/checkout/") })
 			index(t, f, func(s *catalogfile.Service) { s.Environments = nil })

@@ -74,7 +74,7 @@ func (c *check) twice() {
 		}
 		key := [2]string{s.Repository, s.Path}
 		if other, ok := place[key]; ok {
-			c.found(Duplicate, s.Entity, 0, "%s is the same folder of %s as %s", name, s.Repository, other)
+			c.found(Duplicate, s.Entity, 0, "%s is the same folder of %s as %s; where one of them is an old name, take it out", name, s.Repository, other)
 			continue
 		}
 		place[key] = name
@@ -133,7 +133,7 @@ func (c *check) service(s catalogfile.Service, e *entity) {
 	case last.IsZero():
 		c.found(Stale, e.file, e.line, "%s was never delivered", s.Name)
 	case last.Before(c.oldest):
-		c.found(Stale, e.file, e.line, "%s was last delivered on %s, to %s", s.Name, last.UTC().Format(time.DateOnly), where)
+		c.found(Stale, e.file, e.line, "%s was last delivered on %s, to %s; deliver it, or take it out where it is gone", s.Name, last.UTC().Format(time.DateOnly), where)
 	}
 }
 
