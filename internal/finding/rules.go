@@ -36,7 +36,7 @@ func (r Rules) Reaches(f Finding) bool {
 	}
 	t := r.FailOn
 	for i, cwe := range f.CWE {
-		if own := r.of(cwe); i == 0 || t.laxer(own) {
+		if own := r.of(cwe); i == 0 || t.Weaker(own) {
 			t = own
 		}
 	}
@@ -75,11 +75,11 @@ func (r Rules) Weaker(today Rules, known, suppressed int) error {
 		}
 	}
 	slices.Sort(names)
-	if r.FailOn.laxer(today.FailOn) {
+	if r.FailOn.Weaker(today.FailOn) {
 		return fmt.Errorf("it was scanned with fail-on %s, the policy asks for %s", r.FailOn, today.FailOn)
 	}
 	for _, name := range names {
-		if r.of(name).laxer(today.of(name)) {
+		if r.of(name).Weaker(today.of(name)) {
 			return fmt.Errorf("it was scanned with %s for %s, the policy asks for %s", r.of(name), name, today.of(name))
 		}
 	}

@@ -63,6 +63,3 @@ func (t Threshold) String() string {
 	}
 	return None
 }
-
-// laxer tells whether some severity passes under t and fails under other.
-func (t Threshold) laxer(other Threshold) bool { return t.rank > other.rank }

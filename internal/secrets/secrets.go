@@ -36,6 +36,10 @@ package secrets
 
 import (
 	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/org/idp/internal/action"
@@ -105,8 +109,11 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 		return out, err
 	}
 	out.Evidence.Commit, out.Evidence.Coverage = s.repo.Commit, s.coverage()
-	settled, gate := in.Triage.Settle(ctx, triage.Scan{Findings: s.findings(ctx), Scanners: []string{scanner}, Noun: "secret",
-		Complete: gap == nil, Whole: in.whole(ctx), Anywhere: true})
+	found := triage.Scan{Findings: s.findings(ctx), Scanners: []string{scanner}, Noun: "secret", Complete: gap == nil, Whole: in.whole(ctx), Anywhere: true}
+	if !found.Whole {
+		found.Gone = s.gone
+	}
+	settled, gate := in.Triage.Settle(ctx, found)
 	out.Findings = settled.Findings
 	settled.Evidence(&out.Evidence)
 	if gap != nil {
@@ -165,6 +172,12 @@ func (in Inputs) whole(ctx context.Context) bool {
 	}
 	base, err := in.Repo.MergeBase(ctx)
 	return err == nil && base == ""
+}
+
+// gone tells of a file, as the service's folder names it, that the working tree has it no more.
+func (s *scan) gone(name string) bool {
+	_, err := os.Lstat(filepath.Join(s.repo.Dir(), filepath.FromSlash(name)))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // withFindings shows what an incomplete scan did find: it needs acting on whatever else is there.

@@ -46,11 +46,12 @@ type Before struct {
 // Scan is what a scanner hands over.
 type Scan struct {
 	Findings []finding.Finding
-	Scanners []string // whose findings they may be, also when there are none
-	Noun     string   // what one is called: finding, secret
-	Complete bool     // all that had to be seen was seen
-	Whole    bool     // that was everything there is, so what is not among the findings is not there
-	Anywhere bool     // see finding.Matcher
+	Scanners []string               // whose findings they may be, also when there are none
+	Noun     string                 // what one is called: finding, secret
+	Complete bool                   // all that had to be seen was seen
+	Whole    bool                   // that was everything there is, so what is not among the findings is not there
+	Anywhere bool                   // see finding.Matcher
+	Gone     func(file string) bool // see waiver.Scan
 }
 
 // Settled is the decision.
@@ -70,7 +71,7 @@ func (d Desk) Settle(ctx context.Context, s Scan) (Settled, error) {
 	out := Settled{Findings: s.Findings, Rules: d.Rules, Gate: d.gate(), Comparable: d.Before != nil}
 	d.suppress(out.Findings)
 	recorded := d.baseline(s, &out)
-	waived := d.File.Apply(waiver.Scan{Findings: out.Findings, Scanners: s.Scanners, Whole: s.Complete && s.Whole}, d.Waivers, d.Now)
+	waived := d.File.Apply(waiver.Scan{Findings: out.Findings, Scanners: s.Scanners, Whole: s.Complete && s.Whole, Gone: s.Gone}, d.Waivers, d.Now)
 	out.Findings = append(out.Findings, waived.Problems...)
 	out.Waived = waived.Count
 	if waived.Count > 0 {
@@ -113,7 +114,8 @@ func (d Desk) baseline(s Scan, out *Settled) (recorded []finding.Finding) {
 		return nil
 	}
 	entries := d.Baseline.Of(s.Scanners...)
-	for i, found := range (finding.Matcher{Anywhere: s.Anywhere}).MarkKnown(out.Findings, entries) {
+	// What was not looked at may well be where the entry says, and what is elsewhere a copy of it.
+	for i, found := range (finding.Matcher{Anywhere: s.Anywhere && s.Whole}).MarkKnown(out.Findings, entries) {
 		if found {
 			recorded = append(recorded, entries[i])
 		}

@@ -35,6 +35,9 @@ type Scan struct {
 	Findings []finding.Finding
 	Scanners []string // that ran: waivers for others are left alone
 	Whole    bool     // everything there is was scanned, so that a waiver without a finding waives nothing
+	// Gone tells of a file that was not scanned that it is there no more. What it had may have moved; while it is there, what is
+	// found elsewhere is a copy. Nil where everything was scanned.
+	Gone func(file string) bool
 }
 
 // Applied says what waivers did.
@@ -55,6 +58,9 @@ func (f *File) Apply(s Scan, rules Rules, now time.Time) Applied {
 	used := make([]int, len(f.Waivers)) // findings by waiver
 	assign := func(is func(Waiver, finding.Finding) bool, alone bool) {
 		for i, w := range f.Waivers {
+			if alone && s.Gone != nil && !s.Gone(w.Path) {
+				continue
+			}
 			for j := range s.Findings {
 				hit := &s.Findings[j]
 				if alone && used[i] > 0 || hit.Suppression != nil && hit.Suppression.By == By || !is(w, *hit) {

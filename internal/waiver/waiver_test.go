@@ -18,7 +18,9 @@ func found(rule, file, context string) finding.Finding {
 		Fingerprint: finding.Fingerprint("gosec", rule, file, context)}
 }
 
-func scan(list ...finding.Finding) Scan { return Scan{list, []string{"gosec"}, true} }
+func scan(list ...finding.Finding) Scan {
+	return Scan{Findings: list, Scanners: []string{"gosec"}, Whole: true}
+}
 
 func TestApply(t *testing.T) {
 	t.Parallel()
@@ -45,11 +47,15 @@ func TestApply(t *testing.T) {
 		"another scanner":       {with(func(w *Waiver) { w.Scanner = "CodeQL" }), scan(f), Rules{90, true}, "", ""},
 		"nothing found":         {fine, scan(), Rules{90, true}, "", RuleUnmatched},
 		"ran out, nothing left": {with(func(w *Waiver) { w.Expires = "2026-03-01" }), scan(), Rules{90, true}, "", RuleUnmatched},
-		"not all was seen":      {fine, Scan{nil, []string{"gosec"}, false}, Rules{90, true}, "", ""},
+		"not all was seen":      {fine, Scan{Scanners: []string{"gosec"}}, Rules{90, true}, "", ""},
 		"the file was renamed":  {fine, scan(moved), Rules{90, true}, "internal/crypt.go", ""},
 		"a copy beside it":      {fine, scan(f, moved), Rules{90, true}, "internal/tls.go", ""},
-		"a copy elsewhere":      {fine, scan(copied), Rules{90, true}, "", RuleUnmatched},
-		"by rule and path":      {Waiver{Scanner: "gosec", Rule: "G402", Path: "internal/**", Reason: "r", Expires: "2026-03-20"}, scan(f, moved, copied), Rules{90, true}, "internal/tls.go internal/crypt.go", ""},
+		"a copy, it was not looked at": {fine, Scan{Findings: []finding.Finding{moved}, Scanners: []string{"gosec"}, Gone: func(string) bool { return false }},
+			Rules{90, true}, "", ""},
+		"renamed, of a part": {fine, Scan{Findings: []finding.Finding{moved}, Scanners: []string{"gosec"}, Gone: func(name string) bool { return name == f.File }},
+			Rules{90, true}, "internal/crypt.go", ""},
+		"a copy elsewhere": {fine, scan(copied), Rules{90, true}, "", RuleUnmatched},
+		"by rule and path": {Waiver{Scanner: "gosec", Rule: "G402", Path: "internal/**", Reason: "r", Expires: "2026-03-20"}, scan(f, moved, copied), Rules{90, true}, "internal/tls.go internal/crypt.go", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -80,7 +86,7 @@ func TestSuppressedBesideTheCodeIsNotWaived(t *testing.T) {
 	f := found("G402", "a.go", "x")
 	f.Suppression = &finding.Suppression{By: "nosec", InSource: true}
 	list := []finding.Finding{f}
-	got := (&File{Waivers: []Waiver{{Fingerprint: f.Fingerprint, Scanner: "gosec", Reason: "r", Expires: "2026-03-20"}}}).Apply(Scan{list, []string{"gosec"}, true}, Rules{90, true}, now)
+	got := (&File{Waivers: []Waiver{{Fingerprint: f.Fingerprint, Scanner: "gosec", Reason: "r", Expires: "2026-03-20"}}}).Apply(Scan{Findings: list, Scanners: []string{"gosec"}, Whole: true}, Rules{90, true}, now)
 	if got.Count != 0 || len(got.Problems) != 0 || list[0].Suppression.By != "nosec" {
 		t.Errorf("%+v %+v", got, list[0].Suppression)
 	}
