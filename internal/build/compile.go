@@ -87,8 +87,11 @@ func (g *toolchain) build(ctx context.Context, in Inputs, mode, to string, p *pr
 	return nil
 }
 
-// vendored is the flag that takes modules from the folder vendor.
-const vendored = "-mod=vendor"
+// vendored is the flag that takes modules from the folder vendor, readonly the one that takes them from the cache.
+const (
+	vendored = "-mod=vendor"
+	readonly = "-mod=readonly"
+)
 
 // module finds the module or workspace file that governs the service's folder, and the flag that keeps it as it is. One
 // outside of the repository would make the image depend on more than the commit.
@@ -121,7 +124,7 @@ func (g *toolchain) module(ctx context.Context, in Inputs, p *program) (governin
 	if record.Exists(filepath.Join(filepath.Dir(governing), "vendor", "modules.txt")) {
 		return governing, vendored, nil
 	}
-	return governing, "-mod=readonly", nil
+	return governing, readonly, nil
 }
 
 // within tells whether file is below dir, also when either is named through a symlink.

@@ -16,6 +16,8 @@ import (
 // fixed are variables that would change the program and that a machine may have set.
 var fixed = []string{"CGO_ENABLED=0", "GOFLAGS=", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0", "GOWORK=off", "GOTOOLCHAIN=local"}
 
+const tags = "grpcnotrace"
+
 // compile makes the program for every platform and the SBOM of what the linker put into them.
 func (t tree) compile(ctx context.Context) error {
 	if err := t.folder("dist"); err != nil {
@@ -62,8 +64,9 @@ func (t tree) program(ctx context.Context, platform string) (build.Program, erro
 	if t.version != "" {
 		flags += " -X github.com/org/idp/internal/app/cli.version=" + t.version
 	}
-	_, err = proc.Run(ctx, proc.Command{Dir: t.source, Env: append(append(os.Environ(), fixed...), "GOOS="+system, "GOARCH="+arch),
-		Name: "go", Args: []string{"build", "-tags", "grpcnotrace", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", file, "./cmd/idp"}})
+	environ := append(append(os.Environ(), fixed...), "GOOS="+system, "GOARCH="+arch)
+	_, err = proc.Run(ctx, proc.Command{Dir: t.source, Env: environ,
+		Name: "go", Args: []string{"build", "-tags", tags, "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", file, "./cmd/idp"}})
 	if err != nil {
 		return build.Program{}, err
 	}
@@ -74,7 +77,10 @@ func (t tree) program(ctx context.Context, platform string) (build.Program, erro
 	if p.SHA256, err = digestOf(file); err != nil {
 		return p, err
 	}
-	p.Info, err = buildinfo.ReadFile(file)
+	if p.Info, err = buildinfo.ReadFile(file); err != nil {
+		return p, err
+	}
+	p.Of, err = build.Licences(ctx, t.source, "cmd/idp", append(environ, "GOFLAGS=-tags="+tags))
 	return p, err
 }
 

@@ -187,16 +187,36 @@ func wantBOM(t *testing.T, dir, program string) {
 	}
 	var doc struct {
 		SpecVersion string
-		Components  []struct{ Type, Name, Version string }
+		Components  []struct {
+			Type, Name, Version string
+			Licenses            []struct {
+				Expression string
+				License    struct{ ID string }
+			}
+		}
 	}
 	if err := json.Unmarshal(data, &doc); err != nil {
 		t.Fatal(err)
 	}
-	listed := map[string]bool{}
+	listed, licences, silent := map[string]bool{}, map[string]string{}, 0
 	for _, c := range doc.Components {
+		if len(c.Licenses) == 1 {
+			licences[c.Name] = c.Licenses[0].License.ID + c.Licenses[0].Expression
+		} else if c.Type == "library" {
+			silent++
+		}
 		if c.Type == "library" && c.Name != "stdlib" {
 			listed[c.Name+" "+c.Version] = true
 		}
+	}
+	// What https://pkg.go.dev shows of them.
+	for name, want := range map[string]string{"github.com/google/uuid": "BSD-3-Clause", "k8s.io/client-go": "Apache-2.0", "go.yaml.in/yaml/v3": "MIT AND Apache-2.0", "github.com/spf13/viper": "MIT"} {
+		if licences[name] != want {
+			t.Errorf("%s is %q in the SBOM, and %s", name, licences[name], want)
+		}
+	}
+	if silent > 3 {
+		t.Errorf("of %d modules the SBOM does not know the licence", silent)
 	}
 	out, err := exec.Command("go", "version", "-m", filepath.Join(dir, program)).Output()
 	if err != nil {
