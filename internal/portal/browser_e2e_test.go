@@ -88,7 +88,7 @@ func TestPortalOfACompany(t *testing.T) {
 
 // TestPortalIsSearched holds search, filters and paging, and that the rows which the script writes are those of the page.
 func TestPortalIsSearched(t *testing.T) {
-	browse(t, plan{"do": "find", "site": made(t, shop()), "total": "12 services", "searches": []plan{
+	browse(t, plan{"do": "find", "site": made(t, shop()), "total": "12 services", "unread": "4 services", "searches": []plan{
 		{"q": "ledger", "count": "1 service", "first": "payments"},
 		{"q": "TEAM-PAYMENTS order", "count": "2 services", "first": "checkout"},
 		{"q": "warehouse", "count": "3 services", "first": "inventory"},

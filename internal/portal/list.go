@@ -101,6 +101,7 @@ func (s *site) filters() part {
 		field("q", "Search", el("input", at("id", "q"), at("type", "search"), at("autocomplete", "off"), at("placeholder", "Name, description, team or system"))),
 		field("owner", "Team", el("select", at("id", "owner"), owner)),
 		field("tier", "Tier", el("select", at("id", "tier"), tier)),
+		field("runbook", "Runbook", el("select", at("id", "runbook"), option("", "All"), option("none", "Not given"))),
 		field("state", "State", el("select", at("id", "state"), states)))
 }
 
@@ -152,6 +153,14 @@ func (s *site) row(up string, x *entry, withOwner bool) part {
 		el("td", class("cost"), cost))
 }
 
+// bit is shorter than a word.
+func bit(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
+}
+
 // brief is what a narrow page has in the place of columns.
 func (x *entry) brief(withOwner bool) part {
 	cost := "cost not known"
@@ -190,7 +199,7 @@ func (s *site) listData() ([]byte, error) {
 		if t := x.last(); !t.IsZero() {
 			last = t.UTC().Format("2006-01-02T15:04:05Z")
 		}
-		rows[i] = []any{named(x.Name), x.file(), clip(x.about.description, descriptionInList), owner, x.Tier, x.System, string(x.state()), environments, last, cost, s.figures.charge(s.figures.costs[x.Name])}
+		rows[i] = []any{named(x.Name), x.file(), clip(x.about.description, descriptionInList), owner, x.Tier, x.System, string(x.state()), environments, last, cost, s.figures.charge(s.figures.costs[x.Name]), bit(len(x.about.runbook) > 0)}
 	}
 	data, err := json.Marshal(map[string]any{"owners": owners, "services": rows})
 	if err != nil {

@@ -55,7 +55,7 @@ function row([name, file, description, owner, tier, , , environments, last, cost
 }
 
 const list = document.getElementById('filters');
-const fields = ['q', 'owner', 'tier', 'state'];
+const fields = ['q', 'owner', 'tier', 'runbook', 'state'];
 let all; // of the data script; a promise once somebody looks for something
 let shown = 0; // first row on the page
 
@@ -77,10 +77,10 @@ function load() {
 }
 
 function found(data) {
-  const [q, owner, tier, state] = fields.map((id) => document.getElementById(id).value);
+  const [q, owner, tier, runbook, state] = fields.map((id) => document.getElementById(id).value);
   const terms = q.toLowerCase().split(/\s+/).filter(Boolean);
   return data.services.filter((s) => (owner === '' || (s[3] >= 0 && data.owners[s[3]][0] === owner)) && (tier === '' || String(s[4]) === tier) &&
-    (state === 'all' || s[6] === state) && terms.every((t) => s[s.length - 1].includes(t)));
+    (runbook === '' || !s[11]) && (state === 'all' || s[6] === state) && terms.every((t) => s[s.length - 1].includes(t)));
 }
 
 const number = (n) => n.toLocaleString('en');

@@ -106,7 +106,7 @@ async function until(tab, where, what, f, ...args) {
 const counted = (tab, where, want) => until(tab, where, want, (want) => globalThis.document.getElementById('count').textContent === want, want);
 
 // find looks for services as somebody does who has a keyboard only.
-async function find({ site, searches, total, web }) {
+async function find({ site, searches, total, web, unread }) {
   const { tab, where } = await open(site, 'index.html', { web });
   const before = await rowsOf(tab);
   await tab.keyboard.press('Tab');
@@ -122,6 +122,13 @@ async function find({ site, searches, total, web }) {
   await tab.evaluate(() => { globalThis.document.getElementById('q').value = ''; });
   await tab.keyboard.type(' ');
   await counted(tab, where, total);
+  if (unread) {
+    await tab.select('#runbook', 'none');
+    await counted(tab, where, unread);
+    if (!tab.url().includes('runbook=none')) wrong(where, `what is looked for is not in ${tab.url()}`);
+    await tab.select('#runbook', '');
+    await counted(tab, where, total);
+  }
   const after = await rowsOf(tab); // the script writes the rows that idp wrote
   if (JSON.stringify(before) !== JSON.stringify(after)) wrong(where, `the rows of the script are others:\n${before.find((r, i) => r !== after[i])}\n${after.find((r, i) => r !== before[i])}`);
   await rules(tab, where);
