@@ -85,14 +85,14 @@ const (
 // worst has what needs a look first.
 var worst = []state{stateUnsure, stateKept, stateNone, stateLive}
 
-// live tells whether a delivery is what ran after it: it passed, or only what comes after the smoke test did not.
+// live tells whether a delivery is what ran after it: it passed, or only what comes after the smoke test, or after a
+// rollback by hand, did not.
 func live(l *catalogfile.Line) bool {
 	if l.Outcome != record.Failed && l.Outcome != record.Error {
 		return l.Outcome == record.Passed
 	}
-	deploy, _ := l.Find(record.StageDeploy)
-	smoke, smoked := l.Find(record.StageSmoke)
-	return deploy.Outcome == record.Passed && !l.RolledBack && (!smoked || smoke.Outcome == record.Passed)
+	did := l.Effect()
+	return did == catalogfile.CameLive || did == catalogfile.Kept || did == catalogfile.WentBack
 }
 
 // untouched tells whether what ran before a delivery ran after it.

@@ -48,6 +48,13 @@ func one(lines ...catalogfile.Line) *catalogue {
 	return c
 }
 
+// returned is a rollback by hand, after which its image could not be told.
+func returned(l catalogfile.Line, outcome record.Outcome) catalogfile.Line {
+	l.Stages = []catalogfile.Stage{{Name: record.StageRollback, Outcome: outcome}, {Name: record.StageAttest, Outcome: record.Error}}
+	l.Outcome = record.Worst([]record.Stage{{Outcome: outcome}, {Outcome: record.Error}})
+	return l
+}
+
 // TestWhatRuns holds what a page says of what runs after each kind of delivery: above all that it is not said to be known
 // where a delivery ended in the middle of a change.
 func TestWhatRuns(t *testing.T) {
@@ -69,6 +76,8 @@ func TestWhatRuns(t *testing.T) {
 		"the first failed":             {[]catalogfile.Line{failed(good, record.Failed, "sast", false)}, stateNone, "Delivery 1 failed at sast; nothing was live before."},
 		"passed after one that failed": {[]catalogfile.Line{failed(good, record.Failed, "deploy", false), next}, stateLive, ""},
 		"unknown after it was live":    {[]catalogfile.Line{good, failed(next, record.Error, "events", false)}, stateKept, "Delivery 2 could not be determined at events, after the new version was live and well."},
+		"unknown after a rollback":     {[]catalogfile.Line{good, returned(next, record.Passed)}, stateKept, "Delivery 2 could not be determined at attest, after the older version was live again."},
+		"a rollback that failed":       {[]catalogfile.Line{good, returned(next, record.Failed)}, stateUnsure, "Look at the environment itself."},
 		"begun, and nothing changed":   {[]catalogfile.Line{good, unchanged(failed(next, record.Error, "deploy", false))}, stateKept, "Delivery 2 could not be determined at deploy; nothing was changed."},
 		"without any stage":            {[]catalogfile.Line{good, {Outcome: record.Error}}, stateUnsure, "Delivery 2 could not be determined after it had begun"},
 		"an outcome of another age":    {[]catalogfile.Line{good, {Outcome: "splendid", Stages: good.Stages}}, stateUnsure, "Look at the environment itself."},

@@ -231,6 +231,9 @@ func (t *target) note() string {
 	}
 	switch t.state() {
 	case stateKept:
+		if live(l) && l.Effect() == catalogfile.WentBack {
+			return what + ", after the older version was live again."
+		}
 		if live(l) {
 			return what + ", after the new version was live and well."
 		}
