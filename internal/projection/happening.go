@@ -33,6 +33,9 @@ func Happened(rec *record.Record) (Happening, error) {
 		return Happening{}, fault.Skipf("a plan deploys nothing, so there is nothing to tell")
 	}
 	stage, ok := rec.Stage(record.StageDeploy)
+	if back, gone := rec.Stage(record.StageRollback); gone && back.Outcome == record.Passed && (!ok || !back.StartedAt.Before(stage.StartedAt)) {
+		return wentBack(rec, back)
+	}
 	if !ok {
 		return Happening{}, fault.Skipf("nothing was deployed: the delivery has no deploy stage")
 	}
@@ -43,8 +46,7 @@ func Happened(rec *record.Record) (Happening, error) {
 	if err := json.Unmarshal(stage.Evidence, &ev); err != nil {
 		return Happening{}, fault.Undeterminedf("the record does not say what was deployed: %w", err)
 	}
-	began := stage.StartedAt.UTC()
-	h := Happening{Record: rec, Began: began, Time: began.Add(time.Duration(stage.DurationMS) * time.Millisecond)}
+	h := during(rec, stage)
 	switch {
 	case ev.Restored != nil:
 		h.Kind, h.Digest, h.Commit = RolledBack, ev.Restored.Digest, ev.Restored.Commit
@@ -64,6 +66,22 @@ func Happened(rec *record.Record) (Happening, error) {
 		return Happening{}, fault.Undeterminedf("the record does not say which digest is live")
 	}
 	return h, nil
+}
+
+// wentBack is a rollback by hand, which in the record of a delivery came after it.
+func wentBack(rec *record.Record, stage record.Stage) (Happening, error) {
+	h := during(rec, stage)
+	var ev record.Rollback
+	if err := json.Unmarshal(stage.Evidence, &ev); err != nil || ev.To == nil || ev.To.Digest == "" {
+		return Happening{}, fault.Undeterminedf("the record does not say which digest is live")
+	}
+	h.Kind, h.Digest, h.Commit = RolledBack, ev.To.Digest, ev.To.Commit
+	return h, nil
+}
+
+func during(rec *record.Record, stage record.Stage) Happening {
+	began := stage.StartedAt.UTC()
+	return Happening{Record: rec, Began: began, Time: began.Add(time.Duration(stage.DurationMS) * time.Millisecond)}
 }
 
 func notDeployed(stage record.Stage) error {

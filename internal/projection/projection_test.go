@@ -250,6 +250,32 @@ func TestWhatHappened(t *testing.T) {
 	}
 }
 
+// A rollback by hand after the deploy, in the same record, is what happened: the new version is not live any more.
+func TestARollbackByHandIsWhatHappened(t *testing.T) {
+	t.Parallel()
+	rec := delivered(t, record.Passed, record.Deploy{Release: "r2", Digest: digestA, Changed: true})
+	deployed, _ := rec.Stage(record.StageDeploy)
+	at := func(after time.Duration, outcome record.Outcome, evidence string) {
+		rec.Put(record.Stage{Name: record.StageRollback, Outcome: outcome, StartedAt: deployed.StartedAt.Add(after), DurationMS: 2000, Evidence: []byte(evidence)})
+	}
+	to := `{"to":{"digest":"` + digestB + `","commit":"` + commitB + `"}}`
+	at(time.Minute, record.Passed, to)
+	h, err := Happened(rec)
+	if err != nil || h.Kind != RolledBack || h.Digest != digestB || h.Commit != commitB || !h.Time.Equal(deployed.StartedAt.Add(time.Minute+2*time.Second)) {
+		t.Errorf("%+v %v", h, err)
+	}
+	at(time.Minute, record.Passed, `{}`)
+	if _, err := Happened(rec); fault.KindOf(err) != fault.Undetermined {
+		t.Errorf("to what is not known: %v", err)
+	}
+	for name, put := range map[string]func(){"one that failed": func() { at(time.Minute, record.Failed, to) }, "one before the deploy": func() { at(-time.Minute, record.Passed, to) }} {
+		put()
+		if h, err := Happened(rec); err != nil || h.Digest != digestA {
+			t.Errorf("%s: %+v %v", name, h, err)
+		}
+	}
+}
+
 func TestEveryGoldenFileIsOfATest(t *testing.T) {
 	t.Parallel()
 	known := []string{"deploys"}
