@@ -170,6 +170,7 @@ func TestFindings(t *testing.T) {
 		"domain of a system":  {add("catalog/b.yaml", "kind: System\nmetadata: {name: b}\nspec: {owner: team-a, domain: retail}\n"), []string{"catalog/b.yaml:3: reference: domain names domain:default/retail, which the catalogue does not have"}},
 		"entity twice":        {add("catalog/x/again.yaml", "\n"+strings.Replace(group, "team-a", "Team-A", 1)), []string{"catalog/x/again.yaml:2: duplicate: group:default/team-a is in catalog/groups/team-a.yaml:1 already"}},
 		"service twice":       {listed(func(s *catalogfile.Service) { s.Repository = "acme/cart" }), []string{of + ": duplicate: checkout is the same folder of acme/cart as cart; where one of them is an old name, take it out"}},
+		"in another case":     {listed(func(s *catalogfile.Service) { s.Repository = "Acme/Cart" }), []string{of + ": duplicate: checkout is the same folder of Acme/Cart as cart; where one of them is an old name, take it out"}},
 		"entity of a service": {func(_ *testing.T, f fstest.MapFS) { delete(f, of) }, []string{"index.json: index: checkout is listed, and catalog/checkout.yaml does not have that component"}},
 		"not in the index":    {add("catalog/web.yaml", strings.ReplaceAll(component, "NAME", "web")), []string{"catalog/web.yaml:1: index: web is not in index.json: no delivery registered it"}},
 		"log without service": {add("deliveries/web/staging/2026-11.jsonl", line(t, "web", "staging", 1)), []string{"deliveries/web: index: web has deliveries and is not in index.json"}},

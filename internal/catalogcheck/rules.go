@@ -72,7 +72,7 @@ func (c *check) twice() {
 		if !strings.Contains(s.Repository, "/") {
 			continue // the name of a folder, which proves nothing
 		}
-		key := [2]string{s.Repository, s.Path}
+		key := [2]string{strings.ToLower(s.Repository), s.Path} // hosts take both cases for the same repository
 		if other, ok := place[key]; ok {
 			c.found(Duplicate, s.Entity, 0, "%s is the same folder of %s as %s; where one of them is an old name, take it out", name, s.Repository, other)
 			continue

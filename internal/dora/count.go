@@ -34,7 +34,7 @@ type service struct {
 // change is one that was made to the environment.
 type change struct {
 	at time.Time
-	in *tally // where it is counted; nil for one from before the window
+	in *tally // where it is counted; nil for one outside of the window
 }
 
 // tally is what one month has. Times are seconds, kept one by one for the median.
@@ -63,7 +63,7 @@ func (c *count) add(l *catalogfile.Line) {
 	did := l.Effect()
 	s.begin(l, did)
 	if !c.within(l.Time) {
-		if l.Environment == c.Environment && l.Time.Before(c.From) {
+		if l.Environment == c.Environment {
 			s.follow(l, did, nil)
 		}
 		return
@@ -99,8 +99,8 @@ func (s *service) month(t time.Time) *tally {
 	return m
 }
 
-// follow keeps what a line changes, in the order of the log. Nothing is counted in a nil month, which is before the window; what
-// it leaves behind, a failure that goes on, is kept.
+// follow keeps what a line changes, in the order of the log. Nothing is counted in a nil month, which is outside of the window; but
+// a failure that goes on from before it is kept, and after it those of the window end, and its deployments are taken back.
 func (s *service) follow(l *catalogfile.Line, did catalogfile.Effect, m *tally) {
 	this := change{l.Time, m}
 	switch did {

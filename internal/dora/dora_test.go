@@ -155,6 +155,15 @@ func TestByHand(t *testing.T) {
 			deliveries{delivery(-2, "deploy=failed", changed(true)), delivery(10, "deploy=passed", brings())},
 			dora.Metrics{Deployments: 1, PerWeek: 0.5, FailureRate: ptr(0.0), Rework: 1, ReworkRate: ptr(1.0)},
 		},
+		"a failure that ends after the window": {
+			// The window ends with the 14th day; an hour before that it broke, an hour after it the fix came, which is counted there.
+			deliveries{delivery(24*14-1, "deploy=failed", changed(true)), delivery(24*14+1, "deploy=passed", brings())},
+			dora.Metrics{Failed: 1, FailureRate: ptr(1.0), Recovery: &dora.Spread{Count: 1, Median: 7200, P90: 7200}},
+		},
+		"a deployment that is taken back after the window": {
+			deliveries{delivery(24*14-1, "deploy=passed", brings()), delivery(24*14+2, "rollback=passed")},
+			dora.Metrics{Deployments: 1, PerWeek: 0.5, Failed: 1, FailureRate: ptr(1.0), Recovery: &dora.Spread{Count: 1, Median: 3 * 3600, P90: 3 * 3600}, ReworkRate: ptr(0.0)},
+		},
 		"another environment": {
 			// Commit at 1 h brought idp.yaml, 1.5 h later it ran somewhere.
 			deliveries{delivery(2.5, "deploy=passed", to("staging"), first, adopted(1))},
