@@ -130,10 +130,11 @@ func (d *deploy) plan(ctx context.Context) (strategy.Plan, error) {
 	var live []kubernetes.Object
 	for _, ref := range strategy.Reads(d.Strategy, d.Set) {
 		o, err := d.Cluster.Get(ctx, ref)
-		if err != nil {
+		var unknown *kubernetes.UnknownKindError
+		if err != nil && !errors.As(err, &unknown) { // a kind may come with the set; one that does not is refused with all else
 			return strategy.Plan{}, err
 		}
-		if o != nil {
+		if err == nil && o != nil {
 			live = append(live, *o)
 		}
 	}

@@ -39,29 +39,40 @@ func (d *deploy) left(ctx context.Context, plan strategy.Plan) (notes []string) 
 	return notes
 }
 
-// giveBack makes what releases after the one of a number took over what it was before them, unless keep has it, and waits until
-// that is healthy. What somebody else has taken since is left alone.
-func (d *deploy) giveBack(ctx context.Context, keep []kubernetes.Object, after int) (given []kubernetes.Object, err error) {
-	has := func(list []kubernetes.Object, o *kubernetes.Object) bool {
-		return slices.ContainsFunc(list, func(k kubernetes.Object) bool { return kubernetes.RefOf(&k).Same(kubernetes.RefOf(o)) })
-	}
+// theirs is what releases after the one of a number took over, as it was before them, but for what keep has.
+func (d *deploy) theirs(keep []kubernetes.Object, after int) (list []kubernetes.Object, err error) {
 	for _, r := range d.list { // the newest first, which has seen it last
 		found, err := r.Found()
 		if err != nil {
-			return given, err
+			return nil, err
 		}
-		for i := range found {
-			was := &found[i]
-			if r.Number <= after || has(keep, was) || has(given, was) {
-				continue
+		for _, o := range found {
+			if ref := kubernetes.RefOf(&o); r.Number > after && !has(keep, ref) && !has(list, ref) {
+				list = append(list, o)
 			}
-			back, err := d.giveBackOne(ctx, was)
-			if err != nil {
-				return given, fault.Undeterminedf("%s, which was there before release %s, cannot be given back: %w", kubernetes.RefOf(was), r.Name(), err)
-			}
-			if back != nil {
-				given = append(given, *back)
-			}
+		}
+	}
+	return list, nil
+}
+
+func has(list []kubernetes.Object, ref kubernetes.Ref) bool {
+	return slices.ContainsFunc(list, func(o kubernetes.Object) bool { return kubernetes.RefOf(&o).Same(ref) })
+}
+
+// giveBack makes what releases after the one of a number took over what it was before them, but for what keep has, and waits
+// until that is healthy. What somebody else has taken since is left alone.
+func (d *deploy) giveBack(ctx context.Context, keep []kubernetes.Object, after int) (given []kubernetes.Object, err error) {
+	theirs, err := d.theirs(keep, after)
+	if err != nil {
+		return nil, err
+	}
+	for i := range theirs {
+		back, err := d.giveBackOne(ctx, &theirs[i])
+		if err != nil {
+			return given, fault.Undeterminedf("%s, which was there before, cannot be given back: %w", kubernetes.RefOf(&theirs[i]), err)
+		}
+		if back != nil {
+			given = append(given, *back)
 		}
 	}
 	if len(given) == 0 {

@@ -101,12 +101,12 @@ func (d *deploy) bringBack(ctx context.Context, old *release.Release) (target.Re
 		return target.Restored{}, err
 	}
 	plan.Kind = old.Strategy
-	r, err := again.begin(ctx, plan, old.Number, nil)
+	r, err := again.begin(ctx, plan, origin(old), nil)
 	if err != nil {
 		return target.Restored{}, err
 	}
 	// Its pods may need what it did not bring itself.
-	_, err = again.giveBack(ctx, set, cmp.Or(old.Restores, old.Number))
+	_, err = again.giveBack(ctx, set, origin(old))
 	if err == nil {
 		err = again.steps(ctx, plan, nil)
 	}
@@ -241,8 +241,15 @@ func (d *deploy) allowed(ctx context.Context, old *release.Release) error {
 	if err != nil {
 		return err
 	}
-	return d.checkPrune(set, orphans)
+	theirs, err := d.theirs(set, origin(old)) // which is given back
+	if err != nil {
+		return err
+	}
+	return d.checkPrune(set, slices.DeleteFunc(orphans, func(ref kubernetes.Ref) bool { return has(theirs, ref) }))
 }
+
+// origin is the number of the release that a release is, or is a copy of.
+func origin(r *release.Release) int { return cmp.Or(r.Restores, r.Number) }
 
 // choose is the release to go back to.
 func (d *deploy) choose(to string) (*release.Release, error) {
@@ -252,11 +259,11 @@ func (d *deploy) choose(to string) (*release.Release, error) {
 	}
 	if to == "" {
 		// What a rollback brought back stands for the release that it is a copy of: going back from it means what was before.
-		origin := number
-		if d.current != nil && d.current.Restores != 0 {
-			origin = d.current.Restores
+		first := number
+		if d.current != nil {
+			first = origin(d.current)
 		}
-		old := release.Fallback(slices.DeleteFunc(slices.Clone(d.list), func(r release.Release) bool { return r.Number >= origin && origin != 0 }), number)
+		old := release.Fallback(slices.DeleteFunc(slices.Clone(d.list), func(r release.Release) bool { return r.Number >= first && first != 0 }), number)
 		if old == nil {
 			return nil, fault.BadInputf("there is no earlier release of %s in namespace %s to go back to", d.Service, d.Namespace)
 		}

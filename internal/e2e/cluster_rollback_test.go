@@ -77,3 +77,18 @@ func (a *app) wantColor(color string) {
 		a.t.Errorf("there are %d ConfigMaps, %d of them %s: %v", len(names), len(copies), color, names)
 	}
 }
+
+// What was put back stands for what it is a copy of, however often: there is nothing before the first release.
+func TestClusterGoesBackNoFurtherThanThereIs(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, cluster.Open(t))
+	a.is(first, settings{deploy: "{manifests: k8s/plain}"})
+	a.deploy().want(0)
+	a.is(second, settings{deploy: "{manifests: k8s/bad-image}"})
+	for range 2 {
+		a.deploy().want(1, "ImagePullBackOff", "back on", "(healthy)")
+	}
+	a.run("rollback").wait(t).want(2, "there is no earlier release")
+	a.wantHistory(map[string]string{"v1": "superseded", "v2": "failed", "v3": "superseded", "v4": "failed", "v5": "live"})
+	a.serves(first, 2)
+}

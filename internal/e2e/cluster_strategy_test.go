@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -82,4 +83,41 @@ func (a *app) onlyThese(want ...string) {
 	if got := strings.Fields(a.get("deployments,services", "-o", "name")); strings.Join(got, " ") != strings.Join(want, " ") {
 		a.t.Errorf("there are %q, want %q", got, want)
 	}
+}
+
+// A set may bring a kind and an object of it, whatever the strategy; a version of a kind that the cluster has not is bad input.
+func TestClusterCanaryBringsItsOwnKinds(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, cluster.Open(t))
+	a.is(first, settings{deploy: "{manifests: k8s/plain}"})
+	a.deploy().want(0)
+	own := settings{deploy: "{manifests: k8s/plain, strategy: canary, steps: [50]}"}
+	a.is(second, own)
+	file := filepath.Join(a.repo.dir, "k8s", "plain", "things.yaml")
+	write(t, file, strings.ReplaceAll(`apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: things.NAME.example.com}
+spec:
+  group: NAME.example.com
+  scope: Namespaced
+  names: {kind: Thing, plural: things}
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]
+---
+apiVersion: NAME.example.com/v1
+kind: Thing
+metadata: {name: one}
+spec: {size: 1}
+`, "NAME", a.ns))
+	t.Cleanup(func() {
+		_, _ = a.c.KubectlAs(t, a.c.Kubeconfig, "delete", "customresourcedefinition", "things."+a.ns+".example.com", "--ignore-not-found")
+	})
+	a.deploy().want(0, "replaces")
+	a.serves(second, 2)
+	if got := a.get("things."+a.ns+".example.com", "one", "-o", "jsonpath={.spec.size}"); got != "1" {
+		t.Errorf("the Thing has size %q", got)
+	}
+	write(t, file, "apiVersion: policy/v1beta1\nkind: PodDisruptionBudget\nmetadata: {name: plain}\nspec: {minAvailable: 1}\n")
+	a.deploy().want(2, "the cluster has no kind PodDisruptionBudget of policy/v1beta1; it has that of policy/v1", "Is its apiVersion right?")
+	write(t, file, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: plain}\ndata: {PORT: 8080}\n")
+	a.deploy().want(2, "ConfigMap plain is not valid: .data.PORT: expected string, got 8080")
 }

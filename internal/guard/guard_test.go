@@ -137,7 +137,7 @@ func TestOrder(t *testing.T) {
 		{"any time is enough", guard.After{Environment: "staging"}, known(release("a", "good", 0)), 0, ""},
 		{"a clock a little behind", guard.After{Environment: "staging"}, known(release("a", "good", -30*time.Second)), 0, ""},
 
-		{"too short", after, known(release("a", "good", 10*time.Minute-time.Second)), fault.Failed, "aaaa…aa is healthy in staging for 9m, and production wants 10m"},
+		{"too short", after, known(release("a", "good", 10*time.Minute-time.Second)), fault.Failed, "aaaa…aa was found healthy in staging 9m ago, and production wants 10m"},
 		{"never", after, known(), fault.Failed, "aaaa…aa was never deployed to staging"},
 		{"only another one", after, known(release("b", "good", time.Hour)), fault.Failed, "was never deployed to staging"},
 		{"failed", after, known(release("a", "failed", 0), release("b", "good", time.Hour)), fault.Failed, "failed in staging"},
@@ -164,7 +164,7 @@ func TestOrder(t *testing.T) {
 		t.Errorf("no digest: %v", err)
 	}
 	_, err := guard.Order(now, "production", digest("a"), guard.After{Environment: "staging", HealthyFor: 48 * time.Hour}, known(release("a", "good", 90*time.Minute)))
-	if diff := cmp.Diff([]string{"aaaa…aa is healthy in staging for 1h 30m, and production wants 2d", "Deploy it in 1d 22h."}, fault.Lines(err)); diff != "" {
+	if diff := cmp.Diff([]string{"aaaa…aa was found healthy in staging 1h 30m ago, and production wants 2d", "Deploy it in 1d 22h."}, fault.Lines(err)); diff != "" {
 		t.Error(diff)
 	}
 }

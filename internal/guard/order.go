@@ -30,8 +30,8 @@ type History struct {
 // skew is how much the clock of the runner may be behind that of the one that deployed before.
 const skew = time.Minute
 
-// Order refuses a digest that is not what runs in the environment before, or not for long enough. What the history does not
-// tell is undetermined.
+// Order refuses a digest that is not what runs in the environment before, or not for long enough: since its deploy found it to be
+// healthy. What the history does not tell is undetermined.
 func Order(now time.Time, environment, digest string, after After, history History) (Decision, error) {
 	d := Decision{Guard: GuardOrder, Answer: Clear, Text: environment + " comes after no other environment"}
 	if after.Environment == "" {
@@ -49,10 +49,10 @@ func Order(now time.Time, environment, digest string, after After, history Histo
 	}
 	since := max(now.Sub(live.Healthy), 0)
 	if since < after.HealthyFor {
-		return d, fault.Failedf("%s is healthy in %s for %s, and %s wants %s", record.ShortDigest(digest), after.Environment, span(since), environment, span(after.HealthyFor)).
+		return d, fault.Failedf("%s was found healthy in %s %s ago, and %s wants %s", record.ShortDigest(digest), after.Environment, span(since), environment, span(after.HealthyFor)).
 			WithNext(fmt.Sprintf("Deploy it in %s.", span((after.HealthyFor - since + time.Minute - 1).Truncate(time.Minute))))
 	}
-	d.Text = fmt.Sprintf("%s is healthy in %s for %s", record.ShortDigest(digest), after.Environment, span(since))
+	d.Text = fmt.Sprintf("%s was found healthy in %s %s ago, and is live there", record.ShortDigest(digest), after.Environment, span(since))
 	return d, nil
 }
 

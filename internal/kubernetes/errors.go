@@ -126,6 +126,9 @@ func (e *MalformedError) Error() string { return e.Problem }
 // malformed matches how server-side apply words it. It has no reason by which to know it, and says code 500.
 var malformed = regexp.MustCompile(`(?s)failed to create typed patch object \([^)]*\): (.*)`)
 
+// goValue matches how it writes a value of another type than the kind wants, such as a number that should have been quoted.
+var goValue = regexp.MustCompile(`&value\.valueUnstructured\{Value:([^{}]*)\}`)
+
 // explain says what an error of the API server means for the person who deploys. What callers tell apart stays reachable.
 func explain(err error, verb string, ref Ref, server string) error {
 	if err == nil {
@@ -144,7 +147,7 @@ func explain(err error, verb string, ref Ref, server string) error {
 	case apierrors.IsNotFound(err), apierrors.IsAlreadyExists(err), meta.IsNoMatchError(err):
 		return err
 	case malformed.MatchString(err.Error()):
-		return &MalformedError{malformed.FindStringSubmatch(err.Error())[1]}
+		return &MalformedError{goValue.ReplaceAllString(malformed.FindStringSubmatch(err.Error())[1], "$1")}
 	case apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err):
 		return &MalformedError{err.Error()}
 	case len(conflicts) > 0:

@@ -112,3 +112,11 @@ func TestOnlyTroubleThatGoesByItselfIsWaitedFor(t *testing.T) {
 		t.Error("a change of etcd's leader is not waited for")
 	}
 }
+
+// A value that should have been quoted is shown as it is in the manifest, not as Go writes it.
+func TestAValueOfAnotherType(t *testing.T) {
+	err := errors.New(`failed to create typed patch object (shop/plain; /v1, Kind=ConfigMap): .data.PORT: expected string, got &value.valueUnstructured{Value:8080}`)
+	if got := explain(err, "patch", Ref{Kind: "ConfigMap", Name: "plain"}, "x").Error(); got != ".data.PORT: expected string, got 8080" {
+		t.Error(got)
+	}
+}
