@@ -175,7 +175,7 @@ func Near(dir, top string) string {
 }
 
 var (
-	named = regexp.MustCompile(`(?i)^(([a-z0-9.]+[-_.])?(un)?licen[cs]es?|copying)([-_.].*)?$`)
+	named = regexp.MustCompile(`(?i)^(([a-z0-9.]+[-_.])*(un)?licen[cs]es?|copying)([-_.].*)?$`)
 	// aside are no licences of what is compiled: programs and data, the licence of documentation or of a logo, and what REUSE
 	// (https://reuse.software) puts beside a single file.
 	aside = regexp.MustCompile(`(?i)\.(go|sh|py|[jt]s|json|ya?ml|toml|csv|xml|tmpl|license)$|[-_.](docs?|logo)$`)

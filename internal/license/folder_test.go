@@ -42,6 +42,7 @@ func TestModule(t *testing.T) {
 		"British":                 {files: map[string]string{"LICENCE.txt": mit}, concluded: "MIT", declared: "MIT", comment: "LICENCE.txt: MIT"},
 		"COPYING":                 {files: map[string]string{"COPYING": isc}, concluded: "ISC", declared: "ISC", comment: "COPYING: ISC"},
 		"named first":             {files: map[string]string{"MIT-LICENSE.md": mit}, concluded: "MIT", declared: "MIT", comment: "MIT-LICENSE.md: MIT"},
+		"third parties":           {files: map[string]string{"LICENSE": mit, "THIRD_PARTY_LICENSES.txt": "See elsewhere."}, comment: "not determined: THIRD_PARTY_LICENSES.txt: it has the text of no licence on the list of SPDX"},
 		"two texts in a file":     {files: map[string]string{"LICENSE": mit + isc}, concluded: "MIT AND ISC", comment: "LICENSE: MIT AND ISC"},
 		"two files":               {files: map[string]string{"LICENSE-ISC": isc, "LICENSE-MIT": mit}, concluded: "ISC AND MIT", comment: "LICENSE-ISC: ISC; LICENSE-MIT: MIT"},
 		"the same twice":          {files: map[string]string{"LICENSE": mit, "COPYING": mit}, concluded: "MIT", declared: "MIT", comment: "COPYING: MIT; LICENSE: MIT"},

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// packed has a line for each pattern: id, phrases, form.
+// packed has a line for each pattern: id, phrases, form. They are those of licensecheck, see LICENSE.licensecheck.
 //
 //go:embed patterns.gz
 var packed []byte

@@ -89,7 +89,13 @@ var statement = regexp.MustCompile(`SPDX-License-Identifier:[ \t]*([A-Za-z0-9.+(
 
 // stated is what the text says of itself, where that is one thing and names every licence whose text is there.
 func (r *Reader) stated(all [][][]byte, found []match) Text {
-	text := strings.TrimSpace(string(all[0][1]))
+	fields := strings.Fields(strings.TrimRight(string(all[0][1]), " \t-")) // without the end of a comment in XML
+	for i, f := range fields {
+		if operator := strings.ToUpper(f); operator == "AND" || operator == "OR" || operator == "WITH" {
+			fields[i] = operator
+		}
+	}
+	text := strings.Join(fields, " ")
 	if len(all) > 1 {
 		return Text{Why: "it has more than one SPDX-License-Identifier"}
 	}
@@ -100,7 +106,7 @@ func (r *Reader) stated(all [][][]byte, found []match) Text {
 	for _, m := range found {
 		id := r.patterns[m.pattern].id
 		if !slices.ContainsFunc(ids, func(one string) bool {
-			return one == id || strings.TrimRight(one, "+") == id || one == id+"-only" || one == id+"-or-later"
+			return slices.ContainsFunc([]string{id, id + "+", id + "-only", id + "-or-later"}, func(same string) bool { return strings.EqualFold(one, same) })
 		}) {
 			return Text{Why: fmt.Sprintf("its SPDX-License-Identifier is %s, and it has the text of %s", text, id)}
 		}

@@ -165,6 +165,7 @@ func TestText(t *testing.T) {
 		"stated, no text":        {"// SPDX-License-Identifier: Apache-2.0\n", "Apache-2.0", ""},
 		"stated in Markdown":     {"`SPDX-License-Identifier: BSD-3-Clause AND MPL-2.0`\n\nOne or both may apply.", "BSD-3-Clause AND MPL-2.0", ""},
 		"stated, other text":     {"SPDX-License-Identifier: ISC\n\n" + mit, "", "has the text of MIT"},
+		"stated in XML":          {"<!-- SPDX-License-Identifier: mit or \tISC -->\n" + mit, "mit OR ISC", ""},
 		"stated twice":           {"SPDX-License-Identifier: MIT\nSPDX-License-Identifier: ISC\n", "", "more than one"},
 		"stated, no list":        {"SPDX-License-Identifier: LicenseRef-acme\n", "", "not on the list"},
 		"stated, nothing":        {"SPDX-License-Identifier: \n", "", "a licence is expected"},
