@@ -25,6 +25,7 @@ const (
 	maxReferrers = 1000
 	maxIndex     = 16 << 20
 	maxBundle    = 64 << 20
+	maxBundles   = 256 << 20 // all of one image: anyone who may write there can attach more, and they are held in memory
 )
 
 func (s *session) read(ctx context.Context) ([]attest.Attached, error) {
@@ -37,6 +38,7 @@ func (s *session) read(ctx context.Context) ([]attest.Attached, error) {
 		return nil, err
 	}
 	var attached []attest.Attached
+	s.left = maxBundles
 	seen := map[string]bool{}
 	for _, d := range list {
 		if seen[d.Digest.String()] {
@@ -211,6 +213,9 @@ func (s *session) referrer(ctx context.Context, listed v1.Descriptor) (*attest.A
 	}
 	if len(m.Layers) != 1 {
 		return nil, fmt.Errorf("%d layers, expected one bundle", len(m.Layers))
+	}
+	if s.left -= m.Layers[0].Size; s.left < 0 { // whose sizes are true, else blob refuses them
+		return nil, fmt.Errorf("there are more than %d MiB of evidence", maxBundles>>20)
 	}
 	data, err := s.blob(ctx, m.Layers[0])
 	if err != nil {

@@ -38,6 +38,7 @@ type session struct {
 	client  *http.Client
 	puller  *remote.Puller
 	options []remote.Option
+	left    int64 // bytes of bundles that may still be read
 }
 
 func (r Registry) open(ctx context.Context, ref, scope string) (*session, error) {

@@ -157,6 +157,30 @@ func TestReadRefusesWhatItCannotRead(t *testing.T) {
 	}
 }
 
+// What is more than a job can hold is not read, so that nobody ends the job by attaching it; and never reads as nothing.
+func TestReadStopsAtItsLimit(t *testing.T) {
+	t.Parallel()
+	a := newRegistry(t, true)
+	subject, err := name.NewDigest(a.ref)
+	expect.NoError(t, err)
+	manifest := fmt.Sprintf(`{"schemaVersion":2,"mediaType":%[1]q,"config":{"mediaType":"application/vnd.oci.empty.v1+json","digest":%[2]q,"size":2},`+
+		`"layers":[{"mediaType":%[3]q,"digest":%[2]q,"size":%[4]d}],"subject":{"mediaType":%[1]q,"digest":%[5]q,"size":1}}`,
+		types.OCIManifestSchema1, otherDigest, attest.BundleType, 257<<20, a.digest)
+	h, _, err := v1.SHA256(strings.NewReader(manifest))
+	expect.NoError(t, err)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, a.url+"/v2/"+subject.Context().RepositoryStr()+"/manifests/"+h.String(), strings.NewReader(manifest))
+	expect.NoError(t, err)
+	req.Header.Set("Content-Type", string(types.OCIManifestSchema1))
+	resp, err := http.DefaultClient.Do(req)
+	expect.NoError(t, err)
+	expect.NoError(t, resp.Body.Close())
+	attached, err := client.Read(t.Context(), a.ref)
+	expect.Error(t, err, "more than 256 MiB of evidence")
+	if fault.KindOf(err) != fault.Undetermined || attached != nil {
+		t.Errorf("%v, %d attached", err, len(attached))
+	}
+}
+
 // A registry that answers badly must never make evidence look absent.
 func TestReadWhenTheRegistryFails(t *testing.T) {
 	t.Parallel()
