@@ -92,3 +92,19 @@ func TestVerifyActionOfADelivery(t *testing.T) {
 	m.commit(map[string]string{"copy.txt": "changed"})
 	m.start(args...).end(patience, 1) // it is not of this commit, which no input can turn off
 }
+
+// Two services of one repository, of one commit, signed by one key: neither is delivered as the other.
+func TestVerifyAnotherServiceOfTheRepository(t *testing.T) {
+	t.Parallel()
+	m, s := newMachine(t), newRegistryServer(t)
+	key, password := cosignKey(m)
+	m.setenv("COSIGN_PASSWORD", password)
+	m.commit(map[string]string{"cart/idp.yaml": "name: cart\nowner: team-plain\n", "cart/main.go": "package main\n\nfunc main() {}\n"})
+	m.deliver("--registry", s.repo, "--key", key).end(patience, 0)
+	m.write(".", map[string]string{"policy.yaml": "name: acme\ndefaults:\n  signer: {key: cosign.pub}\n  require: [provenance, sbom]\n  evidence-max-age: 30d\n"})
+	args := []string{"verify", "--environment", "local", "--image", s.repo + "@" + m.record().Artifact.Digest, "--policy", "policy.yaml", "--out", "other"}
+	m.start(append(args, "--service", "svc")...).end(patience, 0)
+	if out := m.start(append(args, "--service", "svc/cart", "--out", "cart")...).end(patience, 1); !strings.Contains(out, "it was built from the root of svc, not from folder cart: it is another service") {
+		t.Error(out)
+	}
+}

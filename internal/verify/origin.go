@@ -78,10 +78,19 @@ func (c *court) origin(p built) error {
 		return fmt.Errorf("it was built from %s, which is none of the repositories that the policy allows", source.Repository)
 	case c.in.Commit != "" && source.Commit != c.in.Commit:
 		return fmt.Errorf("it was built from commit %.12s, not from %.12s", source.Commit, c.in.Commit)
+	case c.in.Path != nil && source.Path != *c.in.Path:
+		return fmt.Errorf("it was built from %s of %s, not from %s: it is another service", folder(source.Path), source.Repository, folder(*c.in.Path))
 	case source.Dirty:
 		return fmt.Errorf("it was built from a working tree that differs from commit %.12s", source.Commit)
 	}
 	return signedIn(p.by, source.Repository)
+}
+
+func folder(path string) string {
+	if path == "" {
+		return "the root"
+	}
+	return "folder " + path
 }
 
 // signedIn refuses what a job of another repository says of this one, where the policy allows several to sign. A key has no

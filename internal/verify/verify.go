@@ -29,6 +29,7 @@ type Inputs struct {
 	Signer       attest.Verifier // who the rules' signer is; nil only where they name none
 	Repository   string          // that the provenance must name; empty where it is not known
 	Commit       string          // that the provenance and the scans must name; empty where it is not known
+	Path         *string         // folder of the service in the repository that the provenance must name; nil where it is not known
 	Asked        bool            // somebody asks for them: the provenance must be there, also where the policy does not require it
 	Unlisted     bool            // the environment was named by hand, and the policy does not list it: it may be a slip
 }

@@ -247,6 +247,8 @@ func TestRefuses(t *testing.T) {
 		"asked where it is from, and nothing says": {pieces: without(1), change: func(in *verify.Inputs) {
 			in.Rules.Require, in.Asked = []string{"secrets"}, true
 		}, want: map[string]string{"provenance": "no provenance"}},
+		"another service of the repository": {pieces: without(1, provenance(func(p *attest.Provenance) { p.BuildDefinition.ExternalParameters.Source.Path = "services/cart" })),
+			change: func(in *verify.Inputs) { path := ""; in.Path = &path }, want: map[string]string{"provenance": "from folder services/cart of acme/checkout, not from the root: it is another service"}},
 		"another commit":     {pieces: without(1, provenance(func(p *attest.Provenance) { p.BuildDefinition.ExternalParameters.Source.Commit = "beef" })), want: map[string]string{"provenance": "from commit beef"}},
 		"no commit":          {pieces: without(1, provenance(func(p *attest.Provenance) { p.BuildDefinition.ExternalParameters.Source.Commit = "" })), want: map[string]string{"provenance": "does not say which commit"}},
 		"changed tree":       {pieces: without(1, provenance(func(p *attest.Provenance) { p.BuildDefinition.ExternalParameters.Source.Dirty = true })), want: map[string]string{"provenance": "working tree that differs"}},

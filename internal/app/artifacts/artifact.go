@@ -157,6 +157,9 @@ func VerifyDigest(ctx context.Context, d *delivery.Delivery, in verify.Inputs, t
 	}
 	in.Environment, in.Policy, in.PolicyDigest, in.Rules = d.Record.Environment, d.Policy.Name, d.Policy.Digest, d.Rules
 	in.Repository, in.Commit = d.Record.Source.Repository, d.Record.Source.Commit
+	if d.Repo != nil {
+		in.Path = &d.Record.Source.Path
+	}
 	return verify.Run(ctx, in, verify.Deps{Evidence: referrers.Registry{}, Now: d.World.Now, Progress: progress})
 }
 
