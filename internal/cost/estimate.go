@@ -169,6 +169,10 @@ func (e *estimator) workload(o manifest.Object, fixed *int32, pod *corev1.PodSpe
 		n = scaled
 		e.used[key] = true
 	}
+	if n.min < 0 || n.max < n.min {
+		e.missing = append(e.missing, fmt.Sprintf("%s is to have %d to %d replicas", o, n.min, n.max))
+		return
+	}
 	shares, missing := podShares(pod)
 	for _, m := range missing {
 		e.missing = append(e.missing, o.String()+", "+m)

@@ -28,6 +28,7 @@ func podShares(pod *corev1.PodSpec) (shares []share, missing []string) {
 	}
 	cpu, memory, sidecarCPU, sidecarMemory := new(big.Rat), new(big.Rat), new(big.Rat), new(big.Rat)
 	peakCPU, peakMemory := new(big.Rat), new(big.Rat)
+	missing = unpriced("the pod", podWide)
 	take := func(c *corev1.Container) share {
 		s, lacks := containerShare(c, podWide)
 		missing = append(missing, lacks...)
@@ -77,13 +78,17 @@ func containerShare(c *corev1.Container, podWide corev1.ResourceRequirements) (s
 	if len(lacks) > 0 {
 		missing = append(missing, fmt.Sprintf("container %s requests no %s", c.Name, strings.Join(lacks, " and no ")))
 	}
-	// Devices such as nvidia.com/gpu; their request is their limit.
-	for _, name := range slices.Sorted(maps.Keys(c.Resources.Limits)) {
-		if strings.Contains(string(name), "/") {
-			missing = append(missing, fmt.Sprintf("container %s requests %s, for which there is no price", c.Name, name))
+	return s, append(missing, unpriced("container "+c.Name, c.Resources)...)
+}
+
+// unpriced names devices, such as nvidia.com/gpu, and huge pages, which are memory of their own; their request is their limit.
+func unpriced(who string, r corev1.ResourceRequirements) (missing []string) {
+	for _, name := range slices.Sorted(maps.Keys(r.Limits)) {
+		if strings.Contains(string(name), "/") || strings.HasPrefix(string(name), corev1.ResourceHugePagesPrefix) {
+			missing = append(missing, fmt.Sprintf("%s requests %s, for which there is no price", who, name))
 		}
 	}
-	return s, missing
+	return missing
 }
 
 // request is a resource's request; where there is none it is the limit, as Kubernetes fills it in. Memory is in GB.
