@@ -96,7 +96,7 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 		return done, err
 	}
 	if len(s.services) == 0 {
-		return done, fault.BadInputf("the catalogue in %s has no service, so there is nothing to show", in.Catalog).
+		return done, fault.BadInputf("the catalogue has no service, so there is nothing to show").
 			WithNext("Deliver a service with --catalog first: docs/portal.md.")
 	}
 	done.Services, done.Teams, done.Index = len(s.services), len(s.teams), filepath.Join(in.Out, indexPage)

@@ -2,10 +2,12 @@ package service
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/strictyaml"
@@ -38,6 +40,9 @@ func Load(dir string, opts ...Option) (*Service, error) {
 		missing := fault.BadInputf("there is no %s in %s", File, dir).WithNext(
 			"Write one. The least it says is:", "  name: checkout", "  owner: team-payments", Docs+" says what each key means.")
 		missing.Err = err
+		if folders := folders(dir); len(folders) > 0 {
+			missing.Next = append([]string{fmt.Sprintf("There is one in %s. Name the folder of the service: --service %s", strings.Join(folders, ", "), folders[0])}, missing.Next...)
+		}
 		return nil, missing
 	}
 	if err != nil {
@@ -50,6 +55,18 @@ func Load(dir string, opts ...Option) (*Service, error) {
 	}
 	facts = append(facts, owner...)
 	return parse(path, data, facts, problems, append(opts[:len(opts):len(opts)], func(l *loader) { l.dir = dir }))
+}
+
+// folders are up to three below dir that have a file, as in a repository of several services.
+func folders(dir string) []string {
+	var found []string
+	for _, depth := range []string{"*", filepath.Join("*", "*")} {
+		files, _ := filepath.Glob(filepath.Join(dir, depth, File)) // only a bad pattern is an error
+		for _, file := range files {
+			found = append(found, filepath.ToSlash(filepath.Dir(file)))
+		}
+	}
+	return found[:min(len(found), 3)]
 }
 
 // Identity is what a file with problems still says: the name, and the environments. They are empty where not even that can be read.

@@ -27,6 +27,9 @@ func (r *Report) Text(w io.Writer) error {
 		}
 		line()
 	}
+	if len(r.Now)+len(r.Organization)+len(r.Unattributed) == 0 {
+		line("nothing was deployed or charged")
+	}
 	month := ""
 	for _, s := range r.Organization {
 		if s.Month != month {
