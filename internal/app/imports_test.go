@@ -29,7 +29,7 @@ var joining = []string{
 // foundation is what everything else stands on, so it may know none of the stages and not app.
 var foundation = []string{"license", "sbom",
 	"catalog/entityfile",
-	"secrets/prefilter",
+	"secrets/describe", "secrets/prefilter",
 	"action", "fault", "finding", "gitrepo", "gosource", "policy", "proc", "record", "evidence", "referrers", "report", "retry", "runner", "schema", "service", "strictyaml", "ui",
 	"announce", "apply", "attest", "catalogfile", "clustertarget", "codeowners", "dora", "github", "gitstore", "guard", "kubernetes", "local", "localtarget", "logtext", "manifest", "oci", "projection", "release", "rollout", "sarif", "send", "signing", "spend", "strategy", "target", "testrun", "triage", "verifying", "waiver"}
 

@@ -67,8 +67,13 @@ func notARepository(dir string, err error) error {
 	case e.Code == -1:
 		return fault.Undeterminedf("git does not run: %w", err).WithNext("Install git and put it on the PATH.")
 	case strings.Contains(e.Stderr, "dubious ownership"):
-		return fault.BadInputf("git refuses %s: it belongs to another user", dir).
-			WithNext("Allow it: git config --global --add safe.directory " + dir)
+		f := fault.BadInputf("git refuses %s: it belongs to another user", dir)
+		for line := range strings.Lines(e.Stderr) { // git knows the folder by the name that it has to be allowed by
+			if line = strings.TrimSpace(line); strings.HasPrefix(line, "git config ") {
+				return f.WithNext("Allow it: " + line)
+			}
+		}
+		return f
 	case strings.Contains(e.Stderr, "must be run in a work tree"):
 		return fault.BadInputf("%s is in a bare repository, or in the folder .git of another: there is no working tree", dir).
 			WithNext("Clone it, and name that folder: git clone " + dir)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/gitrepo"
 )
 
@@ -283,5 +284,16 @@ func TestOpenWhereSignaturesAreShown(t *testing.T) {
 	signed, err := gitrepo.Open(t.Context(), dir)
 	if err != nil || signed.Commit == repo.Commit {
 		t.Error(signed, err)
+	}
+}
+
+// Below the root of a repository of another user, it is the root that has to be allowed.
+func TestOpenOfAnotherUser(t *testing.T) {
+	dir, _ := repository(t, map[string]string{"svc/a.go": "a\n"})
+	t.Setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+	t.Chdir(filepath.Join(dir, "svc"))
+	_, err := gitrepo.Open(t.Context(), ".")
+	if text := strings.Join(fault.Lines(err), "\n"); fault.KindOf(err) != fault.BadInput || !strings.Contains(text, "safe.directory "+dir) || strings.Contains(text, dir+"/svc") {
+		t.Error(text)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/zricethezav/gitleaks/v8/report"
 
 	"github.com/org/idp/internal/finding"
+	"github.com/org/idp/internal/secrets/describe"
 )
 
 // hit is a secret and where it came in; its value is not kept.
@@ -28,7 +29,7 @@ type hit struct {
 	line   int
 	column int
 	end    int
-	rating rating
+	rating describe.Rating
 	// allowed is the justification beside an allowMark; nil where there is no mark.
 	allowed *string
 }
@@ -49,7 +50,7 @@ func Fingerprint(rule, path, secret string) string {
 
 // add keeps a secret once, at the oldest commit that brought it into the file.
 func (s *scan) add(c change, f report.Finding) {
-	h := hit{commit: c.commit, rule: f.RuleID, path: c.path, rating: rate(f.RuleID, f.Secret, c.path)}
+	h := hit{commit: c.commit, rule: f.RuleID, path: c.path, rating: describe.Rate(f.RuleID, f.Secret, c.path)}
 	if !byName(f) {
 		h.line, h.column, h.end = f.StartLine, max(f.StartColumn, 0), f.EndLine
 	}
@@ -107,8 +108,8 @@ func (s *scan) findings(ctx context.Context) []finding.Finding {
 	defer s.mu.Unlock()
 	var list []finding.Finding
 	for key, h := range s.hits {
-		r := ruleInfo(h.rule)
-		f := finding.Finding{Scanner: scanner, Rule: printable(h.rule), Severity: r.severity, Confidence: h.rating.confidence, CWE: []string{"CWE-798"},
+		r := describe.Of(h.rule)
+		f := finding.Finding{Scanner: scanner, Rule: printable(h.rule), Severity: r.Severity, Confidence: h.rating.Confidence, CWE: []string{"CWE-798"},
 			File: s.redact(printable(relative(s.repo.Path, h.path))), Line: h.line, Column: h.column, EndLine: h.end, Fingerprint: key}
 		where, reader, remedy := "in the working tree", "Once committed, anyone who can read the repository has it.", "Take it out of the file before it is committed."
 		switch {
@@ -119,12 +120,12 @@ func (s *scan) findings(ctx context.Context) []finding.Finding {
 		case s.repo.Commit == "":
 			where, reader, remedy = "in this folder", "Anyone who can read the folder has it.", "Take it out of the file."
 		}
-		f.Title = fmt.Sprintf("%s is %s. %s", r.what, where, reader)
-		if h.rating.why != "" {
-			f.Title += " " + h.rating.why
+		f.Title = fmt.Sprintf("%s is %s. %s", printable(r.What), where, reader)
+		if h.rating.Why != "" {
+			f.Title += " " + h.rating.Why
 		}
-		f.Help = "1. " + r.revoke + "\n2. " + remedy
-		f.HelpURI = r.url
+		f.Help = "1. " + r.Revoke + "\n2. " + remedy
+		f.HelpURI = r.URL
 		if h.allowed != nil {
 			f.Suppression = &finding.Suppression{By: allowMark, InSource: true, Justification: s.redact(printable(*h.allowed))}
 		}

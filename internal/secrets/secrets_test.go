@@ -303,3 +303,16 @@ func TestThresholds(t *testing.T) {
 		t.Errorf("history some: %v", err)
 	}
 }
+
+// What is said of a secret never has its value, and reaches the finding.
+func TestConfidenceIsShown(t *testing.T) {
+	t.Parallel()
+	live := "gh" + "p_zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ" + "0mLq17"
+	r := newRepo(t)
+	r.commit("a.txt", live+"\n")
+	out, err := r.scan(HistoryAll, live)
+	found(t, out, err, "github-pat a.txt:1")
+	if f := out.Findings[0]; f.Confidence != "high" || !strings.Contains(f.Title, "Its checksum is right, so GitHub has issued it.") {
+		t.Errorf("finding %+v", f)
+	}
+}

@@ -1,8 +1,10 @@
-package secrets
+package describe
 
 import (
 	"strings"
 	"testing"
+
+	"github.com/zricethezav/gitleaks/v8/detect"
 )
 
 // The GitHub tokens are published, expired ones (the fixtures of base62-token.js, which implements GitHub's description);
@@ -36,21 +38,58 @@ func TestConfidence(t *testing.T) {
 		{"one character", "generic-api-key", "xxxxxxxxxxxx", "a.go", "low", "an example"},
 		{"a file by its name", "pkcs12-file", "", "keys/a.p12", "medium", ""},
 	} {
-		if got := rate(c.rule, c.secret, c.path); got.confidence != c.want || !strings.Contains(got.why, c.why) || (c.why == "") != (got.why == "") {
+		if got := Rate(c.rule, c.secret, c.path); got.Confidence != c.want || !strings.Contains(got.Why, c.why) || (c.why == "") != (got.Why == "") {
 			t.Errorf("%s: %+v, want %s, %q", c.what, got, c.want, c.why)
 		}
 	}
 }
 
-// What is said of a secret never has its value, and reaches the finding.
-func TestConfidenceIsShown(t *testing.T) {
+// Every built-in rule has a severity and words that name no value; the tables name only rules that exist.
+func TestEveryRuleIsDescribed(t *testing.T) {
 	t.Parallel()
-	live := "gh" + "p_zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ" + "0mLq17"
-	r := newRepo(t)
-	r.commit("a.txt", live+"\n")
-	out, err := r.scan(HistoryAll, live)
-	found(t, out, err, "github-pat a.txt:1")
-	if f := out.Findings[0]; f.Confidence != "high" || !strings.Contains(f.Title, "Its checksum is right, so GitHub has issued it.") {
-		t.Errorf("finding %+v", f)
+	builtIn, err := detect.NewDetectorDefaultConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := map[string]bool{}
+	for id := range builtIn.Config.Rules {
+		i := Of(id)
+		if i.What == "" || i.Revoke == "" || i.Severity == "" || i.Confidence == "" {
+			t.Errorf("%s: %+v", id, i)
+		}
+		if strings.HasPrefix(i.What, "What looks like") && id != "generic-api-key" {
+			t.Errorf("%s does not say what it finds: %s", id, i.What)
+		}
+		for _, p := range providers {
+			used[p.prefix] = used[p.prefix] || strings.HasPrefix(id, p.prefix)
+		}
+	}
+	for _, p := range providers {
+		if !used[p.prefix] {
+			t.Errorf("no rule starts with %s", p.prefix)
+		}
+	}
+	for id := range unspecific {
+		if _, ok := builtIn.Config.Rules[id]; !ok {
+			t.Errorf("there is no rule %s", id)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	t.Parallel()
+	for rule, want := range map[string]string{
+		"adafruit-api-key": "An Adafruit API key", "coinbase-access-token": "A Coinbase access token", "1password-secret-key": "A 1Password secret key",
+		"cisco-meraki-api-key": "A Cisco Meraki API key", "flyio-access-token": "A Fly.io access token", "asana-client-id": "An Asana client ID",
+		"airtable-personnal-access-token": "An Airtable personal access token", "planetscale-oauth-token": "A PlanetScale OAuth token",
+		"lob-pub-api-key": "A Lob public API key", "jwt": "A JSON Web Token", "acme-api-key": "An Acme API key",
+		"own": "", "token": "", "api-key": "", "::error-key": "", "Ünïcode-key": "",
+	} {
+		if got := nameOf(rule); got != want {
+			t.Errorf("%s: %q, want %q", rule, got, want)
+		}
+	}
+	if i := Of("own rule"); i.What != "What looks like a secret (own rule)" {
+		t.Errorf("%+v", i)
 	}
 }

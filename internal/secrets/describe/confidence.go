@@ -1,4 +1,4 @@
-package secrets
+package describe
 
 import (
 	"crypto/sha256"
@@ -18,37 +18,37 @@ const (
 	confidenceHigh   = "high"
 )
 
-// rating is a confidence and, where the value or its place says more than the rule, why, as a sentence.
-type rating struct{ confidence, why string }
+// Rating is a confidence and, where the value or its place says more than the rule, why, as a sentence.
+type Rating struct{ Confidence, Why string }
 
-// rate tells a secret that looks live from one that does not. What proves something about the value comes before what only
+// Rate tells a secret that looks live from one that does not. What proves something about the value comes before what only
 // its surroundings suggest.
-func rate(rule, secret, path string) rating {
-	usual := ruleInfo(rule).confidence
+func Rate(rule, secret, path string) Rating {
+	usual := Of(rule).Confidence
 	if wellKnown[hash(secret)] || placeholder.MatchString(secret) || (len(secret) >= 8 && variety(secret) <= 4) {
-		return rating{confidenceLow, "The value is an example, not a secret that someone was given."}
+		return Rating{confidenceLow, "The value is an example, not a secret that someone was given."}
 	}
 	if issuer, right, has := checksum(secret); has {
 		switch {
 		case right:
-			return rating{confidenceHigh, "Its checksum is right, so " + issuer + " has issued it."}
+			return Rating{confidenceHigh, "Its checksum is right, so " + issuer + " has issued it."}
 		case issuer == "GitHub":
-			return rating{confidenceLow, "Its checksum is wrong, so GitHub has not issued it."}
+			return Rating{confidenceLow, "Its checksum is wrong, so GitHub has not issued it."}
 		default: // not all of its tokens are known to have one
-			return rating{confidenceMedium, "Its checksum is not that of a token of " + issuer + "."}
+			return Rating{confidenceMedium, "Its checksum is not that of a token of " + issuer + "."}
 		}
 	}
 	switch {
 	case liveMode.MatchString(secret):
-		return rating{confidenceHigh, "It is a key of the live mode."}
+		return Rating{confidenceHigh, "It is a key of the live mode."}
 	case testMode.MatchString(secret):
-		return rating{confidenceMedium, "It is a key of a test mode."}
+		return Rating{confidenceMedium, "It is a key of a test mode."}
 	case fixture.MatchString(path):
-		return rating{lowered(usual), "It is in a file of tests or examples."}
+		return Rating{lowered(usual), "It is in a file of tests or examples."}
 	case unspecific[rule] && secret != "" && prefilter.Entropy(secret) < readable && !pem.MatchString(secret):
-		return rating{lowered(usual), "The value is little random."}
+		return Rating{lowered(usual), "The value is little random."}
 	}
-	return rating{confidence: usual}
+	return Rating{Confidence: usual}
 }
 
 func lowered(confidence string) string {

@@ -1,4 +1,6 @@
-package secrets
+// Package describe says of a secret, by the rule of gitleaks that found it, what it is, how grave that is and where it is revoked;
+// and by its value and its place, how likely it opens something. None of what it says has the value in it.
+package describe
 
 import (
 	"strings"
@@ -49,36 +51,37 @@ var unspecific = map[string]bool{"generic-api-key": true, "curl-auth-header": tr
 // halves end the names of rules for what is of use only together with something else.
 var halves = []string{"-client-id", "-key-id", "-access-id", "-user-api-id", "-pub-key", "-pub-api-key", "-public-key"}
 
-// info is what a person is told about a rule.
-type info struct {
-	what, revoke, url string
-	severity          finding.Severity
-	confidence        string
+// Rule is what a person is told about what a rule finds.
+type Rule struct {
+	What, Revoke, URL string
+	Severity          finding.Severity
+	Confidence        string
 }
 
-func ruleInfo(rule string) info {
-	i := info{what: "What looks like a secret (" + printable(rule) + ")", revoke: "Revoke it where it was issued, and put a new one into a secret store.",
-		severity: finding.Critical, confidence: "high"}
+// Of describes a rule; one that is not gitleaks' own is called by its name, as that is.
+func Of(rule string) Rule {
+	r := Rule{What: "What looks like a secret (" + rule + ")", Revoke: "Revoke it where it was issued, and put a new one into a secret store.",
+		Severity: finding.Critical, Confidence: confidenceHigh}
 	if unspecific[rule] {
-		i.severity, i.confidence = finding.High, "medium"
+		r.Severity, r.Confidence = finding.High, confidenceMedium
 	}
 	for _, end := range halves {
 		if strings.HasSuffix(rule, end) {
-			i.severity = finding.High
+			r.Severity = finding.High
 		}
 	}
 	if name := nameOf(rule); name != "" {
-		i.what = name
+		r.What = name
 	}
 	switch rule {
 	case "private-key", "pkcs12-file", "age-secret-key":
-		i.revoke = "Replace it wherever its public half is trusted, and revoke its certificates."
+		r.Revoke = "Replace it wherever its public half is trusted, and revoke its certificates."
 	}
 	for _, p := range providers {
 		if strings.HasPrefix(rule, p.prefix) {
-			i.what, i.url, i.revoke = p.what, p.url, "Revoke it: "+p.url
+			r.What, r.URL, r.Revoke = p.what, p.url, "Revoke it: "+p.url
 			break
 		}
 	}
-	return i
+	return r
 }
