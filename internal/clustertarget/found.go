@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/org/idp/internal/apply"
 	"github.com/org/idp/internal/fault"
@@ -88,14 +91,41 @@ func (d *deploy) giveBackOne(ctx context.Context, was *kubernetes.Object) (*kube
 	switch {
 	case err != nil:
 		return nil, err
-	case live == nil && ref.Kind == "Job": // it would run again
-		return nil, nil
 	case live != nil && live.GetLabels()[kubernetes.LabelService] != d.Service:
+		return nil, nil
+	}
+	anew := live == nil || live.GetUID() != was.GetUID()
+	if anew && ref.Kind == "Job" { // it would run again
 		return nil, nil
 	}
 	if err := d.lock.Sure(ctx); err != nil {
 		return nil, err
 	}
 	d.say(ref.String() + ": giving it back as it was before")
+	if anew && live != nil { // what differs cannot be changed in place
+		if err := d.vacate(ctx, ref, live.GetUID()); err != nil {
+			return nil, err
+		}
+	}
 	return d.Cluster.GiveBack(ctx, was)
+}
+
+// vacating is how long an object that was created anew may take to go.
+const vacating = time.Minute
+
+// vacate deletes an object and waits until it is gone.
+func (d *deploy) vacate(ctx context.Context, ref kubernetes.Ref, uid types.UID) error {
+	if err := d.Cluster.Delete(ctx, ref, uid); err != nil {
+		return err
+	}
+	for begun := d.Clock.Now(); d.Clock.Now().Sub(begun) < vacating; {
+		live, err := d.Cluster.Get(ctx, ref)
+		if err != nil || live == nil || live.GetUID() != uid {
+			return err
+		}
+		if err := d.Clock.Sleep(ctx, 250*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return fault.Undeterminedf("it is still being deleted after %s", vacating)
 }

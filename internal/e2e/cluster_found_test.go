@@ -96,6 +96,25 @@ func TestClusterCanaryTakesNobodysName(t *testing.T) {
 	a.serves(second, 2)
 }
 
+// What was created anew, since it could not be changed in place, comes back as what it was.
+func TestClusterGivesBackWhatWasCreatedAnew(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, cluster.Open(t))
+	a.c.Apply(t, a.ns, strings.Replace(deployment(a.c.Registry, "", ""), "image: "+a.c.Registry+"/plain", "image: "+a.images[first].reference, 1))
+	a.c.Kubectl(t, "rollout", "status", "deployment", "plain", "-n", a.ns, "--timeout=60s")
+	spec := a.get("deployment", "plain", "-o", "jsonpath={.spec}")
+	a.is(second, settings{deploy: "{manifests: k8s/selector}"})
+	bad := deployment(a.c.Registry, "initContainers: [{name: migrate, image: "+a.c.Registry+"/migrations:none}]", "")
+	write(t, filepath.Join(a.repo.dir, "k8s", "selector", "all.yaml"), strings.ReplaceAll(bad, "app: plain", "app: plainer"))
+	a.deploy().want(2, "spec.selector cannot be changed while the object exists")
+	a.deploy("--recreate").want(1, "ImagePullBackOff", "back on what was there before the first release")
+	if got := a.get("deployment", "plain", "-o", "jsonpath={.spec}{.metadata.labels}"); got != spec {
+		t.Errorf("the Deployment is\n%s\nand was\n%s", got, spec)
+	}
+	a.serves(first, 2)
+	a.wantFree()
+}
+
 // Where the history is lost, what runs is still not the next release's to remove.
 func TestClusterGivesBackWhatALostHistoryHad(t *testing.T) {
 	t.Parallel()

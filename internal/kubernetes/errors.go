@@ -76,9 +76,6 @@ func IsUnreachable(err error) bool {
 	return errors.As(err, &away) || apierrors.IsUnauthorized(err) || errors.Is(err, context.Canceled)
 }
 
-// IsInvalid tells that the API server does not accept what the object says.
-func IsInvalid(err error) bool { return apierrors.IsInvalid(err) }
-
 // Causes are the fields that an invalid object was refused for, and why.
 func Causes(err error) []metav1.StatusCause {
 	var status apierrors.APIStatus

@@ -42,7 +42,7 @@ var left = map[string]func(error) bool{
 	"bad-request": func(err error) bool { var m *MalformedError; return errors.As(err, &m) },
 	"too-large":   func(err error) bool { var m *MalformedError; return errors.As(err, &m) },
 	"invalid": func(err error) bool {
-		return IsInvalid(err) && len(Causes(err)) == 3 && Causes(err)[0].Field == "spec.selector"
+		return apierrors.IsInvalid(err) && len(Causes(err)) == 3 && Causes(err)[0].Field == "spec.selector"
 	},
 	"no-namespace": apierrors.IsNotFound,
 	"conflict": func(err error) bool {
