@@ -121,6 +121,10 @@ func validIn(ctx context.Context, w cli.World, dir string, svc *service.Service,
 func printSchema(_ context.Context, w cli.World, args []string) error {
 	schemas := map[string]func() ([]byte, error){"service": schema.Service, "policy": schema.Policy, "record": schema.Record, "metrics": schema.Metrics, "spend": schema.Spend,
 		"index": schema.Index, "state": schema.State, "line": schema.Line, "cost": schema.Cost}
+	_, args, err := cli.ParseArgs(&action.Set{}, "schema", args)
+	if err != nil {
+		return err
+	}
 	if len(args) != 1 || schemas[args[0]] == nil {
 		return fault.BadInputf("idp schema takes one of service, policy, record, metrics, spend, index, state, line, cost")
 	}
