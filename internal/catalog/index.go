@@ -60,8 +60,8 @@ func rival(ctx context.Context, e catalogfile.Service, in Inputs) error {
 	case !strings.EqualFold(e.Repository, source.Repository): // a host takes both cases for the same repository
 		return fault.BadInputf("the catalogue has a service %s already, from %s", name, e.Repository).
 			WithNext("Give this one another name in idp.yaml.",
-				fmt.Sprintf("If the repository has moved to %s, change repository in the catalogue's %s, and in %s where that is not there.",
-					source.Repository, catalogfile.StateFile(name), indexFile))
+				fmt.Sprintf("If the repository has moved to %s, change repository in the catalogue's %s and %s, as far as they are there.",
+					source.Repository, indexFile, catalogfile.StateFile(name)))
 	case e.Path == source.Path || in.Named == nil:
 		return nil
 	}

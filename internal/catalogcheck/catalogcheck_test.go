@@ -166,11 +166,23 @@ func TestFindings(t *testing.T) {
 			[]string{"catalog/api.yaml:3: reference: the definition is apis/cart/cart.yaml, which the catalogue does not have"}},
 		"definition outside": {add("catalog/api.yaml", strings.Replace(api, "FILE", "../../../etc/passwd", 1)),
 			[]string{"catalog/api.yaml:3: reference: the definition is ../../etc/passwd, which the catalogue does not have"}},
-		"group's own":         {add("catalog/b.yml", "kind: Group\nmetadata: {name: b}\nspec: {parent: team-a, children: [c], members: [ann]}\n"), []string{"catalog/b.yml:3: reference: children names group:default/c, which the catalogue does not have", "catalog/b.yml:3: reference: members names user:default/ann, which the catalogue does not have"}},
-		"domain of a system":  {add("catalog/b.yaml", "kind: System\nmetadata: {name: b}\nspec: {owner: team-a, domain: retail}\n"), []string{"catalog/b.yaml:3: reference: domain names domain:default/retail, which the catalogue does not have"}},
-		"entity twice":        {add("catalog/x/again.yaml", "\n"+strings.Replace(group, "team-a", "Team-A", 1)), []string{"catalog/x/again.yaml:2: duplicate: group:default/team-a is in catalog/groups/team-a.yaml:1 already"}},
-		"service twice":       {listed(func(s *catalogfile.Service) { s.Repository = "acme/cart" }), []string{of + ": duplicate: checkout is the same folder of acme/cart as cart; where one of them is an old name, take it out"}},
-		"in another case":     {listed(func(s *catalogfile.Service) { s.Repository = "Acme/Cart" }), []string{of + ": duplicate: checkout is the same folder of Acme/Cart as cart; where one of them is an old name, take it out"}},
+		"group's own":        {add("catalog/b.yml", "kind: Group\nmetadata: {name: b}\nspec: {parent: team-a, children: [c], members: [ann]}\n"), []string{"catalog/b.yml:3: reference: children names group:default/c, which the catalogue does not have", "catalog/b.yml:3: reference: members names user:default/ann, which the catalogue does not have"}},
+		"domain of a system": {add("catalog/b.yaml", "kind: System\nmetadata: {name: b}\nspec: {owner: team-a, domain: retail}\n"), []string{"catalog/b.yaml:3: reference: domain names domain:default/retail, which the catalogue does not have"}},
+		"entity twice":       {add("catalog/x/again.yaml", "\n"+strings.Replace(group, "team-a", "Team-A", 1)), []string{"catalog/x/again.yaml:2: duplicate: group:default/team-a is in catalog/groups/team-a.yaml:1 already"}},
+		"service twice":      {listed(func(s *catalogfile.Service) { s.Repository = "acme/cart" }), []string{of + ": duplicate: checkout is the same folder of acme/cart as cart; where one of them is an old name, take it out"}},
+		"in another case":    {listed(func(s *catalogfile.Service) { s.Repository = "Acme/Cart" }), []string{of + ": duplicate: checkout is the same folder of Acme/Cart as cart; where one of them is an old name, take it out"}},
+		"state of another place": {func(t *testing.T, f fstest.MapFS) {
+			index(t, f, func(s *catalogfile.Service) {
+				moved := *s
+				moved.Repository = "acme/moved"
+				data, err := json.Marshal(catalogfile.State{Schema: catalogfile.StateSchema, Service: moved})
+				if err != nil {
+					t.Fatal(err)
+				}
+				f[catalogfile.StateFile("checkout")] = file(string(data))
+				s.Environments = nil
+			})
+		}, []string{"index.json: index: checkout has other facts here than in deliveries/checkout/state.json, which is believed; make them the same"}},
 		"entity of a service": {func(_ *testing.T, f fstest.MapFS) { delete(f, of) }, []string{"index.json: index: checkout is listed, and catalog/checkout.yaml does not have that component"}},
 		"not in the index":    {add("catalog/web.yaml", strings.ReplaceAll(component, "NAME", "web")), []string{"catalog/web.yaml:1: index: web is not in index.json: no delivery registered it"}},
 		"log without service": {add("deliveries/web/staging/2026-11.jsonl", line(t, "web", "staging", 1)), []string{"deliveries/web: index: web has deliveries and is not in index.json"}},

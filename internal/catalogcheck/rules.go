@@ -103,6 +103,9 @@ func (c *check) services(ctx context.Context) error {
 		}
 		c.service(s, e)
 	}
+	for _, name := range c.index.Differing {
+		c.found(Index, catalogfile.IndexFile, 0, "%s has other facts here than in %s, which is believed; make them the same", name, catalogfile.StateFile(name))
+	}
 	c.unlisted()
 	parts, err := each(ctx, names, c.logs)
 	for _, p := range parts {

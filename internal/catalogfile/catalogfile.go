@@ -27,6 +27,9 @@ const (
 type Index struct {
 	Schema   string             `json:"schema" jsonschema:"enum=idp.catalog/v1"`
 	Services map[string]Service `json:"services"`
+
+	// Differing are services of which index.json says something else than their state, which ReadIndex believes.
+	Differing []string `json:"-"`
 }
 
 // Service is one service in the index.

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"reflect"
 	"regexp"
 	"runtime"
 	"slices"
@@ -185,11 +186,18 @@ func (x *Index) readStates(catalogue fs.FS) error {
 			}
 			mu.Lock()
 			defer mu.Unlock()
+			listed, known := x.Services[name], *s
+			listed.Environments, known.Environments = nil, nil
+			if !reflect.DeepEqual(listed, known) {
+				x.Differing = append(x.Differing, name)
+			}
 			x.Services[name] = *s
 			return nil
 		})
 	}
-	return g.Wait()
+	err := g.Wait()
+	slices.Sort(x.Differing)
+	return err
 }
 
 // serviceName is what a service that deliveries register may be called. Others are in an index that people wrote.
