@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // How a gate takes suppressions, such as #nosec and gitleaks:allow. The zero value is Allow.
@@ -60,9 +61,14 @@ func (r Rules) Accepts(s *Suppression) bool {
 	case "", Allow:
 		return true
 	case NeedJustification:
-		return strings.TrimSpace(s.Justification) != ""
+		return HasWords(s.Justification)
 	}
 	return false
+}
+
+// HasWords tells whether a text says anything, be it the number of a ticket: spaces, signs and what cannot be seen are no reason.
+func HasWords(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) })
 }
 
 // Weaker says in what a scan that was held to r let more pass than today's rules would; nil where in nothing. Known and

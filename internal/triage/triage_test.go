@@ -145,6 +145,9 @@ func TestBaseline(t *testing.T) {
 func TestSuppressions(t *testing.T) {
 	t.Parallel()
 	plain, why := found("a.go", finding.High), found("b.go", finding.High)
+	if (finding.Rules{Suppressions: finding.NeedJustification}).Accepts(&finding.Suppression{Justification: "\u200b -"}) {
+		t.Error("a justification without a word is accepted")
+	}
 	plain.Suppression, why.Suppression = &finding.Suppression{By: "nosec", InSource: true}, &finding.Suppression{By: "nosec", InSource: true, Justification: "a die"}
 	for rule, want := range map[string]int{"": 0, finding.Allow: 0, finding.NeedJustification: 1, finding.Refuse: 2, "odd": 2} {
 		asked := 0

@@ -120,7 +120,7 @@ func (w Waiver) wrong(rules Rules, now time.Time) string {
 		return RuleExpired
 	case last.Sub(today) > time.Duration(rules.MaxDays)*24*time.Hour:
 		return RuleTooLong
-	case rules.NeedReason && strings.TrimSpace(w.Reason) == "":
+	case rules.NeedReason && !finding.HasWords(w.Reason):
 		return RuleNoReason
 	}
 	return ""

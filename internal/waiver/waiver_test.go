@@ -41,6 +41,7 @@ func TestApply(t *testing.T) {
 		"at the limit":          {fine, scan(f), Rules{18, true}, "internal/tls.go", ""},
 		"too long":              {fine, scan(f), Rules{17, true}, "", RuleTooLong},
 		"without a reason":      {with(func(w *Waiver) { w.Reason = " " }), scan(f), Rules{90, true}, "", RuleNoReason},
+		"with no word":          {with(func(w *Waiver) { w.Reason = "\u200b - ." }), scan(f), Rules{90, true}, "", RuleNoReason},
 		"none needed":           {with(func(w *Waiver) { w.Reason = "" }), scan(f), Rules{90, false}, "internal/tls.go", ""},
 		"none allowed":          {fine, scan(f), Rules{}, "", RuleNotAllowed},
 		"another rule":          {with(func(w *Waiver) { w.Rule = "G401" }), scan(f), Rules{90, true}, "", RuleUnmatched},

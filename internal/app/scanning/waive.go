@@ -104,7 +104,7 @@ func (in waiveInputs) waiver(f finding.Finding, now time.Time) (waiver.Waiver, e
 		return one, fault.BadInputf("input expires: %s is over", one.Expires)
 	case days > limits.MaxDays:
 		return one, fault.BadInputf("input expires: %s is %d days from today, policy %s allows %d", one.Expires, days, pol.Name, limits.MaxDays)
-	case limits.NeedReason && one.Reason == "":
+	case limits.NeedReason && !finding.HasWords(one.Reason):
 		return one, fault.BadInputf("policy %s asks for a reason", pol.Name).WithNext(`Give it: --reason "the certificate is pinned"`)
 	}
 	return one, nil
