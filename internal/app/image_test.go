@@ -166,3 +166,24 @@ func TestEvidenceOfAnImage(t *testing.T) {
 		t.Errorf("%v of %s@%s by %s in %s", kinds, chain.Image, chain.Digest, chain.Signer, chain.Schema)
 	}
 }
+
+// What is signed names the source as others find it, and no folder of this machine.
+func TestProvenanceNamesTheSource(t *testing.T) {
+	t.Parallel()
+	m, s := newMachine(t), newRegistryServer(t)
+	key, password := cosignKey(m)
+	m.setenv("COSIGN_PASSWORD", password)
+	m.git("remote", "add", "origin", m.path("remotes", "acme", "checkout.git"))
+	for _, c := range []struct{ remote, want, never string }{
+		{m.path("remotes", "acme", "checkout.git"), `"repository": "svc"`, m.path("remotes")},
+		{"git@github.com:acme/checkout.git", `"git+https://github.com/acme/checkout@refs/heads/`, "git+git@"},
+	} {
+		m.git("remote", "set-url", "origin", c.remote)
+		m.deliver("--registry", s.repo, "--key", key).end(patience, 0)
+		out := m.start("evidence", s.repo+"@"+m.record().Artifact.Digest, "--key", "cosign.pub", "--json").end(patience, 0)
+		if !strings.Contains(out, c.want) || strings.Contains(out, c.never) {
+			t.Errorf("%s: has not %s, or has %s:\n%s", c.remote, c.want, c.never, out)
+		}
+		m.commit(nil)
+	}
+}

@@ -99,7 +99,7 @@ func measured(img v1.Image) (image, error) {
 // labels are the OCI annotations that registries and scanners read:
 // https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md
 func labels(in Inputs) map[string]string {
-	all := map[string]string{"title": in.Service, "source": sourceURL(in.Source), "revision": in.Commit, "version": in.Version,
+	all := map[string]string{"title": in.Service, "source": SourceURL(in.Source), "revision": in.Commit, "version": in.Version,
 		"created": in.Time.UTC().Format(time.RFC3339)}
 	if all["source"] == "" {
 		all["source"] = in.Repository
@@ -116,8 +116,8 @@ func labels(in Inputs) map[string]string {
 // scp is git's short form of an SSH address.
 var scp = regexp.MustCompile(`^(?:[^@/\\]+@)?([^:/\\]{2,}):([^\\]+)$`)
 
-// sourceURL is the address for a browser of a remote, without credentials; empty for one on this machine.
-func sourceURL(remote string) string {
+// SourceURL is the address for a browser of a remote, without credentials; empty for one on this machine.
+func SourceURL(remote string) string {
 	if m := scp.FindStringSubmatch(remote); m != nil && !strings.Contains(remote, "://") {
 		remote = "https://" + m[1] + "/" + strings.TrimPrefix(m[2], "/")
 	}

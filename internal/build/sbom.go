@@ -43,7 +43,7 @@ func bom(in Inputs, p program, digest string) ([]byte, error) {
 			{Name: "idp:repository", Value: in.Repository},
 			{Name: "idp:platform", Value: in.Platform},
 		}}
-	if source := sourceURL(in.Source); source != "" {
+	if source := SourceURL(in.Source); source != "" {
 		root.ExternalReferences = &[]cyclonedx.ExternalReference{{Type: cyclonedx.ERTypeVCS, URL: source}}
 	}
 	refs := map[string]string{}
@@ -124,7 +124,7 @@ func spdxOf(in Inputs, p program, digest string) ([]byte, error) {
 	purl := imageURL(in, digest)
 	root := spdxPackage("image", in.Service, in.Version, purl, "CONTAINER")
 	root.PackageChecksums = []common.Checksum{{Algorithm: common.SHA256, Value: strings.TrimPrefix(digest, "sha256:")}}
-	root.PackageSourceInfo = strings.TrimSpace("commit " + in.Commit + " of " + cmp.Or(sourceURL(in.Source), in.Repository) + ", for " + in.Platform)
+	root.PackageSourceInfo = strings.TrimSpace("commit " + in.Commit + " of " + cmp.Or(SourceURL(in.Source), in.Repository) + ", for " + in.Platform)
 	doc := spdx.Document{SPDXVersion: spdx.Version, DataLicense: spdx.DataLicense, SPDXIdentifier: "DOCUMENT", DocumentName: in.Service,
 		// The form that the specification gives to those who have no site for their documents, section 6.5.
 		DocumentNamespace: "https://spdx.org/spdxdocs/" + in.Service + "-" + uuid.NewSHA1(uuid.NameSpaceURL, []byte(purl)).String(),

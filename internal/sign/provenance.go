@@ -58,7 +58,7 @@ func source(in Inputs, build record.Build) attest.Resource {
 	s := in.Record.Source
 	res := attest.Resource{Name: s.Repository, Digest: map[string]string{"gitCommit": s.Commit}, Annotations: dependsOn(build.Needs)}
 	if in.RepositoryURL != "" {
-		res.URI = "git+" + strings.TrimSuffix(in.RepositoryURL, ".git")
+		res.URI = "git+" + in.RepositoryURL
 		if s.Ref != "" {
 			res.URI += "@" + s.Ref
 		}

@@ -22,7 +22,7 @@ type Inputs struct {
 	Layout        string         // folder of the OCI image layout
 	SBOM          string         // file of the CycloneDX SBOM
 	SPDX          string         // file of the SPDX SBOM
-	RepositoryURL string         // where the source is, such as https://github.com/acme/checkout; empty where there is no remote
+	RepositoryURL string         // where the source is, such as https://github.com/acme/checkout; empty where that is nowhere but on this machine
 	Version       string         // of this program
 	CommitTime    time.Time      // when the commit was made; zero where it is not known
 	Builder       string         // URI of who vouches for the provenance; empty for this program

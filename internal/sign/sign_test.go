@@ -103,7 +103,7 @@ func newWorld(t *testing.T, listed bool) *world {
 	r := record.New(record.Service{Name: "checkout", Owner: "team-payments"},
 		record.Source{Repository: "acme/checkout", Commit: commit, Ref: "refs/heads/main"}, record.Run{}, "staging")
 	w.inputs = sign.Inputs{Registry: strings.TrimPrefix(server.URL, "http://") + "/acme/checkout", Record: r, Layout: string(path), SBOM: sbom, SPDX: spdx,
-		RepositoryURL: "https://github.com/acme/checkout.git", Version: "1.2.3"}
+		RepositoryURL: "https://github.com/acme/checkout", Version: "1.2.3"}
 	w.stage(record.StageBuild, record.Passed, record.Build{Digest: w.digest, Platform: "linux/amd64", Go: "go1.26.0", Needs: []string{"pkg:golang/example.com/x@v1.0.0"},
 		Materials: []record.Material{
 			{URI: "pkg:golang/example.com/x@v1.0.0", Sum: "h1:Khu2En+0gcYPZ2kuIihfswbzxv/mIHXgzPZ018Oty48=", Needs: []string{"pkg:golang/stdlib@1.26.0"}},

@@ -80,7 +80,7 @@ func (w *Sign) Stage(ctx context.Context, d *delivery.Delivery) (delivery.Result
 	}
 	in.Builder = delivery.BuilderOf(signer)
 	in.Record, in.Layout, in.SBOM, in.SPDX = d.Snapshot(), d.Out(build.LayoutDir), d.Out(build.SBOMFile), d.Out(build.SPDXFile)
-	in.RepositoryURL, in.Version = d.Repo.Origin, cli.Version()
+	in.RepositoryURL, in.Version = build.SourceURL(d.Repo.Origin), cli.Version()
 	in.CommitTime = d.Repo.Time
 	out, err := sign.Run(ctx, in, sign.Deps{Images: oci.Client{}, Evidence: referrers.Registry{}, Signer: signer, Progress: d.Progress(w.Name())})
 	if err == nil {
