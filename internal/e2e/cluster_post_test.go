@@ -155,7 +155,7 @@ func TestClusterPostAfterAKill(t *testing.T) {
 		a.repo.git("checkout", "--quiet", a.images[second].commit, "--", "main.go")
 		write(t, filepath.Join(a.repo.dir, "idp.yaml"), a.yaml(settings{env: "BEHAVE: broken"}))
 		r := a.walk("--timeout", "60s")
-		o := a.killed(r, "the smoke test", func() bool { return a.history()["v2"] == "live" })
+		o := a.killed(r, "the smoke test", func() bool { return r.began("smoke") })
 		said := a.after("path", 0)
 		if !strings.Contains(said, "back on") {
 			t.Errorf("said %s", said)

@@ -313,6 +313,12 @@ func (a *app) run(args ...string) *running {
 	return r
 }
 
+// began is whether its record says that a stage has begun.
+func (r *running) began(stage string) bool {
+	rec, err := readRecord(r.record)
+	return err == nil && slices.ContainsFunc(rec.Stages, func(s aStage) bool { return s.Name == stage })
+}
+
 func (r *running) wait(t *testing.T) outcome {
 	t.Helper()
 	<-r.ended
