@@ -71,12 +71,12 @@ func printHelp(w io.Writer) {
 	p("idp walks the golden path of a delivery: scan, build, sign, verify, deploy, smoke-test, register, account.\n\n")
 	p("Try it:  idp path --target local --service FOLDER\n\nActions:\n")
 	for _, a := range registry {
-		p("  %-10s %s\n", a.Name, a.Does)
+		p("  %-13s %s\n", a.Name, a.Does)
 	}
 	p("\nOther commands:\n")
 	for _, c := range commands {
 		if c.does != "" {
-			p("  %-10s %s\n", c.name, c.does)
+			p("  %-13s %s\n", c.name, c.does)
 		}
 	}
 	p("\nidp COMMAND --help says more. %s", exitCodes)

@@ -17,6 +17,9 @@ import (
 // longestVersion is the bytes of an answer that can still be a version; a page that some proxy shows is longer.
 const longestVersion = 4 << 10
 
+// orElse is what a service can do whose path says nothing of its version.
+const orElse = "Or name another path in idp.yaml (version: /…), or go without this proof (version: off)."
+
 // version is where the version is asked for, and the wanted one once it has been seen there.
 type version struct {
 	target string
@@ -104,7 +107,7 @@ func (r *runner) notSeen(s sighting) error {
 	if s.other != "" {
 		return fault.Failedf("%s does not answer with the new version after %v: %s", r.in.VersionPath, r.in.Timeout, s.other).
 			WithDetail(r.wanted()...).
-			WithNext(fmt.Sprintf("Did the new version start? %s has to answer with IDP_REVISION or IDP_DIGEST from the environment.", r.in.VersionPath))
+			WithNext(fmt.Sprintf("Did the new version start? %s has to answer with IDP_REVISION or IDP_DIGEST from the environment.", r.in.VersionPath), orElse)
 	}
 	if !r.answered {
 		return r.unreachable(s.problem)
@@ -112,7 +115,7 @@ func (r *runner) notSeen(s sighting) error {
 	return fault.Undeterminedf("which version answers cannot be told from %s: %s", r.in.VersionPath, s.problem).
 		WithDetail(r.wanted()...).
 		WithNext(fmt.Sprintf("Let %s answer with IDP_REVISION or IDP_DIGEST from the environment, as text or in a JSON object.", r.in.VersionPath),
-			"Or name another path in idp.yaml (version: /…), or go without this proof (version: off).")
+			orElse)
 }
 
 func (r *runner) unreachable(problem string) error {
