@@ -73,7 +73,7 @@ func (p *pauses) sleep(ctx context.Context, d time.Duration) error {
 }
 
 func deps(p *pauses) Deps {
-	return Deps{send.Client{Now: func() time.Time { return started }, Sleep: p.sleep}}
+	return Deps{send.Client{Sleep: p.sleep}}
 }
 
 func TestEventIsPosted(t *testing.T) {
@@ -96,7 +96,7 @@ func TestEventIsPosted(t *testing.T) {
 		"hangs up":             {[]http.HandlerFunc{hangUp, status(200)}, seconds(1), ""},
 		"always 500":           {[]http.HandlerFunc{status(500)}, seconds(1, 2, 4, 8), "it answered 500 Internal Server Error, 5 times"},
 		"asks for seconds":     {[]http.HandlerFunc{status(429, "Retry-After", "7"), status(200)}, seconds(7), ""},
-		"asks for a time":      {[]http.HandlerFunc{status(503, "Retry-After", "Mon, 23 Nov 2026 15:00:30 GMT"), status(200)}, seconds(30), ""},
+		"asks for a time":      {[]http.HandlerFunc{status(503, "Retry-After", "Mon, 23 Nov 2026 15:00:30 GMT", "Date", "Mon, 23 Nov 2026 15:00:00 GMT"), status(200)}, seconds(30), ""},
 		"asks for a past time": {[]http.HandlerFunc{status(503, "Retry-After", "Mon, 23 Nov 2020 15:00:30 GMT"), status(200)}, seconds(1), ""},
 		"asks for nonsense":    {[]http.HandlerFunc{status(429, "Retry-After", "soon"), status(200)}, seconds(1), ""},
 		"asks for too long":    {[]http.HandlerFunc{status(429, "Retry-After", "3600")}, nil, "asks to wait 1h0m0s"},

@@ -18,6 +18,7 @@ import (
 
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/logtext"
+	"github.com/org/idp/internal/retry"
 )
 
 const (
@@ -123,7 +124,7 @@ func (t *transport) verdict(req *http.Request, a *answer, err error) *verdict {
 	case err != nil:
 		return &verdict{cause: errors.New(t.clean(err.Error())), repeat: reads || errors.As(err, &dial) && dial.Op == "dial"}
 	case a.status >= 500:
-		return &verdict{cause: fmt.Errorf("it answers %d %s", a.status, http.StatusText(a.status)), after: retryAfter(a.header, t.now()), repeat: reads}
+		return &verdict{cause: fmt.Errorf("it answers %d %s", a.status, http.StatusText(a.status)), after: retry.After(a.header), repeat: reads}
 	case a.status == http.StatusForbidden || a.status == http.StatusTooManyRequests:
 		if after, ok := limited(a, t.now()); ok {
 			return &verdict{cause: errors.New("its rate limit is used up"), after: after, repeat: true, limited: true}
@@ -262,7 +263,7 @@ func (t *transport) clean(text string) string {
 	return logtext.Printable(strings.ReplaceAll(strings.ReplaceAll(text, t.token, "***"), "\n", " "))
 }
 
-// longest bounds what a header can ask for, so that no number overflows.
+// longest bounds what X-Ratelimit-Reset can ask for, so that no number overflows.
 const longest = 24 * time.Hour
 
 // secondaryPause is what GitHub asks for where an answer of a secondary limit names no time.
@@ -271,7 +272,7 @@ const secondaryPause = time.Minute
 // limited tells a rate limit from a refusal, and how long it lasts: both are 403 or 429.
 // https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
 func limited(a *answer, now time.Time) (time.Duration, bool) {
-	after := retryAfter(a.header, now)
+	after := retry.After(a.header)
 	switch {
 	case after > 0:
 		return after, true
@@ -291,16 +292,4 @@ func untilReset(h http.Header, now time.Time) time.Duration {
 		return secondaryPause
 	}
 	return min(max(0, time.Unix(seconds, 0).Sub(now))+time.Second, longest)
-}
-
-// retryAfter reads either form of the header, RFC 9110 section 10.2.3; 0 where there is none.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	value := h.Get("Retry-After")
-	if n, err := strconv.Atoi(value); err == nil && n > 0 {
-		return min(time.Duration(min(n, int(longest/time.Second)))*time.Second, longest)
-	}
-	if at, err := http.ParseTime(value); err == nil {
-		return min(max(0, at.Sub(now)), longest)
-	}
-	return 0
 }

@@ -247,7 +247,7 @@ func TestRateLimits(t *testing.T) {
 		"primary, clock behind":    {say(403, `{}`, "X-Ratelimit-Remaining", "0", "X-Ratelimit-Reset", in(-time.Hour)), time.Second},
 		"secondary, Retry-After":   {say(403, `{"message": "You have exceeded a secondary rate limit."}`, "Retry-After", "30", "X-Ratelimit-Remaining", "100"), 30 * time.Second},
 		"secondary 429":            {say(429, `{}`, "Retry-After", "7"), 7 * time.Second},
-		"secondary, date":          {say(429, `{}`, "Retry-After", noon.Add(9*time.Second).Format(http.TimeFormat)), 9 * time.Second},
+		"secondary, date":          {say(429, `{}`, "Retry-After", noon.Add(9*time.Second).Format(http.TimeFormat), "Date", noon.Format(http.TimeFormat)), 9 * time.Second},
 		"secondary, only its text": {say(403, `{"message": "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."}`), time.Minute},
 		"abuse detection":          {say(403, `{"message": "You have triggered an abuse detection mechanism."}`), time.Minute},
 	} {

@@ -28,7 +28,8 @@ func temporary(err error) bool {
 			status.StatusCode == http.StatusTooManyRequests || status.StatusCode == http.StatusRequestTimeout
 	}
 	var credentials *credentialsError
-	if errors.As(err, &credentials) {
+	var busy busyError
+	if errors.As(err, &credentials) || errors.As(err, &busy) {
 		return false
 	}
 	var certificate *tls.CertificateVerificationError
@@ -69,6 +70,10 @@ func classify(err error, what, host string) error {
 		e := fault.Undeterminedf("cannot %s: %s", what, bare(err))
 		e.Err = err
 		var request *url.Error
+		var busy busyError
+		if errors.As(err, &busy) {
+			return e.WithNext("Run this again after that.")
+		}
 		if errors.Is(err, errPlain) || !errors.As(err, &request) && !temporary(err) && !errors.Is(err, errLate) {
 			return e
 		}
@@ -108,6 +113,10 @@ func bare(err error) string {
 	var silent stalled
 	if errors.As(err, &silent) {
 		return silent.Error() // a registry on this machine is asked by HTTPS, too, and how that failed says nothing
+	}
+	var busy busyError
+	if errors.As(err, &busy) {
+		return busy.Error()
 	}
 	var request *url.Error
 	for errors.As(err, &request) {

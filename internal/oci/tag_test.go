@@ -116,33 +116,48 @@ func TestTagMoves(t *testing.T) {
 	}
 }
 
-// A registry that says when to come again is not asked before, and one that asks for an hour is not waited for.
+// A registry that says when to come again is not asked before, and one that asks for an hour is not asked again.
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
-	for after, atLeast := range map[string]time.Duration{"1": time.Second, "3600": 0, "-5": 0, "soon": 0} {
-		var mu sync.Mutex
-		var begun time.Time
-		var asked time.Duration
-		host := front(t, func(w http.ResponseWriter, r *http.Request) bool {
-			mu.Lock()
-			defer mu.Unlock()
-			if begun.IsZero() {
-				begun = time.Now()
-				w.Header().Set("Retry-After", after)
-				w.WriteHeader(http.StatusTooManyRequests)
-				return true
+	in := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(http.TimeFormat) }
+	for after, test := range map[string]struct {
+		atLeast time.Duration
+		busy    string
+	}{
+		"1": {atLeast: time.Second}, "-5": {}, "soon": {}, in(-time.Hour): {}, in(3 * time.Second): {atLeast: time.Second},
+		"3600": {busy: "429 Too Many Requests, and it asks to be left alone for 1h0m0s"}, in(48 * time.Hour): {busy: "for 24h0m0s"},
+	} {
+		t.Run(after, func(t *testing.T) {
+			t.Parallel()
+			var mu sync.Mutex
+			var begun time.Time
+			var asked time.Duration
+			var times int
+			host := front(t, func(w http.ResponseWriter, r *http.Request) bool {
+				mu.Lock()
+				defer mu.Unlock()
+				if times++; begun.IsZero() {
+					begun = time.Now()
+					w.Header().Set("Retry-After", after)
+					w.WriteHeader(http.StatusTooManyRequests)
+					return true
+				}
+				if asked == 0 {
+					asked = time.Since(begun)
+				}
+				return false
+			})
+			var waits int
+			_, err := push(t.Context(), impatient(&waits), saved(t, anImage(t)), host+"/a")
+			if test.busy != "" {
+				if err == nil || fault.KindOf(err) != fault.Undetermined || !strings.Contains(err.Error(), test.busy) || times != 1 || waits != 0 {
+					t.Errorf("asked %d times, waited %d times: %v", times, waits, err)
+				}
+				return
 			}
-			if asked == 0 {
-				asked = time.Since(begun)
+			if err != nil || asked < test.atLeast || waits != 1 {
+				t.Errorf("asked again after %s, waited %d times: %v", asked, waits, err)
 			}
-			return false
 		})
-		var waits int
-		if _, err := push(t.Context(), impatient(&waits), saved(t, anImage(t)), host+"/a"); err != nil {
-			t.Errorf("Retry-After %s: %v", after, err)
-		}
-		if asked < atLeast || waits != 1 {
-			t.Errorf("Retry-After %s: asked again after %s, waited %d times", after, asked, waits)
-		}
 	}
 }

@@ -8,8 +8,9 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strconv"
 	"time"
+
+	"github.com/org/idp/internal/retry"
 )
 
 // Limits are how long a registry has. The zero value is what a job can afford.
@@ -51,6 +52,16 @@ func (t rewound) RoundTrip(r *http.Request) (*http.Response, error) {
 // pace is the longest time that a registry may ask to be left alone; one that asks for more is busy for good.
 const pace = time.Minute
 
+// busyError is a registry that asks for more.
+type busyError struct {
+	status int
+	after  time.Duration
+}
+
+func (e busyError) Error() string {
+	return fmt.Sprintf("%d %s, and it asks to be left alone for %s", e.status, http.StatusText(e.status), e.after)
+}
+
 // paced hands on the answer of a registry that is busy only when the time is over after which it wants to be asked again,
 // so that whoever asks again at once does so when it helps.
 type paced struct {
@@ -63,10 +74,12 @@ func (t paced) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil || resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusServiceUnavailable {
 		return resp, err
 	}
-	seconds, err := strconv.Atoi(resp.Header.Get("Retry-After"))
-	if wait := time.Duration(seconds) * time.Second; err == nil && wait > 0 && wait <= t.longest {
-		_ = onTheClock(r.Context(), wait) // where it is cut short, the next attempt fails at once and says why
+	wait := retry.After(resp.Header)
+	if wait > t.longest {
+		_ = resp.Body.Close()
+		return nil, busyError{resp.StatusCode, wait}
 	}
+	_ = onTheClock(r.Context(), wait) // where it is cut short, the next attempt fails at once and says why
 	return resp, nil
 }
 

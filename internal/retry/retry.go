@@ -10,7 +10,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -35,7 +34,7 @@ const (
 	attempt  = 30 * time.Second
 	// maxAnswer bounds an answer, in bytes.
 	maxAnswer = 4 << 20
-	maxPause  = 30 * time.Second
+	maxPause  = 30 * time.Second // unless the service asks for a longer one
 )
 
 // Budget leads to services. What may pass by itself is tried again, until patience has run out.
@@ -84,8 +83,13 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 			return res, nil
 		case c.ctx.Err() != nil:
 			return nil, context.Cause(c.ctx)
-		case wait < 0 || !c.bear(begun, c.clock.Now().Add(max(wait, pause))):
-			return nil, fault.Undeterminedf("%s, %s, %w", c.name, req.URL.Host, err)
+		case wait < 0:
+			return nil, c.gaveNone(req, err)
+		case !c.bear(begun, c.clock.Now(), max(wait, pause)):
+			if wait > pause {
+				err = fmt.Errorf("%w; it asks to wait %s", err, wait)
+			}
+			return nil, c.gaveNone(req, err)
 		}
 		if err := c.clock.Sleep(c.ctx, max(wait, pause)); err != nil {
 			return nil, err
@@ -94,10 +98,23 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// bear tells whether there is patience for what failed, and for the pause after it.
-func (b *Budget) bear(from, to time.Time) bool {
+func (c *call) gaveNone(req *http.Request, err error) error {
+	return fault.Undeterminedf("%s, %s, %w", c.name, req.URL.Host, err)
+}
+
+// bear tells whether there is patience for the pause after what has failed from begun until now.
+func (b *Budget) bear(begun, now time.Time, pause time.Duration) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.spend(begun, now)
+	if b.spent+max(0, now.Add(pause).Sub(b.counted)) > patience {
+		return false
+	}
+	b.spend(now, now.Add(pause))
+	return true
+}
+
+func (b *Budget) spend(from, to time.Time) {
 	if from.Before(b.counted) {
 		from = b.counted
 	}
@@ -105,7 +122,6 @@ func (b *Budget) bear(from, to time.Time) bool {
 		b.spent += to.Sub(from)
 		b.counted = to
 	}
-	return b.spent <= patience
 }
 
 // cancelled is the answer of a log of the form of Rekor v2, nginx's 499, to whoever waited beside a client that went away: what is
@@ -144,10 +160,7 @@ func (c *call) once(req *http.Request) (res *http.Response, wait time.Duration, 
 	if res.StatusCode < 500 && res.StatusCode != http.StatusTooManyRequests && res.StatusCode != cancelled {
 		return nil, -1, err
 	}
-	if n, bad := strconv.Atoi(res.Header.Get("Retry-After")); bad == nil && n > 0 {
-		wait = min(time.Duration(n)*time.Second, maxPause)
-	}
-	return nil, wait, err
+	return nil, After(res.Header), err
 }
 
 func (b *Budget) noAnswer(ctx context.Context, err error) error {

@@ -102,6 +102,24 @@ func TestIDToken(t *testing.T) {
 	}
 }
 
+// A service that says when to come again is not asked before, and one that asks for too much is not asked again.
+func TestIDTokenServiceAsksForTime(t *testing.T) {
+	const now = "Fri, 27 Nov 2026 12:00:00 GMT"
+	for after, want := range map[string]time.Duration{"7": 7 * time.Second, "Fri, 27 Nov 2026 12:00:30 GMT": 30 * time.Second,
+		"Fri, 27 Nov 2020 12:00:00 GMT": time.Second, "soon": time.Second, "61": 0, "Sat, 27 Nov 2027 12:00:00 GMT": 0} {
+		s, asked := tokenService(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", after)
+			w.Header().Set("Date", now)
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}, body(`{"count": 1, "value": "`+idToken+`"}`))
+		var slept time.Duration
+		token, err := s.IDToken(t.Context(), "sig store&x", func(_ context.Context, d time.Duration) error { slept += d; return nil })
+		if slept != want || (token == idToken) != (want > 0) || (err == nil) != (want > 0) || fault.KindOf(err) != fault.Undetermined && err != nil || asked.Load() > 2 {
+			t.Errorf("Retry-After %s: slept %s, asked %d times, %q, %v", after, slept, asked.Load(), token, err)
+		}
+	}
+}
+
 func TestIDTokenOfAJobThatMayNot(t *testing.T) {
 	for _, missing := range []string{"ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "GITHUB_ACTIONS"} {
 		s, asked := tokenService(t, status(200))

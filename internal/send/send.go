@@ -11,12 +11,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/logtext"
+	"github.com/org/idp/internal/retry"
 )
 
 const (
@@ -30,7 +30,6 @@ const (
 // Client sends. Its zero value works.
 type Client struct {
 	Transport http.RoundTripper                          // nil is the standard one
-	Now       func() time.Time                           // for a date in a Retry-After header, which counts as absent when nil
 	Sleep     func(context.Context, time.Duration) error // gives the context's error when that ends first; nil waits
 	Progress  action.Progress                            // nil tells nobody
 	Hide      []string                                   // texts that no error may show
@@ -190,7 +189,7 @@ func (c Client) judge(res *http.Response, body []byte) error {
 	case code >= 200 && code < 300:
 		return nil
 	case code == http.StatusTooManyRequests || code >= 500:
-		return temporary{err: refused, pause: c.retryAfter(res.Header.Get("Retry-After"))}
+		return temporary{err: refused, pause: retry.After(res.Header)}
 	default:
 		return refused
 	}
@@ -214,15 +213,4 @@ func (c Client) Text(body []byte) string {
 		return string(runes[:shown]) + "…"
 	}
 	return text
-}
-
-// retryAfter reads either form of the header, RFC 9110 section 10.2.3; anything else counts as absent.
-func (c Client) retryAfter(value string) time.Duration {
-	if n, err := strconv.Atoi(value); err == nil && n > 0 {
-		return time.Duration(min(n, int(24*time.Hour/time.Second))) * time.Second
-	}
-	if at, err := http.ParseTime(value); err == nil && c.Now != nil {
-		return max(0, at.Sub(c.Now()))
-	}
-	return 0
 }

@@ -170,5 +170,5 @@ func (w *Notify) Stage(ctx context.Context, d *delivery.Delivery) (delivery.Resu
 
 // sender tells services of others.
 func sender(d *delivery.Delivery, stage string) send.Client {
-	return send.Client{Now: d.World.Now, Sleep: delivery.Sleep, Progress: d.Progress(stage)}
+	return send.Client{Sleep: delivery.Sleep, Progress: d.Progress(stage)}
 }
