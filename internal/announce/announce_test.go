@@ -195,6 +195,65 @@ func TestWhatFailedAndWhatWasPutBackAreTwoDeployments(t *testing.T) {
 	}
 }
 
+// GitHub's verdict of a name on a commit is that of its newest run, or of all of them: a run that is neither a change nor a delivery
+// must not have the name of one, whichever way it ends.
+func TestAScheduleDoesNotAnswerForTheDelivery(t *testing.T) {
+	t.Parallel()
+	const required = "idp/checkout/staging"
+	noChecks := map[string]string{"statuses": "write", "contents": "read"}
+	for _, permissions := range []map[string]string{everything, noChecks} {
+		w := newWorld(t, permissions)
+		commit := w.commit()
+		verdicts := func() (list map[string][]string) { // of each name, oldest first
+			list = map[string][]string{}
+			for _, k := range w.repo.CheckRuns() {
+				list[k.Name] = append(list[k.Name], k.Conclusion)
+			}
+			for _, s := range w.repo.Statuses(commit) {
+				list[s.Context] = append(list[s.Context], s.State)
+			}
+			return list
+		}
+		for _, run := range []struct {
+			event   string
+			plan    bool
+			outcome record.Outcome
+			name    string
+		}{
+			{"push", false, record.Failed, required},
+			{"schedule", true, record.Passed, required + " (schedule)"},
+			{"schedule", false, record.Passed, required + " (schedule)"},
+			{"workflow_dispatch", true, record.Passed, required + " (workflow_dispatch)"},
+			{"release", true, record.Passed, required + " (release)"},
+			{"repository_dispatch", true, record.Passed, required + " (repository_dispatch)"},
+			{"workflow_dispatch", false, record.Passed, required}, // a delivery again
+			{"schedule", true, record.Failed, required + " (schedule)"},
+			{"issue_comment", false, record.Passed, required}, // approved
+			{"release", false, record.Passed, required},
+			{"pull_request", true, record.Passed, required},
+			{"merge_group", true, record.Passed, required},
+			{"push", true, record.Passed, required},
+		} {
+			before := verdicts()
+			rec := delivery(commit, stage(record.StageSAST, run.outcome, record.Scan{}))
+			rec.Run.Event, rec.Plan = run.event, run.plan
+			a := w.announcer(t, announce.Place{Commit: commit})
+			a.Begin(t.Context(), rec)
+			if _, err := a.End(t.Context(), of(rec)); err != nil {
+				t.Fatal(err)
+			}
+			after := verdicts()
+			last := after[run.name][len(after[run.name])-1]
+			if passed := last == "success"; len(after[run.name]) <= len(before[run.name]) || passed != (run.outcome == record.Passed) {
+				t.Errorf("%+v: %v, before %v", run, after, before)
+			}
+			if run.name != required && !slices.Equal(before[required], after[required]) {
+				t.Errorf("%+v changed what is required: %v, before %v", run, after, before)
+			}
+		}
+	}
+}
+
 // The worse of deploy and smoke test decides; what comes after them changes nothing of what is live.
 func TestTheStateOfADeployment(t *testing.T) {
 	t.Parallel()

@@ -17,6 +17,7 @@ import (
 	"github.com/org/idp/internal/oci"
 	"github.com/org/idp/internal/policy"
 	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/runner"
 )
 
 // pathWork is the whole golden path in one process.
@@ -119,6 +120,12 @@ func (p *pathWork) Run(ctx context.Context, d *delivery.Delivery) error {
 		return d.Execute(ctx, delivery.StageStop, delivery.Refuse(err))
 	}
 	return nil
+}
+
+// changesNothing tells whether the path plans for an event, or refuses it.
+func (p *pathWork) changesNothing(e runner.Event) bool {
+	plan, _, err := planned(e, p.given)
+	return plan || err != nil
 }
 
 // check finds out what is missing before any work is done, all of it at once.

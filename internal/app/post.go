@@ -81,10 +81,8 @@ func promiseCluster(d *delivery.Delivery, a delivery.Action, task delivery.Work)
 	if !ok || !deploying.Reachable(d, t.Deployment().In.Cluster) {
 		return nil
 	}
-	if p, ok := task.(*pathWork); ok {
-		if plan, _, err := planned(d.Event, p.given); err != nil || plan {
-			return nil // it changes nothing
-		}
+	if p, ok := task.(*pathWork); ok && p.changesNothing(d.Event) {
+		return nil
 	}
 	var files []string
 	for _, file := range deploying.Kubeconfigs(d, t.Deployment().In.Cluster) {

@@ -41,6 +41,9 @@ func runAction(ctx context.Context, w cli.World, a delivery.Action, args []strin
 	if err == nil {
 		err = d.Announcing(a)
 	}
+	if p, ok := task.(*pathWork); ok && err == nil {
+		d.Record.Plan = p.changesNothing(d.Event) // the check is named by it
+	}
 	if err == nil {
 		d.Begin(a.Name)
 		if d.Announcer != nil {

@@ -1,13 +1,15 @@
 package report
 
 import (
+	"slices"
+
 	"github.com/org/idp/internal/finding"
 	"github.com/org/idp/internal/record"
 )
 
 // Check is a check run of GitHub: docs.github.com, "Create a check run".
 type Check struct {
-	Name        string // the same for every delivery of a service to an environment, so that it can be required
+	Name        string // the same for every change and delivery of a service to an environment, so that it can be required
 	Title       string // at most 255 characters of plain text
 	Summary     string // Markdown, at most 65,535 bytes
 	Text        string // Markdown, at most 65,535 bytes; may be empty
@@ -59,9 +61,23 @@ func NewCheck(r Report, marked []Marked) Check {
 	return c
 }
 
-// CheckName names the check run, and the status where there are no check runs, of a service and an environment.
+// CheckName names the check run, and the status where there are no check runs, of a service and an environment. GitHub has one
+// verdict for each name on a commit, and does not say whether the newest run of a name counts or all of them. So what is no change and
+// delivers nothing has a name of its own: it is no answer about the delivery of the same commit.
 func CheckName(rec *record.Record) string {
-	return "idp/" + cut(clean(rec.Service.Name), 63) + "/" + cut(clean(rec.Environment), 63)
+	name := "idp/" + cut(clean(rec.Service.Name), 63) + "/" + cut(clean(rec.Environment), 63)
+	if aside(rec) {
+		name += " (" + cut(clean(rec.Run.Event), 63) + ")"
+	}
+	return name
+}
+
+// changes are the events that a change comes with.
+var changes = []string{"pull_request", "merge_group", "push"}
+
+// aside tells whether nobody's change and no delivery that somebody asked for is what a run is about.
+func aside(rec *record.Record) bool {
+	return rec.Run.Event == "schedule" || rec.Plan && rec.Run.Event != "" && !slices.Contains(changes, rec.Run.Event)
 }
 
 // conclusion is success only of a delivery that passed and waits for nobody.

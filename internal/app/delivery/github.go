@@ -36,8 +36,8 @@ func (d *Delivery) Announcing(a Action) error {
 	if d.ConnectGitHub, err = gitHub(w, d.Options.Token, readOnly(d.Event, d.Record.Run.Actor)); err != nil {
 		return err
 	}
-	if a.Shows == announce.Nothing || d.Repo == nil {
-		return nil
+	if a.Shows == announce.Nothing || d.Repo == nil || d.Event.Deleted {
+		return nil // the commit of a run for a branch that is gone is the newest of the default branch, which is not what it is about
 	}
 	id, err := strconv.ParseInt(d.Record.Run.ID, 10, 64)
 	if err != nil {
