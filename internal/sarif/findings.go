@@ -32,7 +32,8 @@ func (r *reader) read(name string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	for _, run := range doc.Runs {
+	for i := range doc.Runs {
+		run := &doc.Runs[i]
 		tool := run.Tool.Driver
 		for _, p := range run.Provenance {
 			if p.RevisionID != "" && r.commit != "" && p.RevisionID != r.commit {
@@ -59,14 +60,14 @@ func (r *reader) read(name string, data []byte) error {
 }
 
 // gaps are what the scanner says it did not see.
-func (r run) gaps(name string) []string {
+func (r *run) gaps(name string) []string {
 	var gaps []string
-	for _, inv := range r.Invocations {
-		if inv.Successful != nil && !*inv.Successful {
+	for i, inv := range r.Invocations {
+		if inv.Successful != nil && !*inv.Successful || inv.Signal != "" || inv.StartFailure != "" {
 			gaps = append(gaps, fmt.Sprintf("%s did not come to its end, says %s", r.Tool.Driver.Name, name))
 		}
 		for _, n := range slices.Concat(inv.Execution, inv.Config) {
-			if n.Level == "error" {
+			if r.isError(n, i) {
 				gaps = append(gaps, fmt.Sprintf("%s, in %s: %s", r.Tool.Driver.Name, name, firstLine(n.Message.Text, 200)))
 			}
 		}
@@ -74,11 +75,27 @@ func (r run) gaps(name string) []string {
 	return gaps
 }
 
+// isError tells of a notification of an invocation, by its number, whether something went wrong. What cannot be told went wrong.
+func (r *run) isError(n notification, number int) bool {
+	if n.Level != nil {
+		return *n.Level == "error" || !slices.Contains(levels, *n.Level)
+	}
+	about, err := r.descriptor(n.Descriptor, notificationsOf)
+	if err != nil {
+		return true
+	}
+	level, err := r.level(about, n.Descriptor.ID, notificationsOf, func(i invocation) []override { return i.Notifications }, &number)
+	return err != nil || level == "error"
+}
+
 // notFindings are the kinds of results that say that something is in order, and how to call that.
 var notFindings = map[string]string{"pass": "passed", "informational": "informational", "notApplicable": "not applicable"}
 
-func (r *reader) add(of run, res result) error {
-	if why := notFindings[res.Kind]; why != "" {
+// graded tells whether a result has a level of its own. "none" is that of all results that are no failures (3.27.10).
+func (r result) graded() bool { return r.Level != nil && *r.Level != "none" }
+
+func (r *reader) add(of *run, res result) error {
+	if why := notFindings[res.Kind]; why != "" && !res.graded() {
 		r.other[why]++
 		return nil
 	}
@@ -90,20 +107,16 @@ func (r *reader) add(of run, res result) error {
 	if err != nil {
 		return err
 	}
-	if about == nil {
-		about = &rule{}
-	}
-	severity, err := severityOf(res, about)
+	severity, err := of.severity(res, about, id)
 	if err != nil {
 		return fmt.Errorf("%s: %w", id, err)
 	}
-	f := finding.Finding{Scanner: of.Tool.Driver.Name, Rule: id, Title: titleOf(res, about), Help: helpOf(about), HelpURI: about.HelpURI,
-		Severity: severity, Confidence: confidenceOf(about), CWE: weaknesses(res, about)}
-	inside, err := r.place(&f, of, res)
-	if err != nil {
-		return err
+	if about == nil {
+		about = &rule{}
 	}
-	if !inside {
+	f := finding.Finding{Scanner: of.Tool.Driver.Name, Rule: id, Title: titleOf(res, about), Help: helpOf(about), HelpURI: about.HelpURI,
+		Severity: severity, Confidence: confidenceOf(res, about), CWE: weaknesses(res, about)}
+	if !r.place(&f, of, res) {
 		r.outside++
 		return nil
 	}
@@ -135,15 +148,18 @@ func (r *reader) finish() {
 	}
 }
 
-// severityOf takes the score of a vulnerability, by GitHub's ranges, before the level.
-func severityOf(res result, about *rule) (finding.Severity, error) {
-	for _, p := range []properties{res.Properties, about.Properties} {
-		score, set, err := p.score()
-		if err != nil {
-			return "", err
-		}
+// severity takes the score of a vulnerability, by GitHub's ranges, before the level. A score of 0 is none.
+func (r *run) severity(res result, about *rule, id string) (finding.Severity, error) {
+	bags := []properties{res.Properties}
+	if about != nil {
+		bags = append(bags, about.Properties)
+	}
+	for _, p := range bags {
+		score, err := p.score()
 		switch {
-		case !set:
+		case err != nil:
+			return "", err
+		case score == 0:
 			continue
 		case score >= 9:
 			return finding.Critical, nil
@@ -154,51 +170,55 @@ func severityOf(res result, about *rule) (finding.Severity, error) {
 		}
 		return finding.Low, nil
 	}
-	level := "warning" // SARIF's default
-	if about.Config.Level != nil {
-		level = *about.Config.Level
-	}
-	if res.Level != nil {
-		level = *res.Level
-	}
+	level, err := r.levelOf(res, about, id)
 	switch level {
 	case "error":
-		return finding.High, nil
+		return finding.High, err
 	case "warning":
-		return finding.Medium, nil
-	case "note", "none":
-		return finding.Low, nil
+		return finding.Medium, err
 	}
-	return "", fmt.Errorf("level %.20q is not one of SARIF's", level)
+	return finding.Low, err
 }
 
-func (p properties) score() (score float64, set bool, err error) {
-	switch v := p.Severity.(type) {
+// levelOf a result is its own, else that of its rule. What is open or to be reviewed may be a failure, so it counts as one.
+func (r *run) levelOf(res result, about *rule, id string) (string, error) {
+	if res.graded() || res.Level != nil && (res.Kind == "" || res.Kind == "fail") {
+		return *res.Level, nil
+	}
+	return r.level(about, id, rulesOf, func(i invocation) []override { return i.Rules }, res.Provenance.Invocation)
+}
+
+// score is 0 where there is none.
+func (p properties) score() (score float64, err error) {
+	switch v := p["security-severity"].(type) {
 	case nil:
-		return 0, false, nil
+		return 0, nil
 	case float64:
 		score = v
 	case string:
 		if score, err = strconv.ParseFloat(strings.TrimSpace(v), 64); err != nil {
-			return 0, false, fmt.Errorf("security-severity %.20q is not a number", v)
+			return 0, fmt.Errorf("security-severity %.20q is not a number", v)
 		}
 	default:
-		return 0, false, fmt.Errorf("security-severity is not a number")
+		return 0, fmt.Errorf("security-severity is not a number")
 	}
 	if !(score >= 0 && score <= 10) {
-		return 0, false, fmt.Errorf("security-severity %v is not from 0 to 10", score)
+		return 0, fmt.Errorf("security-severity %v is not from 0 to 10", score)
 	}
-	return score, true, nil
+	return score, nil
 }
 
-// confidenceOf takes Semgrep's tag before the precision, which it always calls very high.
-func confidenceOf(about *rule) string {
-	for _, tag := range about.Properties.Tags {
+// confidenceOf takes Bandit's word about the result and Semgrep's tag before the precision, which Semgrep always calls very high.
+func confidenceOf(res result, about *rule) string {
+	if word := confidences[strings.ToLower(res.Properties.text("issue_confidence"))]; word != "" {
+		return word
+	}
+	for _, tag := range about.Properties.tags() {
 		if word, ok := strings.CutSuffix(tag, " CONFIDENCE"); ok && confidences[strings.ToLower(word)] != "" {
 			return confidences[strings.ToLower(word)]
 		}
 	}
-	return confidences[about.Properties.Precision]
+	return confidences[about.Properties.text("precision")]
 }
 
 // confidences by GitHub's property "precision".
@@ -208,6 +228,7 @@ var (
 	placeholder = regexp.MustCompile(`\{(\d+)\}`)
 	form        = regexp.MustCompile(`(?m)^Message: (.*\S.*)$`)
 	link        = regexp.MustCompile(`\[([^\]]*)\]\(\d+\)`) // CodeQL's links to related locations
+	brackets    = strings.NewReplacer(`\[`, `[`, `\]`, `]`) // that are no links (3.11.6)
 )
 
 func titleOf(res result, about *rule) string {
@@ -231,7 +252,7 @@ func titleOf(res result, about *rule) string {
 		}
 		text = short + ": " + firstLine(text, 100)
 	}
-	if text = firstLine(link.ReplaceAllString(text, "$1"), 300); text == "" {
+	if text = firstLine(brackets.Replace(link.ReplaceAllString(text, "$1")), 300); text == "" {
 		return "Found by rule " + res.RuleID
 	}
 	return text
@@ -260,7 +281,7 @@ var cwe = regexp.MustCompile(`(?i)^(?:external/cwe/)?cwe-0*([1-9][0-9]*)\b`)
 // weaknesses are CWE-NUMBER, from tags as CodeQL, Semgrep and Trivy write them, and from taxonomies.
 func weaknesses(res result, about *rule) []string {
 	var list []string
-	for _, tag := range slices.Concat(about.Properties.Tags, res.Properties.Tags) {
+	for _, tag := range slices.Concat(about.Properties.tags(), res.Properties.tags()) {
 		if m := cwe.FindStringSubmatch(tag); m != nil {
 			list = append(list, "CWE-"+m[1])
 		}
@@ -313,7 +334,7 @@ func suppressed(list []suppression, tool string) *finding.Suppression {
 func secret(res result, about *rule, cwes []string) bool {
 	return slices.ContainsFunc(cwes, func(c string) bool {
 		return slices.Contains([]string{"CWE-798", "CWE-259", "CWE-321", "CWE-312", "CWE-522"}, c)
-	}) || slices.ContainsFunc(slices.Concat(about.Properties.Tags, res.Properties.Tags), func(t string) bool {
+	}) || slices.ContainsFunc(slices.Concat(about.Properties.tags(), res.Properties.tags()), func(t string) bool {
 		return strings.Contains(strings.ToLower(t), "secret")
 	})
 }

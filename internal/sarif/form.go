@@ -5,8 +5,9 @@ import "encoding/json"
 // What is read of SARIF 2.1.0 (OASIS, sarif-v2.1.0-os). A field that is not here changes no decision.
 
 type document struct {
-	Version string `json:"version"`
-	Runs    []run  `json:"runs"`
+	Version string            `json:"version"`
+	Runs    []run             `json:"runs"`
+	Inline  []json.RawMessage `json:"inlineExternalProperties"`
 }
 
 type run struct {
@@ -14,13 +15,12 @@ type run struct {
 		Driver     component   `json:"driver"`
 		Extensions []component `json:"extensions"`
 	} `json:"tool"`
-	Results   *[]result  `json:"results"`
-	Artifacts []artifact `json:"artifacts"`
+	Policies  []component `json:"policies"`
+	Results   *[]result   `json:"results"`
+	Artifacts []artifact  `json:"artifacts"`
 	// Bases are what uriBaseId stands for: mostly the folder that the scanner ran in.
-	Bases    map[string]artifactLocation `json:"originalUriBaseIds"`
-	External struct {
-		Results []json.RawMessage `json:"results"`
-	} `json:"externalPropertyFileReferences"`
+	Bases      map[string]artifactLocation `json:"originalUriBaseIds"`
+	External   map[string]json.RawMessage  `json:"externalPropertyFileReferences"`
 	Automation struct {
 		ID string `json:"id"`
 	} `json:"automationDetails"`
@@ -32,30 +32,57 @@ type run struct {
 
 type component struct {
 	Name            string `json:"name"`
+	GUID            string `json:"guid"`
 	Version         string `json:"version"`
 	SemanticVersion string `json:"semanticVersion"`
 	Rules           []rule `json:"rules"`
+	Notifications   []rule `json:"notifications"`
 }
 
+// rule is a reportingDescriptor, of rules or of notifications.
 type rule struct {
-	ID       string             `json:"id"`
-	Short    message            `json:"shortDescription"`
-	Full     message            `json:"fullDescription"`
-	HelpURI  string             `json:"helpUri"`
-	Messages map[string]message `json:"messageStrings"`
-	Config   struct {
-		Level *string `json:"level"`
-	} `json:"defaultConfiguration"`
+	ID            string             `json:"id"`
+	GUID          string             `json:"guid"`
+	Short         message            `json:"shortDescription"`
+	Full          message            `json:"fullDescription"`
+	HelpURI       string             `json:"helpUri"`
+	Messages      map[string]message `json:"messageStrings"`
+	Config        configuration      `json:"defaultConfiguration"`
 	Relationships []struct {
 		Target reference `json:"target"`
 	} `json:"relationships"`
 	Properties properties `json:"properties"`
 }
 
-type properties struct {
-	Severity  any      `json:"security-severity"` // a number in a text; some tools write the number itself
-	Precision string   `json:"precision"`
-	Tags      []string `json:"tags"`
+// configuration of a rule. Neither "enabled" nor "rank" is read: what a rule found is found, whether it was to be run or not,
+// and ranks of different tools cannot be compared (3.27.25): those of Flawfinder are from 0 to 1.
+type configuration struct {
+	Level *string `json:"level"`
+}
+
+// override is a configuration with which a rule was run.
+type override struct {
+	Descriptor    reference     `json:"descriptor"`
+	Configuration configuration `json:"configuration"`
+}
+
+// properties are a bag in which every tool puts what it likes, of any type.
+type properties map[string]any
+
+func (p properties) text(key string) string {
+	s, _ := p[key].(string)
+	return s
+}
+
+func (p properties) tags() []string {
+	var tags []string
+	list, _ := p["tags"].([]any)
+	for _, tag := range list {
+		if s, ok := tag.(string); ok {
+			tags = append(tags, s)
+		}
+	}
+	return tags
 }
 
 type message struct {
@@ -64,40 +91,52 @@ type message struct {
 	Arguments []string `json:"arguments"`
 }
 
+// reference to a rule, a notification or a taxon.
 type reference struct {
-	ID        string `json:"id"`
-	Index     *int   `json:"index"`
-	Component *struct {
-		Name  string `json:"name"`
-		Index *int   `json:"index"`
-	} `json:"toolComponent"`
+	ID        string        `json:"id"`
+	Index     *int          `json:"index"`
+	GUID      string        `json:"guid"`
+	Component *componentRef `json:"toolComponent"`
+}
+
+type componentRef struct {
+	Name  string `json:"name"`
+	Index *int   `json:"index"`
+	GUID  string `json:"guid"`
 }
 
 type result struct {
-	RuleID       string        `json:"ruleId"`
-	RuleIndex    *int          `json:"ruleIndex"`
-	Rule         *reference    `json:"rule"`
-	Kind         string        `json:"kind"`
-	Level        *string       `json:"level"`
-	Message      message       `json:"message"`
-	Locations    []location    `json:"locations"`
-	Suppressions []suppression `json:"suppressions"`
-	State        string        `json:"baselineState"`
+	RuleID    string     `json:"ruleId"`
+	RuleIndex *int       `json:"ruleIndex"`
+	Rule      *reference `json:"rule"`
+	Kind      string     `json:"kind"`
+	Level     *string    `json:"level"`
+	Message   message    `json:"message"`
+	Locations []location `json:"locations"`
+	// Target is the file that was scanned, for a result that is at no place in it.
+	Target       artifactLocation `json:"analysisTarget"`
+	Suppressions []suppression    `json:"suppressions"`
+	State        string           `json:"baselineState"`
 	// Partial are contributions to a fingerprint; "fingerprints" is not read: semgrep writes "requires login" there.
 	Partial    map[string]string `json:"partialFingerprints"`
 	Taxa       []reference       `json:"taxa"`
-	Properties properties        `json:"properties"`
+	Provenance struct {
+		Invocation *int `json:"invocationIndex"`
+	} `json:"provenance"`
+	Properties properties `json:"properties"`
 }
 
 type location struct {
-	Physical struct {
-		Artifact artifactLocation `json:"artifactLocation"`
-		Region   struct {
-			StartLine   int `json:"startLine"`
-			StartColumn int `json:"startColumn"`
-			EndLine     int `json:"endLine"`
-		} `json:"region"`
-	} `json:"physicalLocation"`
+	Physical physical `json:"physicalLocation"`
+}
+
+type physical struct {
+	Artifact artifactLocation `json:"artifactLocation"`
+	Region   struct {
+		StartLine   int `json:"startLine"`
+		StartColumn int `json:"startColumn"`
+		EndLine     int `json:"endLine"`
+	} `json:"region"`
 }
 
 type artifactLocation struct {
@@ -117,12 +156,17 @@ type suppression struct {
 }
 
 type invocation struct {
-	Successful *bool          `json:"executionSuccessful"`
-	Execution  []notification `json:"toolExecutionNotifications"`
-	Config     []notification `json:"toolConfigurationNotifications"`
+	Successful    *bool          `json:"executionSuccessful"`
+	Signal        string         `json:"exitSignalName"`
+	StartFailure  string         `json:"processStartFailureMessage"`
+	Execution     []notification `json:"toolExecutionNotifications"`
+	Config        []notification `json:"toolConfigurationNotifications"`
+	Rules         []override     `json:"ruleConfigurationOverrides"`
+	Notifications []override     `json:"notificationConfigurationOverrides"`
 }
 
 type notification struct {
-	Level   string  `json:"level"`
-	Message message `json:"message"`
+	Level      *string   `json:"level"`
+	Descriptor reference `json:"descriptor"`
+	Message    message   `json:"message"`
 }

@@ -1,11 +1,12 @@
 package sarif
 
 import (
-	"fmt"
 	"net/url"
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/org/idp/internal/finding"
@@ -40,62 +41,75 @@ func real(dir string) string {
 // noFile stands for the file of a result that is about none.
 const noFile = "."
 
-// place sets file and lines; inside is false for files of the repository that are outside of the service's folder. Of several
+// place sets file and lines. It is false for files of the repository that are outside of the service's folder. Of several
 // places the first that is inside counts. A file that cannot be found stays the service's: it is not left out because its name
 // was not understood.
-func (p places) place(f *finding.Finding, of run, res result) (inside bool, err error) {
+func (p places) place(f *finding.Finding, of *run, res result) bool {
 	f.File = noFile
-	for _, l := range res.Locations {
+	locations := res.Locations
+	if !slices.ContainsFunc(locations, func(l location) bool { return of.uri(l.Physical.Artifact) != "" }) {
+		locations = append(slices.Clone(locations), location{Physical: physical{Artifact: res.Target}})
+	}
+	for _, l := range locations {
 		uri := of.uri(l.Physical.Artifact)
 		if uri == "" {
 			continue
 		}
 		file, ok := p.known[uri]
 		if !ok {
-			if file, err = p.file(uri); err != nil {
-				return false, err
-			}
+			file = p.file(uri)
 			p.known[uri] = file
 		}
 		region := l.Physical.Region
 		f.File, f.Line, f.Column, f.EndLine = file, region.StartLine, region.StartColumn, max(region.EndLine, region.StartLine)
 		if file == ".." || !strings.HasPrefix(file, "../") {
-			return true, nil
+			return true
 		}
 	}
-	return f.File == noFile, nil
+	return f.File == noFile
 }
 
 // uri of an artifact; one that is relative to another, as to the folder that the scanner ran in, is joined with that.
-func (r run) uri(at artifactLocation) string {
+func (r *run) uri(at artifactLocation) string {
 	if i := at.Index; at.URI == "" && i != nil && *i >= 0 {
 		at = r.Artifacts[*i].Location
 	}
-	uri := at.URI
+	uri := slashes(at.URI)
 	for range len(r.Bases) { // a base may have one itself
 		base, ok := r.Bases[at.Base]
 		if u, err := url.Parse(uri); !ok || base.URI == "" || uri == "" || err != nil || u.Scheme != "" || strings.HasPrefix(u.Path, "/") {
 			break
 		}
-		uri, at = strings.TrimSuffix(base.URI, "/")+"/"+uri, base
+		uri, at = strings.TrimSuffix(slashes(base.URI), "/")+"/"+uri, base
+	}
+	return uri
+}
+
+var drive = regexp.MustCompile(`^[A-Za-z]:/`)
+
+// slashes makes a URI of a path of Windows, which KICS and zizmor write as it is.
+func slashes(uri string) string {
+	uri = strings.ReplaceAll(uri, `\`, "/")
+	if drive.MatchString(uri) {
+		return "file:///" + uri
 	}
 	return uri
 }
 
 // file names a file from the service's folder, with slashes; outside of it with ../ before.
-func (p places) file(uri string) (string, error) {
+func (p places) file(uri string) string {
 	u, err := url.Parse(uri)
-	if err != nil {
-		return "", fmt.Errorf("artifact %.80q is not a URI", uri)
+	if err != nil { // a name that was not encoded, such as 100%.js
+		u = &url.URL{Path: uri}
 	}
 	name := path.Clean("/" + strings.TrimPrefix(u.Path, "/"))[1:]
 	if u.Scheme != "" && u.Scheme != "file" || name == "" {
-		return uri, nil
+		return uri
 	}
 	if absolute := filepath.FromSlash(u.Path); u.Scheme == "file" || strings.HasPrefix(u.Path, "/") {
 		for _, root := range []string{p.root, p.dir} {
 			if rel, err := filepath.Rel(p.dir, absolute); err == nil && root != "" && within(root, absolute) {
-				return filepath.ToSlash(rel), nil
+				return filepath.ToSlash(rel)
 			}
 		}
 	}
@@ -107,7 +121,7 @@ func (p places) file(uri string) (string, error) {
 				continue
 			}
 			if rel, err := filepath.Rel(p.dir, full); err == nil {
-				return filepath.ToSlash(rel), nil
+				return filepath.ToSlash(rel)
 			}
 		}
 		if u.Scheme != "file" && !strings.HasPrefix(u.Path, "/") {
@@ -115,7 +129,7 @@ func (p places) file(uri string) (string, error) {
 		}
 		_, rest, _ = strings.Cut(rest, "/")
 	}
-	return name, nil
+	return name
 }
 
 func within(root, name string) bool {

@@ -132,6 +132,9 @@ func parse(name string, data []byte) (*document, error) {
 			WithNext("Let the scanner write SARIF 2.1.0, as in semgrep --sarif, trivy --format sarif, eslint -f @microsoft/eslint-formatter-sarif.")
 	}
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // .NET tools begin with a byte order mark
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) {
+		return nil, bad("it is UTF-16, as what > of Windows PowerShell writes; name the file to the scanner instead")
+	}
 	var doc document
 	dec := json.NewDecoder(bytes.NewReader(data))
 	if err := dec.Decode(&doc); err != nil {
@@ -145,16 +148,21 @@ func parse(name string, data []byte) (*document, error) {
 		return nil, bad(fmt.Sprintf("its version is %.20q", doc.Version))
 	case len(doc.Runs) == 0:
 		return nil, bad("it has no run, so no scanner says that it ran")
+	case len(doc.Inline) > 0:
+		return nil, bad("it has inlineExternalProperties, which are not read")
 	}
-	for i, r := range doc.Runs {
+	for i := range doc.Runs {
+		r := &doc.Runs[i]
 		if strings.TrimSpace(r.Tool.Driver.Name) == "" {
 			return nil, bad(fmt.Sprintf("runs[%d] does not name its tool", i))
 		}
 		if r.Results == nil {
 			return nil, bad(fmt.Sprintf("runs[%d] of %s has no results, not even an empty list: it did not scan", i, r.Tool.Driver.Name))
 		}
-		if len(r.External.Results) > 0 {
-			return nil, bad(fmt.Sprintf("runs[%d] of %s has results in other files, which are not read", i, r.Tool.Driver.Name))
+		for _, part := range decisive {
+			if r.External[part] != nil {
+				return nil, bad(fmt.Sprintf("runs[%d] of %s has %s in other files, which are not read", i, r.Tool.Driver.Name, part))
+			}
 		}
 		for j, res := range *r.Results {
 			if err := res.check(r); err != nil {
@@ -181,13 +189,14 @@ func position(data []byte, err error) string {
 }
 
 var (
-	levels = []string{"none", "note", "warning", "error"}
-	kinds  = []string{"", "pass", "open", "informational", "notApplicable", "review", "fail"}
-	states = []string{"", "new", "unchanged", "updated", "absent"}
+	// decisive are the parts of a run that a verdict hangs on.
+	decisive = []string{"results", "driver", "extensions", "policies", "invocations", "artifacts"}
+	kinds    = []string{"", "pass", "open", "informational", "notApplicable", "review", "fail"}
+	states   = []string{"", "new", "unchanged", "updated", "absent"}
 )
 
 // check refuses what could be taken for less than it is.
-func (r result) check(of run) error {
+func (r result) check(of *run) error {
 	if r.Level != nil && !slices.Contains(levels, *r.Level) {
 		return fmt.Errorf("level %.20q: one of %s", *r.Level, strings.Join(levels, ", "))
 	}
@@ -202,7 +211,10 @@ func (r result) check(of run) error {
 	} else if id == "" {
 		return errors.New("it names no rule")
 	}
-	for _, l := range r.Locations {
+	if i := r.Provenance.Invocation; i != nil && *i >= len(of.Invocations) {
+		return fmt.Errorf("invocation %d of %d", *i, len(of.Invocations))
+	}
+	for _, l := range append(slices.Clone(r.Locations), location{Physical: physical{Artifact: r.Target}}) {
 		if i := l.Physical.Artifact.Index; i != nil && *i >= len(of.Artifacts) && l.Physical.Artifact.URI == "" {
 			return fmt.Errorf("artifact %d of %d", *i, len(of.Artifacts))
 		}
@@ -211,42 +223,4 @@ func (r result) check(of run) error {
 		}
 	}
 	return nil
-}
-
-// rule finds the description of a result's rule, which may be of an extension, and its name.
-func (r run) rule(res result) (*rule, string, error) {
-	id, index, of := res.RuleID, res.RuleIndex, &r.Tool.Driver
-	if ref := res.Rule; ref != nil {
-		if id == "" {
-			id = ref.ID
-		}
-		if ref.Index != nil {
-			index = ref.Index
-		}
-		if c := ref.Component; c != nil && c.Index != nil {
-			if *c.Index < 0 || *c.Index >= len(r.Tool.Extensions) {
-				return nil, id, fmt.Errorf("extension %d of %d", *c.Index, len(r.Tool.Extensions))
-			}
-			of = &r.Tool.Extensions[*c.Index]
-		}
-	}
-	if index != nil && *index >= 0 { // -1 is SARIF's way to say that there is none
-		if *index >= len(of.Rules) {
-			return nil, id, fmt.Errorf("rule %d of %d", *index, len(of.Rules))
-		}
-		found := &of.Rules[*index]
-		if id == "" {
-			id = found.ID
-		}
-		return found, id, nil
-	}
-	// A result may be of a part of a rule: CA1000/1 is of CA1000.
-	for _, c := range append([]component{r.Tool.Driver}, r.Tool.Extensions...) {
-		for i := range c.Rules {
-			if c.Rules[i].ID == id || c.Rules[i].ID != "" && strings.HasPrefix(id, c.Rules[i].ID+"/") {
-				return &c.Rules[i], id, nil
-			}
-		}
-	}
-	return nil, id, nil
 }

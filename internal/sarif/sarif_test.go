@@ -144,6 +144,11 @@ func TestWhatIsNotSARIF(t *testing.T) {
 		"did not scan":       {`"results": [`, `"other": [`, "it did not scan"},
 		"null results":       {minimal, `{"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "x"}}, "results": null}]}`, "it did not scan"},
 		"results elsewhere":  {`"results": [`, `"externalPropertyFileReferences": {"results": [{"location": {"uri": "x.sarif-external-properties"}}]}, "results": [`, "has results in other files"},
+		"rules elsewhere":    {`"results": [`, `"externalPropertyFileReferences": {"driver": {"location": {"uri": "x.sarif-external-properties"}}}, "results": [`, "has driver in other files"},
+		"inline properties":  {`"runs"`, `"inlineExternalProperties": [{"results": []}], "runs"`, "inlineExternalProperties"},
+		"UTF-16":             {`{"version"`, "\xff\xfe{\x00", "it is UTF-16"},
+		"two rules":          {`"ruleId": "r"`, `"ruleId": "r", "ruleIndex": 0, "rule": {"index": 1}`, "rule 0 and rule 1 at once"},
+		"other invocation":   {`"ruleId": "r"`, `"ruleId": "r", "provenance": {"invocationIndex": 0}`, "invocation 0 of 0"},
 		"no rule":            {`"ruleId": "r", `, ``, "it names no rule"},
 		"rule out of range":  {`"ruleId": "r"`, `"ruleId": "r", "ruleIndex": 7`, "rule 7 of 0"},
 		"other level":        {`"ruleId": "r"`, `"ruleId": "r", "level": "fatal"`, `level "fatal"`},
@@ -187,6 +192,12 @@ func TestScannerThatDidNotComeToItsEnd(t *testing.T) {
 		`{"executionSuccessful": false}`,
 		`{"executionSuccessful": true, "toolExecutionNotifications": [{"level": "error", "message": {"text": "out of memory"}}]}`,
 		`{"executionSuccessful": true, "toolConfigurationNotifications": [{"level": "error", "message": {"text": "no such rule"}}]}`,
+		`{"executionSuccessful": true, "toolExecutionNotifications": [{"level": "fatal", "message": {"text": "not of SARIF"}}]}`,
+		`{"executionSuccessful": true, "exitSignalName": "SIGKILL"}`,
+		`{"executionSuccessful": true, "processStartFailureMessage": "no such file"}`,
+		`{"executionSuccessful": true, "toolExecutionNotifications": [{"descriptor": {"index": 3}, "message": {"text": "of what?"}}]}`,
+		`{"executionSuccessful": true, "notificationConfigurationOverrides": [{"descriptor": {"id": "lost"}, "configuration": {"level": "error"}}],
+		  "toolExecutionNotifications": [{"descriptor": {"id": "lost"}, "message": {"text": "a file"}}]}`,
 	} {
 		log, err := load(t, strings.Replace(minimal, `"results": [`, `"invocations": [`+invocation+`], "results": [`, 1), shop())
 		if err != nil || fault.KindOf(log.Complete()) != fault.Undetermined || log.Complete() == nil || log.Ended() != 0 {
@@ -207,8 +218,16 @@ func TestWhatCounts(t *testing.T) {
 		"note":                     {`, "level": "note"`, 1, finding.Low},
 		"a score outranks a level": {`, "level": "note", "properties": {"security-severity": "9.0"}`, 1, finding.Critical},
 		"a score as a number":      {`, "properties": {"security-severity": 7}`, 1, finding.High},
-		"review counts":            {`, "kind": "review", "level": "none"`, 1, finding.Low},
+		"a score of 0 is none":     {`, "level": "error", "properties": {"security-severity": "0.0"}`, 1, finding.High},
+		"bags hold anything":       {`, "properties": {"precision": 1, "Tags": "x", "tags": ["y"], "issue_confidence": null}`, 1, finding.Medium},
+		"a rank says nothing":      {`, "rank": 99.5`, 1, finding.Medium},
+		"fail counts":              {`, "kind": "fail", "level": "error"`, 1, finding.High},
+		"review counts":            {`, "kind": "review", "level": "none"`, 1, finding.Medium},
+		"open counts":              {`, "kind": "open"`, 1, finding.Medium},
 		"pass does not":            {`, "kind": "pass", "level": "none"`, 0, ""},
+		"notApplicable does not":   {`, "kind": "notApplicable"`, 0, ""},
+		"informational does not":   {`, "kind": "informational"`, 0, ""},
+		"but a level does":         {`, "kind": "informational", "level": "error"`, 1, finding.High},
 		"absent does not":          {`, "baselineState": "absent"`, 0, ""},
 		"unchanged is our say":     {`, "baselineState": "unchanged"`, 1, finding.Medium},
 	} {
@@ -249,11 +268,16 @@ func TestFiles(t *testing.T) {
 		"services/other/b.js":                                          "", // another service's
 		"c.js":                                                         "",
 		"file://" + filepath.ToSlash(root) + "/c.js":                   "",
-		"gone.js":                "gone.js", // not understood is not left out
-		"../../../../etc/passwd": "etc/passwd",
-		"library/alpine":         "library/alpine",
-		"https://example.com/x":  "https://example.com/x",
-		"with%20space.js":        "with space.js",
+		"gone.js":                             "gone.js", // not understood is not left out
+		"../../../../etc/passwd":              "etc/passwd",
+		"library/alpine":                      "library/alpine",
+		"https://example.com/x":               "https://example.com/x",
+		"with%20space.js":                     "with space.js",
+		"100%.js":                             "100%.js",
+		`src\\a.js`:                           "src/a.js", // of Windows, as they are
+		`D:\\a\\services\\shop\\src\\a.js`:    "src/a.js",
+		`services\\other\\b.js`:               "",
+		"file:///D:/a/services/shop/src/a.js": "src/a.js",
 	} {
 		log, err := load(t, strings.Replace(minimal, "src/server.js", uri, 1), src)
 		got := ""
