@@ -73,7 +73,7 @@ demo: build ## walk the golden path on the sample service; what it made is in .i
 	@bin/idp portal --catalog .idp/catalog --environment local --out .idp/portal
 
 test: ## unit, golden, script and contract tests
-	@$(GO) test ./...
+	@$(GO) test -timeout 30m ./...
 	@$(GO) test -tags kms -run KMS ./internal/signing
 	@cd testdata/services/hello && $(GO) test ./...
 
@@ -95,12 +95,12 @@ e2e-runner: ## every workflow in docs/workflows, run by act against the release 
 	@cd testdata/services/hello && $(GO) mod download
 	@set -e; act=$(CACHE)/act-$$(cat testdata/e2e/runner/go.mod testdata/e2e/runner/nopty/pty.go | git hash-object --stdin); \
 	test -x "$$act" || { mkdir -p $(CACHE); $(GO) build -C testdata/e2e/runner -o "$$act.$$$$" github.com/nektos/act; mv "$$act.$$$$" "$$act"; }; \
-	IDP_E2E_ACT="$$act" IDP_E2E_TREE=$(CURDIR)/dist/tree $(GO) test -tags e2e -count=1 -v -run '^TestRunner' ./internal/e2e
+	IDP_E2E_ACT="$$act" IDP_E2E_TREE=$(CURDIR)/dist/tree $(GO) test -tags e2e -count=1 -v -timeout 60m -run '^TestRunner' ./internal/e2e
 
 e2e-catalog: ## the catalogue's entities, by Backstage's own validators; signatures, by git; publishers that are killed at every step, and fifty at once
 	@set -e; { command -v gpg && command -v ssh-keygen; } >/dev/null || { $(SUDO) apt-get update -q; \
 		$(SUDO) apt-get install -q -y --no-install-recommends gnupg openssh-client; }
-	@$(GO) test -tags e2e -count=1 -v -run 'Backstage|Publisher|Signed' ./internal/catalog ./internal/gitstore
+	@$(GO) test -tags e2e -count=1 -v -timeout 30m -run 'Backstage|Publisher|Signed' ./internal/catalog ./internal/gitstore
 
 e2e-helm: ## charts, by the real program helm, built once
 	@set -e; helm=$(CACHE)/helm-$(HELM); \
@@ -117,7 +117,7 @@ e2e-comment: ## what people see on GitHub, by GitHub's parser and in a browser; 
 		npm ci --prefix "$$dir" --ignore-scripts --no-audit --no-fund --loglevel=error; touch "$$dir/installed"; }; \
 	cp testdata/e2e/comment/*.mjs "$$dir"; rm -f dist/screenshots/*.png; \
 	IDP_E2E_COMMENT="$$dir" IDP_E2E_BROWSER="$$(browser)" IDP_E2E_SCREENSHOTS=$(CURDIR)/dist/screenshots \
-		$(GO) test -tags e2e -count=1 -v -run 'GitHubShows|Browser' ./internal/report
+		$(GO) test -tags e2e -count=1 -v -timeout 30m -run 'GitHubShows|Browser' ./internal/report
 
 e2e-registry: ## a real registry without the referrers API: logins, evidence, a restart, a pull-through cache
 	@$(GO) test -tags e2e -count=1 -v -run '^TestRegistry(WithoutReferrers|ThatIsAPullThroughCache|ThatRestarts)$$' ./internal/referrers
@@ -132,14 +132,14 @@ e2e-portal: ## the portal in two browsers, by the rules of axe-core, also of 10,
 		npm ci --prefix "$$dir" --ignore-scripts --no-audit --no-fund --loglevel=error; touch "$$dir/installed"; }; \
 	cp testdata/e2e/portal/*.mjs "$$dir"; rm -rf dist/screenshots/portal; \
 	IDP_E2E_PORTAL="$$dir" IDP_E2E_BROWSER="$$(browser)" IDP_E2E_FIREFOX="$$(firefox)" IDP_E2E_SCREENSHOTS=$(CURDIR)/dist/screenshots/portal \
-		$(GO) test -tags e2e -count=1 -v -run 'Portal' ./internal/portal
+		$(GO) test -tags e2e -count=1 -v -timeout 60m -run 'Portal' ./internal/portal
 
 e2e-build: build ## Dockerfiles, by a real BuildKit and docker buildx, built once; as root on Linux
 	@set -e; command -v runc >/dev/null || { $(SUDO) apt-get update -q; $(SUDO) apt-get install -q -y --no-install-recommends runc; }; \
 	dir=$(CACHE)/buildkit-$$(cat testdata/buildkit/go.mod testdata/buildkit/go.sum | git hash-object --stdin); \
 	test -d "$$dir" || { rm -rf "$$dir.partial"; mkdir -p "$$dir.partial"; \
 		CGO_ENABLED=0 $(GO) build -C testdata/buildkit -o "$$dir.partial/" tool; mv "$$dir.partial" "$$dir"; }; \
-	IDP_E2E_IDP=$(CURDIR)/bin/idp IDP_E2E_BUILDKIT="$$dir" $(GO) test -tags e2e -count=1 -v -run '^TestBuildKit' ./internal/container
+	IDP_E2E_IDP=$(CURDIR)/bin/idp IDP_E2E_BUILDKIT="$$dir" $(GO) test -tags e2e -count=1 -v -timeout 30m -run '^TestBuildKit' ./internal/container
 
 e2e-cluster: build ## pods on a real Kubernetes, started for this as root on Linux; USE_EXISTING_CLUSTER=1 takes that of KUBECONFIG
 	@IDP_E2E_IDP=$(CURDIR)/bin/idp $(GO) run ./internal/tools/cluster run -cache '$(CACHE)' \
@@ -148,7 +148,7 @@ e2e-cluster: build ## pods on a real Kubernetes, started for this as root on Lin
 
 e2e-sigstore: build ## signatures on a real sigstore, two registries and two versions of cosign, started for this
 	@IDP_E2E_IDP=$(CURDIR)/bin/idp $(GO) run ./internal/tools/sigstore run -cache '$(CACHE)' \
-		$(GO) test -tags e2e -count=1 -v -timeout 30m -parallel 8 -run '^TestSigstore' \
+		$(GO) test -tags e2e -count=1 -v -timeout 60m -parallel 8 -run '^TestSigstore' \
 		$$(grep -rl --include='*_test.go' '^//go:build e2e' internal | xargs grep -l '^func TestSigstore' | xargs dirname | sort -u | sed 's|^|./|')
 
 cluster: ## the same Kubernetes for use by hand; prints what to set in the shell

@@ -24,8 +24,9 @@ import (
 	"github.com/org/idp/internal/record"
 )
 
-// promptly is how long idp may take to end after a signal, before the test gives up.
-const promptly = 15 * time.Second
+// promptly is how long idp may take to end after a signal, before the test gives up: far more than it takes, and less than the
+// minute after which a stage that hangs ends without one.
+const promptly = 45 * time.Second
 
 // processes are what runs of this machine, but the test itself: its folder is in their arguments, environment or place.
 func (m *machine) processes() []string {
@@ -54,7 +55,8 @@ func (m *machine) processes() []string {
 func (m *machine) wantProcesses(releases int) {
 	m.t.Helper()
 	var list []string
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		over := time.Now().After(deadline) // looked at before, so that a test that stood still looks once more
 		list = m.processes()
 		supervisors := 0
 		for _, p := range list {
@@ -64,6 +66,9 @@ func (m *machine) wantProcesses(releases int) {
 		}
 		if supervisors == releases && len(list) == 2*releases {
 			return
+		}
+		if over {
+			break
 		}
 	}
 	m.t.Errorf("%d releases should run, and nothing else; there are:\n%s", releases, strings.Join(list, "\n"))
@@ -438,7 +443,7 @@ func TestUnprovenRelease(t *testing.T) {
 	inside(r)
 	check(t, r.cmd.Process.Kill())
 	r.end(promptly, -1)
-	text := m.deliver("--timeout", "1s").end(patience, 1)
+	text := m.deliver("--timeout", "10s").end(patience, 1)
 	for _, want := range []string{"already live, nothing changed", "back on"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("not said: %s\n%s", want, text)

@@ -4,18 +4,49 @@ package app_test
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/org/idp/internal/record"
 	portalsfake "github.com/org/idp/internal/testkit/portals"
 )
+
+// untilRead is a server before another one, and closes a channel when somebody has read the answer after which it is done: each answer
+// is the last of its connection, which a client closes when it has all of it.
+func untilRead(t *testing.T, inner http.Handler, done func() bool) (address string, read <-chan struct{}) {
+	t.Helper()
+	all := make(chan struct{})
+	var once sync.Once
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := httptest.NewRecorder()
+		inner.ServeHTTP(answer, r)
+		last := done()
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		res := answer.Result()
+		res.Close, res.ContentLength = true, int64(answer.Body.Len())
+		if res.Write(conn) != nil {
+			return // it was killed
+		}
+		_, _ = io.Copy(io.Discard, conn)
+		if last {
+			once.Do(func() { close(all) })
+		}
+	}))
+	t.Cleanup(server.Close)
+	return server.URL, all
+}
 
 // TestSignalBetweenTwoPortals ends a path after Datadog was told and before Cortex was. The record says which of them was; a kill
 // leaves a record that says nothing of it, and no success. `idp notify` with the same record then tells the rest, and nothing twice.
@@ -28,23 +59,21 @@ func TestSignalBetweenTwoPortals(t *testing.T) {
 			m.setenv("INPUT_CORTEX-TOKEN", portalsfake.CortexToken)
 			m.setenv("INPUT_DATADOG-API-KEY", portalsfake.DatadogKey)
 			m.setenv("INPUT_DATADOG-APP-KEY", portalsfake.DatadogApp)
-			reached, over := make(chan struct{}), make(chan struct{})
+			asked, over := make(chan struct{}), make(chan struct{})
 			var once sync.Once
 			cortex.Break("PATCH /api/v1/open-api", 1, func(_ http.ResponseWriter, r *http.Request) {
-				for len(datadog.Deploys("datadog")) == 0 && r.Context().Err() == nil {
-					time.Sleep(5 * time.Millisecond)
-				}
-				time.Sleep(time.Second) // for the answer to be read, which cannot be seen from outside
-				once.Do(func() { close(reached) })
+				once.Do(func() { close(asked) })
 				select {
 				case <-over:
 				case <-r.Context().Done():
 				}
 			})
 			t.Cleanup(func() { close(over); m.start("stop", "--out", "out").end(patience, 0) })
-			portals := []string{"--cortex-url", cortex.URL, "--datadog-url", datadog.URL}
+			address, told := untilRead(t, datadog, func() bool { return len(datadog.Deploys("datadog")) > 0 })
+			portals := []string{"--cortex-url", cortex.URL, "--datadog-url", address}
 			r := m.deliver(portals...)
-			r.until("Cortex is asked", func() bool { return isClosed(reached) })
+			r.until("Cortex is asked", func() bool { return isClosed(asked) })
+			r.until("Datadog is told", func() bool { return isClosed(told) })
 			check(t, r.cmd.Process.Signal(sig))
 			code := 3
 			if sig == syscall.SIGKILL {
@@ -72,9 +101,9 @@ func TestSignalBetweenTwoPortals(t *testing.T) {
 					t.Errorf("%s has %d deploys", portal, n)
 				}
 			}
-			told, err := record.EvidenceOf[record.Notify](m.record(), record.StageNotify)
-			if want := []record.Told{{Portal: "cortex", Service: true, Deploy: true}, {Portal: "datadog", Service: true, Deploy: true}}; err != nil || !cmp.Equal(told.Told, want) {
-				t.Errorf("again: %+v %v", told, err)
+			again, err := record.EvidenceOf[record.Notify](m.record(), record.StageNotify)
+			if want := []record.Told{{Portal: "cortex", Service: true, Deploy: true}, {Portal: "datadog", Service: true, Deploy: true}}; err != nil || !cmp.Equal(again.Told, want) {
+				t.Errorf("again: %+v %v", again, err)
 			}
 		})
 	}

@@ -132,7 +132,9 @@ func TestIndexIsReadOnlyToRegister(t *testing.T) {
 	edit(t, in.URL, map[string]string{"index.json": "not an index\n"})
 	in.Record = delivered(t, in.Service, "101", strings.Repeat("b", 40), digestA, record.Passed)
 	mustRun(t, in)
-	if changed := git(t, in.URL, "diff", "--name-only", "main~", "main"); changed != "deliveries/checkout/staging/"+time.Now().UTC().Format("2006-01")+".jsonl\ndeliveries/checkout/state.json\n" {
+	lines := logLines(t, in.URL, "deliveries/checkout")
+	month := lines[len(lines)-1].Time.UTC().Format("2006-01")
+	if changed := git(t, in.URL, "diff", "--name-only", "main~", "main"); changed != "deliveries/checkout/staging/"+month+".jsonl\ndeliveries/checkout/state.json\n" {
 		t.Errorf("it changed %s", changed)
 	}
 	in.Service.Tier = 2

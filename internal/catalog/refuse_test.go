@@ -160,12 +160,10 @@ func TestAddressesThatAreNotAllowed(t *testing.T) {
 
 func TestCatalogueThatCannotBeHad(t *testing.T) {
 	t.Parallel()
-	closed := httptest.NewServer(http.NotFoundHandler())
-	closed.Close()
 	readonly := bare(t)
 	hook(t, readonly, "pre-receive", "echo 'this catalogue is read-only' >&2\nexit 1\n")
 	for name, test := range map[string]struct{ url, want string }{
-		"unreachable": {strings.Replace(closed.URL, "http://", "http://ann:s3cr3t@", 1) + "/catalog.git", "cannot be reached"},
+		"unreachable": {"http://ann:s3cr3t@127.0.0.1:1/catalog.git", "cannot be reached"},
 		"no folder":   {filepath.Join(t.TempDir(), "none"), "cannot be reached"},
 		"not git":     {t.TempDir(), "cannot be reached"},
 		"read-only":   {readonly, "this catalogue is read-only"},

@@ -344,9 +344,9 @@ func (r *ran) nothingLeft() {
 	}
 }
 
-// eventually waits for something that is about to be so; ten seconds is far more than it takes.
+// eventually waits for something that is about to be so; a minute is far more than it takes.
 func eventually(so func() bool) bool {
-	for range 200 {
+	for range 1200 {
 		if so() {
 			return true
 		}

@@ -20,7 +20,6 @@ var with = map[string]string{
 	"sign":    "registry: '${{ vars.IDP_REGISTRY }}', key: '${{ runner.temp }}/cosign.key'",
 	"verify":  "key: cosign.pub",
 	"deploy":  "target: local, key: cosign.pub",
-	"smoke":   "timeout: 5s",
 	"catalog": "catalog: '${{ secrets.IDP_CATALOG }}'",
 }
 

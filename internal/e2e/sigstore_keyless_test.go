@@ -152,8 +152,9 @@ func TestSigstoreServiceFails(t *testing.T) {
 }
 
 // fails runs a signing while a service fails from a request on, until a time limit ends it, as that of a job does: it could not be
-// determined. The limit counts from the first failure, so that a slow machine comes as far. The output says what was waited for.
-func (s *signing) fails(service *sigstore.Service, from int, fault sigstore.Fault, limit time.Duration) string {
+// determined. The limit counts from the first failure, so that a slow machine comes as far, and it has said these words before. The
+// output says what was waited for.
+func (s *signing) fails(service *sigstore.Service, from int, fault sigstore.Fault, limit time.Duration, words ...string) string {
 	s.t.Helper()
 	failed, ended := make(chan struct{}), make(chan struct{})
 	var once sync.Once
@@ -165,7 +166,7 @@ func (s *signing) fails(service *sigstore.Service, from int, fault sigstore.Faul
 		return fault
 	})
 	cmd := s.start()
-	var out bytes.Buffer
+	var out output
 	cmd.Stdout, cmd.Stderr = &out, &out
 	check(s.t, cmd.Start())
 	go func() {
@@ -174,10 +175,17 @@ func (s *signing) fails(service *sigstore.Service, from int, fault sigstore.Faul
 		case <-ended:
 			return
 		}
-		select {
-		case <-time.After(limit):
-			_ = cmd.Process.Signal(os.Interrupt)
-		case <-ended:
+		for {
+			select {
+			case <-time.After(limit):
+				if out.has(words) {
+					_ = cmd.Process.Signal(os.Interrupt)
+					return
+				}
+				limit = 50 * time.Millisecond
+			case <-ended:
+				return
+			}
 		}
 	}()
 	_ = cmd.Wait() // the exit code says all
@@ -187,6 +195,29 @@ func (s *signing) fails(service *sigstore.Service, from int, fault sigstore.Faul
 		s.t.Errorf("idp sign: exit %d, record %+v\n%s", code, s.record().stage(s.t, "sign"), out.String())
 	}
 	return out.String()
+}
+
+// output is what a program writes, for somebody who reads it meanwhile.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+func (o *output) has(words []string) bool {
+	text := o.String()
+	return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, w) })
 }
 
 // requests are the numbers of the last request that a whole signing makes of each service.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -152,6 +151,7 @@ func TestASlowAnswerIsNone(t *testing.T) {
 	}
 	client, _ := scripted(t, hang, late, say(200, whole))
 	client.transport.slow = time.Second
+	client.transport.next = &patientAfter{next: client.transport.next, of: client.transport}
 	if got, err := get(t.Context(), client); got != "checkout" || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}
@@ -160,6 +160,20 @@ func TestASlowAnswerIsNone(t *testing.T) {
 	if _, err := get(t.Context(), client); err == nil || errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "no whole answer within 30s") {
 		t.Errorf("error %v", err)
 	}
+}
+
+// patientAfter gives all that comes after two requests as much time as they need.
+type patientAfter struct {
+	next http.RoundTripper
+	of   *transport
+	n    int
+}
+
+func (p *patientAfter) RoundTrip(r *http.Request) (*http.Response, error) {
+	if p.n++; p.n == 2 {
+		p.of.slow = patience // from the next request on
+	}
+	return p.next.RoundTrip(r)
 }
 
 // silent is a network that takes everything and gives nothing.
@@ -219,13 +233,8 @@ func TestAWriteIsLookedForBeforeItIsRepeated(t *testing.T) {
 
 func TestAWriteThatNeverReachedGitHubIsRepeated(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = listener.Close()
 	c := &clock{at: noon}
-	client, err := New(Options{API: "http://" + listener.Addr().String(), Token: secret, Repository: "acme/checkout", Now: c.now, Sleep: c.sleep})
+	client, err := New(Options{API: "http://127.0.0.1:1", Token: secret, Repository: "acme/checkout", Now: c.now, Sleep: c.sleep})
 	if err != nil {
 		t.Fatal(err)
 	}

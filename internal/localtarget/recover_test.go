@@ -15,7 +15,7 @@ import (
 // recovering is all that Recover may need.
 func recovering(dir string) Inputs {
 	self, _ := os.Executable()
-	return Inputs{StateDir: dir, Program: self, Wait: 10 * time.Second}
+	return Inputs{StateDir: dir, Program: self, Wait: time.Minute}
 }
 
 func current(t *testing.T, dir string) string {

@@ -35,7 +35,7 @@ func browseWith(t *testing.T, variable, name string, steps ...plan) {
 	if err := os.WriteFile(file, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "node", filepath.Join(dir, "portal.mjs"), browser, file).CombinedOutput()
 	if err != nil {

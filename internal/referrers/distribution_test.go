@@ -3,9 +3,11 @@
 package referrers_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -135,13 +137,20 @@ func TestRegistryThatRestarts(t *testing.T) {
 		served []attest.Attached
 		err    error
 	}
-	read := make(chan answer, 1)
+	read, failed, up := make(chan answer, 1), make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	pause := func(context.Context, time.Duration) error { // as long as the start takes
+		once.Do(func() { close(failed) })
+		<-up
+		return nil
+	}
 	go func() {
-		served, err := referrers.Registry{}.Read(t.Context(), r.Addr+"/acme/checkout@"+digest)
+		served, err := referrers.Registry{Wait: pause}.Read(t.Context(), r.Addr+"/acme/checkout@"+digest)
 		read <- answer{served, err}
 	}()
-	time.Sleep(time.Second)
+	<-failed
 	distribution.Start(t, distribution.Options{Folder: r.Folder, Addr: r.Addr})
+	close(up)
 	if got := <-read; got.err != nil || len(got.served) != 2 {
 		t.Errorf("%d pieces of evidence, %v", len(got.served), got.err)
 	}

@@ -33,7 +33,7 @@ func run(t *testing.T, script string, value any, args ...string) {
 			args[i] = file
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "node", append([]string{filepath.Join(dir, script)}, args...)...).CombinedOutput()
 	if err != nil {

@@ -78,9 +78,9 @@ func TestAnalyzerWithoutEnd(t *testing.T) {
 		work     func()
 		want     string
 	}{
-		{patience{time: 5 * time.Second, memory: 1 << 40}, func() {},
-			"gosec has not come to an end with example.com/high/gen in 5s"},
-		{patience{time: time.Minute, memory: 64 << 20, calm: 3 * time.Second}, func() { hoard = append(hoard, make([]byte, 1<<30)); runtime.GC() },
+		{patience{time: 20 * time.Second, memory: 1 << 40}, func() {},
+			"gosec has not come to an end with example.com/high/gen in 20s"},
+		{patience{time: 5 * time.Minute, memory: 64 << 20, calm: 10 * time.Second}, func() { hoard = append(hoard, make([]byte, 1<<30)); runtime.GC() },
 			"gosec has not come to an end with example.com/high/gen, and takes "},
 	} {
 		dir, _ := unpack(t, "testdata/high.txtar")
@@ -136,7 +136,7 @@ func TestProcessEndsAtTheDeadline(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "go.mod", "module example.com/endless\n\ngo 1.24\n")
 	write(t, dir, "main.go", endless())
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Env = append(os.Environ(), scanFolder+"="+dir)

@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/zricethezav/gitleaks/v8/config"
 	"github.com/zricethezav/gitleaks/v8/detect"
@@ -192,9 +191,9 @@ func TestTimeout(t *testing.T) {
 		r.commit("a.txt", strings.Repeat("line\n", i+1))
 	}
 	in := inputs(t, r.open(), HistoryAll)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	out, err := Run(ctx, in, Deps{Progress: func(string) { <-ctx.Done() }}) // once the commits are known
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	out, err := Run(ctx, in, Deps{Progress: func(string) { cancel(context.DeadlineExceeded) }}) // once the commits are known
 	undetermined(t, err, "stopped after", "deadline exceeded")
 	if c := out.Evidence.Coverage; c.Scanned >= c.Expected {
 		t.Errorf("coverage %+v", c)

@@ -32,7 +32,7 @@ func Start(t *testing.T) (environ []string) {
 		t.Fatalf("docker buildx create: %v\n%s", err, out)
 	}
 	environ = append(environ, "BUILDX_BUILDER=idp")
-	for range 50 {
+	for range 600 {
 		var out []byte
 		if out, err = call(environ, "docker", "buildx", "inspect", "--bootstrap"); err == nil {
 			return environ
@@ -59,7 +59,7 @@ func daemon(t *testing.T, name string, args ...string) {
 		_ = cmd.Process.Signal(os.Interrupt)
 		select {
 		case <-done:
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			_ = cmd.Process.Kill()
 			<-done
 		}

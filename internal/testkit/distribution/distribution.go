@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
+
+	"github.com/org/idp/internal/testkit/ports"
 )
 
 // Options of a registry.
@@ -83,9 +84,9 @@ func (r *Registry) Kill() {
 	<-r.done
 }
 
-// up waits until the registry answers, ten seconds at most.
+// up waits until the registry answers, two minutes at most.
 func (r *Registry) up() bool {
-	for range 100 {
+	for range 1200 {
 		resp, err := http.Get("http://" + r.Addr + "/v2/") // #nosec G107 -- on the loopback interface
 		if err == nil {
 			_ = resp.Body.Close()
@@ -102,12 +103,11 @@ func (r *Registry) up() bool {
 
 func free(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := ports.Free(1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	return "127.0.0.1:" + port[0]
 }
 
 func write(t *testing.T, path, text string) {

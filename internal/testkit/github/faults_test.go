@@ -1,6 +1,7 @@
 package githubfake_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -51,10 +52,17 @@ func TestSlowAnswerEndsWithItsClient(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.hub.Inject(githubfake.Fault{Delay: time.Hour, Taken: true})
-	client := &http.Client{Timeout: 20 * time.Millisecond}
-	r, _ := http.NewRequest("GET", w.hub.API()+"/repos/acme/shop/deployments", nil)
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	go func() {
+		for len(w.hub.Calls()) == 0 && ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+		leave()
+	}()
+	r, _ := http.NewRequestWithContext(ctx, "GET", w.hub.API()+"/repos/acme/shop/deployments", nil)
 	r.Header.Set("Authorization", "Bearer "+w.token)
-	if _, err := client.Do(r); err == nil {
+	if _, err := http.DefaultClient.Do(r); err == nil {
 		t.Error("there was an answer")
 	}
 	w.quiet()

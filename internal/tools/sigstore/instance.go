@@ -23,10 +23,12 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/registry"
+
+	"github.com/org/idp/internal/testkit/ports"
 )
 
 // startLimit is far above the three seconds that a start takes.
-const startLimit = time.Minute
+const startLimit = 5 * time.Minute
 
 // origin names the log in its checkpoints, as the host of a public instance does.
 const origin = "rekor.idp.test"
@@ -90,7 +92,7 @@ func (i *instance) startIssuer(context.Context) error {
 // startFulcio starts the certificate authority. Its key is in memory; the CT log, whose roots are its certificates, starts
 // after it, at an address that it is told now.
 func (i *instance) startFulcio(ctx context.Context) error {
-	ports, err := freePorts(4)
+	at, err := ports.Free(4)
 	if err != nil {
 		return err
 	}
@@ -98,12 +100,12 @@ func (i *instance) startFulcio(ctx context.Context) error {
 	if err := os.WriteFile(i.path("fulcio.yaml"), []byte(config), 0o600); err != nil {
 		return err
 	}
-	if err := os.WriteFile(i.path("ct-log"), []byte(ports[3]), 0o600); err != nil {
+	if err := os.WriteFile(i.path("ct-log"), []byte(at[3]), 0o600); err != nil {
 		return err
 	}
-	i.Fulcio = "http://127.0.0.1:" + ports[0]
-	if err := i.spawn("fulcio", "serve", "--ca=ephemeralca", "--config-path="+i.path("fulcio.yaml"), "--ct-log-url=http://127.0.0.1:"+ports[3],
-		"--host=127.0.0.1", "--port="+ports[0], "--grpc-host=127.0.0.1", "--grpc-port="+ports[1], "--metrics-port="+ports[2],
+	i.Fulcio = "http://127.0.0.1:" + at[0]
+	if err := i.spawn("fulcio", "serve", "--ca=ephemeralca", "--config-path="+i.path("fulcio.yaml"), "--ct-log-url=http://127.0.0.1:"+at[3],
+		"--host=127.0.0.1", "--port="+at[0], "--grpc-host=127.0.0.1", "--grpc-port="+at[1], "--metrics-port="+at[2],
 		"--legacy-unix-domain-socket="+i.path("fulcio.sock")); err != nil {
 		return err
 	}
@@ -144,7 +146,7 @@ func (i *instance) startCTLog(ctx context.Context) error {
 }
 
 func (i *instance) startRekor(ctx context.Context) error {
-	ports, err := freePorts(3)
+	at, err := ports.Free(3)
 	if err != nil {
 		return err
 	}
@@ -155,9 +157,9 @@ func (i *instance) startRekor(ctx context.Context) error {
 	if err := i.writeKey("rekor", key); err != nil {
 		return err
 	}
-	i.Rekor = "http://127.0.0.1:" + ports[0]
+	i.Rekor = "http://127.0.0.1:" + at[0]
 	if err := i.spawn("rekor-server", "serve", "--hostname="+origin, "--storage-dir="+i.path("rekor-data"), "--signer-filepath="+i.path("rekor.key"),
-		"--http-address=127.0.0.1", "--http-port="+ports[0], "--grpc-address=127.0.0.1", "--grpc-port="+ports[1], "--http-metrics-port="+ports[2],
+		"--http-address=127.0.0.1", "--http-port="+at[0], "--grpc-address=127.0.0.1", "--grpc-port="+at[1], "--http-metrics-port="+at[2],
 		"--batch-max-age=10ms", "--checkpoint-interval=100ms"); err != nil {
 		return err
 	}
@@ -166,12 +168,12 @@ func (i *instance) startRekor(ctx context.Context) error {
 }
 
 func (i *instance) startTimestamp(ctx context.Context) error {
-	ports, err := freePorts(1)
+	at, err := ports.Free(1)
 	if err != nil {
 		return err
 	}
-	i.Timestamp = "http://127.0.0.1:" + ports[0]
-	if err := i.spawn("timestamp-server", ports[0]); err != nil {
+	i.Timestamp = "http://127.0.0.1:" + at[0]
+	if err := i.spawn("timestamp-server", at[0]); err != nil {
 		return err
 	}
 	chain, err := i.get(ctx, i.Timestamp+"/api/v1/timestamp/certchain")
@@ -193,11 +195,11 @@ func (i *instance) startRegistry(context.Context) error {
 }
 
 func (i *instance) startDebianRegistry(ctx context.Context, program string) error {
-	ports, err := freePorts(1)
+	at, err := ports.Free(1)
 	if err != nil {
 		return err
 	}
-	i.DebianRegistry = "127.0.0.1:" + ports[0]
+	i.DebianRegistry = "127.0.0.1:" + at[0]
 	config := fmt.Sprintf("version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %q}, delete: {enabled: true}}\nhttp: {addr: %q}\n",
 		i.path("registry-data"), i.DebianRegistry)
 	if err := os.WriteFile(i.path("registry.yaml"), []byte(config), 0o600); err != nil {
@@ -310,22 +312,4 @@ func (i *instance) writeKey(name string, key crypto.Signer) error {
 	return errors.Join(
 		os.WriteFile(i.path(name+".key"), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: private}), 0o600),
 		os.WriteFile(i.path(name+".pub"), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}), 0o600))
-}
-
-// freePorts gives ports that nobody listens on now.
-func freePorts(n int) ([]string, error) {
-	var ports []string
-	for range n {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = listener.Close() }() // all together, so that no two are the same
-		_, port, err := net.SplitHostPort(listener.Addr().String())
-		if err != nil {
-			return nil, err
-		}
-		ports = append(ports, port)
-	}
-	return ports, nil
 }

@@ -16,7 +16,8 @@ const document = (body) => `<!doctype html><html lang="en"><meta charset="utf-8"
 const screens = { desktop: { width: 1012, height: 800 }, phone: { width: 390, height: 844, isMobile: true, hasTouch: true, deviceScaleFactor: 2 } };
 const tallest = 4000; // pixels of a picture
 
-const chrome = await puppeteer.launch({ executablePath: browser, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] });
+const slow = 180_000; // milliseconds that a machine may take for anything
+const chrome = await puppeteer.launch({ executablePath: browser, timeout: slow, protocolTimeout: 2 * slow, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] });
 let count = 0;
 const wrong = (name, what) => { count++; console.error(`${name}: ${what}`); };
 mkdirSync(folder, { recursive: true });
@@ -25,6 +26,7 @@ try {
     for (const [screen, viewport] of Object.entries(screens)) {
       for (const scheme of ['light', 'dark']) {
         const tab = await chrome.newPage();
+        tab.setDefaultTimeout(slow);
         await tab.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
         await tab.setViewport(viewport);
         tab.on('request', (r) => r.url().startsWith('data:') || r.url() === 'about:blank' || wrong(name, `it asks for ${r.url()}`));

@@ -14,7 +14,14 @@ const screens = { desktop: { width: 1280, height: 860 }, phone: { width: 390, he
 const tallest = 3000; // pixels of a picture
 
 const firefox = plan.browser === 'firefox'; // which is spoken to by WebDriver BiDi
-const chrome = await puppeteer.launch(firefox ? { browser: 'firefox', executablePath: browser } : { executablePath: browser, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] });
+const slow = 180_000; // milliseconds that a machine may take for anything: what is waited for is a condition, never a time
+const chrome = await puppeteer.launch({ executablePath: browser, timeout: slow, protocolTimeout: 2 * slow,
+  ...(firefox ? { browser: 'firefox' } : { args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] }) });
+async function newTab() {
+  const tab = await chrome.newPage();
+  tab.setDefaultTimeout(slow);
+  return tab;
+}
 let count = 0;
 const wrong = (where, what) => { count++; console.error(`${where}: ${what}`); };
 
@@ -50,7 +57,7 @@ async function home(site, web) {
 
 // open gives a tab that takes everything for wrong that a portal must not do: asking for what is not its own, and running what is not.
 async function open(site, page, { screen = 'desktop', scheme = 'light', javascript = true, web = false } = {}) {
-  const tab = await chrome.newPage();
+  const tab = await newTab();
   const where = `${page} (${screen}, ${scheme}${web ? ', on the web' : ''})`;
   await tab.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
   await tab.setViewport(screens[screen]);
@@ -100,10 +107,10 @@ const text = (tab, selector) => tab.$eval(selector, (e) => e.textContent);
 const rowsOf = (tab) => tab.$$eval('#services tbody tr', (all) => all.map((r) => r.outerHTML));
 
 async function until(tab, where, what, f, ...args) {
-  try { await tab.waitForFunction(f, { timeout: 10000, polling: 20 }, ...args); } catch { wrong(where, `it never came to this: ${what}; it says ${await text(tab, '#count')}`); }
+  try { await tab.waitForFunction(f, { timeout: slow, polling: 20 }, ...args); } catch { wrong(where, `it never came to this: ${what}; it says ${await tab.evaluate(() => globalThis.document.getElementById('count')?.textContent)}`); }
 }
 
-const counted = (tab, where, want) => until(tab, where, want, (want) => globalThis.document.getElementById('count').textContent === want, want);
+const counted = (tab, where, want) => until(tab, where, want, (want) => globalThis.document.getElementById('count')?.textContent === want, want);
 
 // find looks for services as somebody does who has a keyboard only.
 async function find({ site, searches, total, web, unread }) {
@@ -152,7 +159,7 @@ async function turn({ site, second, state, count, web }) {
 async function measure({ site, page, limit }) {
   const times = [];
   for (let i = 0; i < 5; i++) {
-    const tab = await chrome.newPage();
+    const tab = await newTab();
     await tab.setCacheEnabled(false);
     const files = new Set();
     tab.on('request', (r) => r.url().startsWith('file:') && files.add(new URL(r.url()).pathname));
@@ -222,7 +229,7 @@ async function walk({ site, pages }) {
 async function visit({ site, web, q, first, owner, owned, folder }) {
   const own = await home(site, web);
   const where = `${plan.browser}${web ? ', on the web' : ''}`;
-  const tab = await chrome.newPage();
+  const tab = await newTab();
   tab.on('request', (r) => r.url().startsWith(own) || r.url().startsWith('data:') || wrong(where, `it asks for ${r.url()}`));
   const said = (text) => text.includes('/favicon.ico because') || wrong(where, text);
   tab.on('pageerror', (e) => said(String(e)));
@@ -237,7 +244,7 @@ async function visit({ site, web, q, first, owner, owned, folder }) {
   await tab.select('#owner', owner);
   await counted(tab, where, owned);
   await tab.click('#services tbody tr th a');
-  await tab.waitForSelector('#runs');
+  await until(tab, where, 'the page of a service', () => globalThis.document.readyState === 'complete' && globalThis.document.getElementById('runs') !== null);
   const page = await tab.evaluate(() => ({ name: globalThis.document.querySelector('h1').textContent, owner: globalThis.document.querySelector('.facts a').textContent,
     styled: getComputedStyle(globalThis.document.querySelector('.brand')).textDecorationLine === 'none', told: globalThis.document.querySelector('time.ago[title]') !== null,
     dark: getComputedStyle(globalThis.document.body).backgroundColor, bars: globalThis.document.querySelectorAll('rect.bar').length,
