@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -139,16 +140,18 @@ func TestRegistryDiesInSign(t *testing.T) {
 	all = slices.Delete(all, len(all)/3, len(all)*2/3)
 	together(t, 40, all, dying.String, func(t *testing.T, d dying) {
 		m, s := m.in(t), newRegistryServer(t)
-		var tagged bool
+		var tagged atomic.Bool
 		s.answer(func(n int, w http.ResponseWriter, r *http.Request) bool {
-			tagged = tagged || n < d.n && tagging(r)
+			if n < d.n && tagging(r) {
+				tagged.Store(true)
+			}
 			return d.answer(n, w, r)
 		})
 		out := fmt.Sprint("sign-", d.n)
 		r := sign(m, s, out)
 		r.end(patience, 3)
 		m.wantError(out, "sign", s.host)
-		if tags := s.tags(t); len(tags) > 0 != tagged {
+		if tags := s.tags(t); len(tags) > 0 != tagged.Load() {
 			t.Errorf("tags %v after\n%s", tags, r.output())
 		}
 		if !d.back {

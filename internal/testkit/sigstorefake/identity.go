@@ -56,7 +56,7 @@ func Workflow(repository, file, ref string) Claims {
 }
 
 // Mint makes the next tokens say this.
-func (i *Instance) Mint(claims Claims) { i.mints = &claims }
+func (i *Instance) Mint(claims Claims) { i.mints.Store(&claims) }
 
 // IDToken is a token as the runner gives it.
 func (i *Instance) IDToken(claims Claims) string {
@@ -78,7 +78,7 @@ func (i *Instance) token(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no", http.StatusUnauthorized)
 		return
 	}
-	_ = json.NewEncoder(w).Encode(map[string]string{"value": i.IDToken(*i.mints)})
+	_ = json.NewEncoder(w).Encode(map[string]string{"value": i.IDToken(*i.mints.Load())})
 }
 
 // claimsOf checks a token as Fulcio does: who signed it, for whom, and whether it still counts.

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/sigstore/sigstore-go/pkg/testing/ca"
@@ -61,7 +62,7 @@ type Instance struct {
 	broken map[string]func(n int) http.HandlerFunc
 	since  map[string]int // requests since a service was broken or mended
 	asked  map[string]int
-	mints  *Claims
+	mints  atomic.Pointer[Claims]
 	taint  func(*x509.Certificate)
 }
 
@@ -85,7 +86,7 @@ func Start(t testing.TB, opts Options) *Instance {
 	i.check(err)
 	i.tsa = []*x509.Certificate{tsaLeaf, tsaInter}
 	claims := Workflow("acme/checkout", ".github/workflows/deliver.yml", "refs/heads/main")
-	i.mints = &claims
+	i.mints.Store(&claims)
 
 	server := httptest.NewServer(http.HandlerFunc(i.serve))
 	t.Cleanup(server.Close)
