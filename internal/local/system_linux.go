@@ -37,6 +37,16 @@ func ended(stat []string) bool {
 	return stat == nil || stat[0] == "X" || stat[0] == "Z" && (stat[17] == "0" || stat[17] == "1")
 }
 
+// leaving tells whether a process is about to end, or has: it is so from before the kernel takes its files away.
+func leaving(stat []string) bool {
+	const exiting = 0x4 // PF_EXITING, include/linux/sched.h
+	if ended(stat) {
+		return true
+	}
+	flags, err := strconv.ParseUint(stat[6], 10, 64)
+	return err == nil && flags&exiting != 0
+}
+
 // startOf is empty for a process that has ended. Ticks since boot repeat after a boot, so its id is added.
 func startOf(pid int) string {
 	fields := stat(pid)
@@ -90,6 +100,9 @@ func listening(service Process) (ports []int, known bool) {
 	for _, pid := range processes(func(f []string) bool { return f[2] == group }) {
 		fds, err := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/fd/*")
 		if err != nil || len(fds) == 0 {
+			if leaving(stat(pid)) {
+				continue
+			}
 			return nil, false
 		}
 		for _, fd := range fds {
@@ -116,6 +129,9 @@ func listening(service Process) (ports []int, known bool) {
 			}
 		}
 		_ = file.Close()
+	}
+	if leaving(stat(service.PID)) {
+		return nil, true // why the kernel may have said nothing: whoever answers on its port is another
 	}
 	return ports, known
 }

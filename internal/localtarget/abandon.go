@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -27,8 +26,7 @@ func (d *deployment) abandon(ctx context.Context, r *local.Release, b brought, b
 		return errors.Join(why.undetermined(r, "it cannot be stopped"), err)
 	}
 	// A service that never had its port is not to blame when someone else has it, which shows only now that it is gone.
-	owned := b.seen.Code != 0 || slices.Contains(b.seen.Listening, b.run.Port)
-	foreign := !owned && local.PortTaken(b.run.Port)
+	foreign := !b.owned() && local.PortTaken(b.run.Port)
 	left := d.back(steady, ctx.Err() != nil, r, before)
 	if err := d.target.Prune(local.KeepReleases); err != nil {
 		why.detail = append(why.detail, "the files of the release could not be removed: "+err.Error())

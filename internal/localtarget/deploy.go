@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"net/http"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/org/idp/internal/action"
@@ -154,11 +155,19 @@ func (d *deployment) converge(ctx context.Context, out *target.Outputs) error {
 	return d.replace(ctx, current, out)
 }
 
-// answers gives a live release a few seconds to answer, so that one slow answer does not replace it.
+// answers gives a live release a few seconds to answer, twice, so that neither one slow answer replaces it, nor that this machine
+// stood still until the first of them were over.
 func (d *deployment) answers(ctx context.Context, r *local.Release) bool {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	_, err := d.target.WaitHealthy(ctx, r, d.deps.Client, nil)
+	once := func() error {
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		_, err := d.target.WaitHealthy(ctx, r, d.deps.Client, nil)
+		return err
+	}
+	err := once()
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		err = once()
+	}
 	return err == nil
 }
 
@@ -242,23 +251,36 @@ type brought struct {
 	err      error
 }
 
-// bring starts a release and waits until it is healthy, for as long as the input says.
+// bring starts a release and waits until it is healthy, for as long as the input says. Where it was given up while another process
+// had the port that was free a moment before, it is started once more, on another one.
 func (d *deployment) bring(ctx context.Context, r *local.Release) brought {
 	d.deps.say("starting " + record.ShortDigest(r.Digest))
 	limited, cancel := context.WithTimeout(ctx, d.in.Wait)
 	defer cancel()
-	var b brought
 	begun := d.deps.Now()
-	b.run, b.err = d.target.Start(limited, r, d.in.Program)
-	if b.err == nil {
-		d.deps.say("waiting for " + r.Health)
-		b.seen, b.err = d.target.WaitHealthy(limited, r, d.deps.Client, func(seen local.Observation) {
-			d.deps.say("waiting for " + r.Health + soFar(seen))
-		})
+	b := d.launch(limited, r)
+	if errors.Is(b.err, local.ErrGaveUp) && !b.owned() && local.PortTaken(b.run.Port) {
+		b = d.launch(limited, r)
 	}
 	b.took = d.deps.Now().Sub(begun)
 	b.timedOut = b.err != nil && ctx.Err() == nil && limited.Err() != nil
 	return b
+}
+
+func (d *deployment) launch(ctx context.Context, r *local.Release) (b brought) {
+	if b.run, b.err = d.target.Start(ctx, r, d.in.Program); b.err != nil {
+		return b
+	}
+	d.deps.say("waiting for " + r.Health)
+	b.seen, b.err = d.target.WaitHealthy(ctx, r, d.deps.Client, func(seen local.Observation) {
+		d.deps.say("waiting for " + r.Health + soFar(seen))
+	})
+	return b
+}
+
+// owned tells whether the port was seen to be the service's own.
+func (b brought) owned() bool {
+	return b.seen.Code != 0 || slices.Contains(b.seen.Listening, b.run.Port)
 }
 
 func (d *deployment) report(out *target.Outputs, r *local.Release, run local.Running) {

@@ -9,7 +9,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -556,42 +555,6 @@ func TestDeployDoesNotWaitForEver(t *testing.T) {
 	in.Wait = 200 * time.Millisecond
 	_, err = Deploy(t.Context(), in, deps())
 	wantFault(t, err, fault.Undetermined, fmt.Sprintf("another deploy, process %d, did not end within 200ms; nothing was changed", os.Getpid()))
-}
-
-// A stranger on the port answers 200, and the service has none: neither a pass, nor the release's fault.
-func TestAnotherProcessOnThePort(t *testing.T) {
-	t.Parallel()
-	dir := place(t)
-	stranger := http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}
-	defer func() { _ = stranger.Close() }()
-	d := deps()
-	d.Progress = func(what string) {
-		if what != "waiting for /healthz" {
-			return
-		}
-		orders, _ := filepath.Glob(filepath.Join(dir, "releases", "*", "launch.json"))
-		var order struct{ Port int }
-		data, err := os.ReadFile(strings.Join(orders, ""))
-		if err = errors.Join(err, json.Unmarshal(data, &order)); err != nil {
-			t.Error(err)
-		}
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", order.Port))
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		go func() { _ = stranger.Serve(l) }()
-	}
-	in := inputs(dir, "a", map[string]string{"WRONG_PORT": "1"})
-	in.Wait = 15 * time.Second
-	_, err := Deploy(t.Context(), in, d)
-	if runtime.GOOS != "linux" { // only there the kernel tells whose port it is
-		return
-	}
-	if fault.KindOf(err) != fault.Undetermined || !strings.Contains(fmt.Sprint(err), "was taken by another process; nothing is live") {
-		t.Errorf("got %v", err)
-	}
-	wantAlive(t, dir)
 }
 
 // deployer deploys version b in a process of its own and stops for good at the moment that it is to be killed at.

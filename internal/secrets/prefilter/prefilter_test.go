@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/url"
+	"os"
 	"regexp/syntax"
 	"slices"
 	"strings"
@@ -111,9 +112,14 @@ type builtIn struct {
 	filter *Prefilter
 }
 
+// TestMain keeps the log of gitleaks quiet, before any test reads that it is.
+func TestMain(m *testing.M) {
+	logging.Logger = logging.Logger.Output(io.Discard)
+	os.Exit(m.Run())
+}
+
 func load(t testing.TB) builtIn {
 	t.Helper()
-	logging.Logger = logging.Logger.Output(io.Discard)
 	d, err := detect.NewDetectorDefaultConfig()
 	if err != nil {
 		t.Fatal(err)

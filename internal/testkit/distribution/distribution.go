@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
-	"github.com/org/idp/internal/testkit/ports"
+	"github.com/org/idp/internal/tools/ports"
 )
 
 // Options of a registry.

@@ -24,7 +24,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/registry"
 
-	"github.com/org/idp/internal/testkit/ports"
+	"github.com/org/idp/internal/tools/ports"
 )
 
 // startLimit is far above the three seconds that a start takes.
