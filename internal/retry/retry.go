@@ -107,7 +107,11 @@ func (b *Budget) bear(begun, now time.Time, pause time.Duration) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.spend(begun, now)
-	if b.spent+max(0, now.Add(pause).Sub(b.counted)) > patience {
+	from := now
+	if from.Before(b.counted) { // nothing is counted yet where the clock has not moved meanwhile
+		from = b.counted
+	}
+	if b.spent+max(0, now.Add(pause).Sub(from)) > patience {
 		return false
 	}
 	b.spend(now, now.Add(pause))
