@@ -30,9 +30,11 @@ const (
 	// BuildTypeElsewhere is of an image that was not built here. It says for which commit it was delivered, and nothing of
 	// what it was built from.
 	BuildTypeElsewhere = "https://github.com/org/idp/build/elsewhere/v1"
+	// BuildTypeGitHub is what GitHub's own action attest-build-provenance says: which workflow had the image, in which run.
+	BuildTypeGitHub = "https://actions.github.io/buildtypes/workflow/v1"
 )
 
-// HowBuilt says what a build type means, to be followed by the name of the repository. It is empty for one that is not ours.
+// HowBuilt says what a build type means, to be followed by the name of the repository. It is empty for one that is not known.
 func HowBuilt(buildType string) string {
 	switch buildType {
 	case BuildType:
@@ -41,6 +43,8 @@ func HowBuilt(buildType string) string {
 		return "built from a Dockerfile of"
 	case BuildTypeElsewhere:
 		return "built elsewhere, and delivered for"
+	case BuildTypeGitHub:
+		return "built in a workflow of"
 	}
 	return ""
 }

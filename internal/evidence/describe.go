@@ -65,23 +65,13 @@ const (
 )
 
 func provenance(data json.RawMessage) (said, bool) {
-	var p struct {
-		BuildDefinition struct {
-			BuildType            string
-			ExternalParameters   json.RawMessage
-			ResolvedDependencies []attest.Resource
-		}
-		RunDetails attest.RunDetails
-	}
-	if !decode(data, &p) {
+	p, err := attest.ReadProvenance(data)
+	if err != nil && p.BuildDefinition.BuildType == "" {
 		return said{}, false
 	}
 	out := said{kind: "provenance", at: p.RunDetails.Metadata.FinishedOn}
 	deps := p.BuildDefinition.ResolvedDependencies
-	// The parameters mean what the build type says; of a type that is not ours only what every provenance has is read.
-	var params attest.ExternalParameters
-	how := attest.HowBuilt(p.BuildDefinition.BuildType)
-	if source := &params.Source; how != "" && decode(p.BuildDefinition.ExternalParameters, &params) {
+	if how, source := attest.HowBuilt(p.BuildDefinition.BuildType), p.BuildDefinition.ExternalParameters.Source; err == nil && how != "" && source.Repository != "" {
 		text := fmt.Sprintf("%s %s at %s", how, source.Repository, source.Commit)
 		if source.Ref != "" {
 			text += " (" + short(source.Ref) + ")"

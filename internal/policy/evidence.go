@@ -18,7 +18,7 @@ const (
 
 // Provenance is what the provenance has to say. Patterns are those of Allows.
 type Provenance struct {
-	BuildTypes   []string `yaml:"build-types" json:"build-types,omitempty" jsonschema:"enum=go-image,enum=dockerfile,enum=elsewhere" jsonschema_description:"How images may have been built, see docs/predicates.md. Of an image from elsewhere it is not known what it was built from. Left out: go-image and dockerfile."`
+	BuildTypes   []string `yaml:"build-types" json:"build-types,omitempty" jsonschema:"enum=go-image,enum=dockerfile,enum=elsewhere,enum=github-workflow" jsonschema_description:"How images may have been built, see docs/predicates.md. Of an image from elsewhere it is not known what it was built from; that of github-workflow has the attestation of GitHub's attest-build-provenance. Left out: go-image and dockerfile."`
 	Repositories []string `yaml:"repositories" json:"repositories,omitempty" jsonschema:"minLength=1" jsonschema_description:"Repositories that it may be built from, such as acme/*. An asterisk stands for all but / and @, two for anything. Left out, any that the signer signs for."`
 	Builders     []string `yaml:"builders" json:"builders,omitempty" jsonschema:"minLength=1" jsonschema_description:"Values of builder.id that may have built it, with asterisks. Left out, any that the signer signs for."`
 	BaseImages   []string `yaml:"base-images" json:"base-images,omitempty" jsonschema:"minLength=1" jsonschema_description:"Images that it may be built from: sha256:HEX, docker.io/library/alpine@sha256:HEX, or a name, with asterisks, that allows every digest of it. An image that needs none, as idp builds them from Go, is always allowed. Left out, any are."`

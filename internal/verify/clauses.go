@@ -13,10 +13,16 @@ import (
 )
 
 func (c *court) signature() (string, error) {
+	by := ""
 	if _, err := c.of("image signature", attest.PredicateSignature); err != nil {
-		return "", err
+		// GitHub signs no image: its provenance is what it signs of one.
+		p, absent := c.accepted()
+		if absent != nil || p.BuildDefinition.BuildType != attest.BuildTypeGitHub {
+			return "", err
+		}
+		by = ", by GitHub's provenance"
 	}
-	return "signed by " + c.in.Signer.Identity(), nil
+	return "signed by " + c.in.Signer.Identity() + by, nil
 }
 
 // scan holds the newest result of the stage against today's gate.

@@ -26,12 +26,25 @@ func (c *court) provenance() (string, error) {
 }
 
 // buildTypes are the names that a policy has for them.
-var buildTypes = map[string]string{attest.BuildType: "go-image", attest.BuildTypeDockerfile: "dockerfile", attest.BuildTypeElsewhere: "elsewhere"}
+var buildTypes = map[string]string{attest.BuildType: "go-image", attest.BuildTypeDockerfile: "dockerfile", attest.BuildTypeElsewhere: "elsewhere",
+	attest.BuildTypeGitHub: "github-workflow"}
 
 // built is a provenance and who signed it.
 type built struct {
 	attest.Provenance
 	by *attest.Verified
+}
+
+// read gives GitHub's provenance, which does not say when it was made, the time at which it was signed at the latest.
+func read(s *attest.Verified) (built, error) {
+	p, err := attest.ReadProvenance(s.Predicate)
+	if err != nil {
+		return built{}, fmt.Errorf("its predicate cannot be read: %w", err)
+	}
+	if p.BuildDefinition.BuildType == attest.BuildTypeGitHub {
+		p.RunDetails.Metadata.FinishedOn = s.SignedAt
+	}
+	return built{Provenance: p, by: s}, nil
 }
 
 // accepted is the newest provenance of what is expected.
@@ -43,8 +56,8 @@ func (c *court) accepted() (*built, error) {
 	var newest *built
 	var objection error
 	for _, s := range list {
-		p := built{by: s}
-		if err := decode(s.Predicate, &p.Provenance); err != nil {
+		p, err := read(s)
+		if err != nil {
 			return nil, err
 		}
 		if err := c.origin(p); err != nil {
@@ -78,12 +91,40 @@ func (c *court) origin(p built) error {
 		return fmt.Errorf("it was built from %s, which is none of the repositories that the policy allows", source.Repository)
 	case c.in.Commit != "" && source.Commit != c.in.Commit:
 		return fmt.Errorf("it was built from commit %.12s, not from %.12s", source.Commit, c.in.Commit)
+	case p.BuildDefinition.BuildType == attest.BuildTypeGitHub && c.in.Path != nil && *c.in.Path != "":
+		return fmt.Errorf("it does not say from which folder of %s it was built, and should be from %s", source.Repository, *c.in.Path)
 	case c.in.Path != nil && source.Path != *c.in.Path:
 		return fmt.Errorf("it was built from %s of %s, not from %s: it is another service", folder(source.Path), source.Repository, folder(*c.in.Path))
 	case source.Dirty:
 		return fmt.Errorf("it was built from a working tree that differs from commit %.12s", source.Commit)
 	}
+	if p.BuildDefinition.BuildType == attest.BuildTypeGitHub {
+		if err := p.certified(); err != nil {
+			return err
+		}
+	}
 	return signedIn(p.by, source.Repository)
+}
+
+// certified holds GitHub's provenance against the certificate: both are made from the token of the job, so where they differ somebody
+// else wrote it.
+func (b built) certified() error {
+	c := b.by.Certificate
+	if c == nil {
+		return errors.New("it is GitHub's, and was signed with a key and not with the certificate of a job")
+	}
+	source := b.BuildDefinition.ExternalParameters.Source
+	for _, p := range []struct{ what, said, proved string }{
+		{"commit", source.Commit, c.Commit},
+		{"ref", source.Ref, c.Ref},
+		{"builder", b.RunDetails.Builder.ID, c.Workflow},
+		{"run", b.RunDetails.Metadata.InvocationID, c.Run},
+	} {
+		if p.said != p.proved {
+			return fmt.Errorf("it says %s %s, and its certificate %s", p.what, p.said, p.proved)
+		}
+	}
+	return nil
 }
 
 func folder(path string) string {
@@ -112,8 +153,10 @@ var errUnknown = errors.New("what the image was built from is not known, since n
 func (c *court) origins() []built {
 	var list []built
 	for _, s := range c.heard {
-		p := built{by: s}
-		if s.PredicateType == attest.PredicateProvenance && decode(s.Predicate, &p.Provenance) == nil && c.origin(p) == nil {
+		if s.PredicateType != attest.PredicateProvenance {
+			continue
+		}
+		if p, err := read(s); err == nil && c.origin(p) == nil {
 			list = append(list, p)
 		}
 	}
