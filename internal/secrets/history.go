@@ -28,8 +28,9 @@ type change struct {
 	path    string  // in the repository, with slashes, of any bytes but NUL
 	blob    string  // object; empty for the file in the working tree
 	parents []string
-	newPath bool  // nothing was at this path before
-	file    *file // what the rules say of the path; nil where that is not known yet
+	from    []string // the paths that the parents have it at, where one of them is another; else nil
+	newPath bool     // nothing was at this path before
+	file    *file    // what the rules say of the path; nil where that is not known yet
 }
 
 // same tells that only the file's mode changed.
@@ -149,17 +150,21 @@ func parseChange(r *bufio.Reader, head string) (c change, ok bool, err error) {
 		return c, false, fmt.Errorf("git's list of changes has a line of another form: %q", head)
 	}
 	modes, ids, status := fields[:parents+1], fields[parents+1:2*(parents+1)], fields[len(fields)-1]
-	renamed := parents == 1 && strings.ContainsAny(status[:1], "RC")
-	paths := 1
-	if renamed {
-		paths = 2
+	renamed := strings.ContainsAny(status, "RC")
+	paths := make([]string, 1)
+	switch {
+	case parents > 1: // those in all parents, as --combined-all-paths has it
+		paths = make([]string, parents+1)
+	case renamed:
+		paths = make([]string, 2)
 	}
-	for range paths {
-		if c.path, err = r.ReadString(0); err != nil {
+	for i := range paths {
+		if paths[i], err = r.ReadString(0); err != nil {
 			return c, false, fmt.Errorf("git's list of changes breaks off: %w", noEOF(err))
 		}
-		c.path = c.path[:len(c.path)-1]
+		paths[i] = paths[i][:len(paths[i])-1]
 	}
+	c.path = paths[len(paths)-1]
 	mode := modes[parents]
 	if mode == modeSubmodule || (mode == modeNone && status != "U") {
 		return c, false, nil
@@ -170,10 +175,28 @@ func parseChange(r *bufio.Reader, head string) (c change, ok bool, err error) {
 	for i, id := range ids[:parents] {
 		if modes[i] != modeNone && modes[i] != modeSubmodule && strings.Trim(id, "0") != "" {
 			c.parents = append(c.parents, id)
+			if renamed {
+				c.from = append(c.from, paths[i])
+			}
 		}
 	}
-	c.newPath = renamed || len(c.parents) == 0
+	c.newPath = renamed && parents == 1 || len(c.parents) == 0
 	return c, true, nil
+}
+
+// settle leaves out what was at a path that the rules see otherwise than the one where it is now: what they let pass there
+// is not known from there.
+func (c *change) settle(r rules) {
+	if c.from == nil {
+		return
+	}
+	var parents []string
+	for i, path := range c.from {
+		if path == c.path || r.alike(path, c.path) {
+			parents = append(parents, c.parents[i])
+		}
+	}
+	c.parents = parents
 }
 
 func noEOF(err error) error {
@@ -191,10 +214,12 @@ func (s *scan) history(ctx context.Context, give func(change) error) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	// -c shows of a merge what differs from all parents; --always shows commits that change nothing; only exact renames
-	// are looked for, which needs no blob.
+	// -c shows of a merge what differs from all parents; --always shows commits that change nothing. Renames are found by
+	// likeness, as in gitleaks' git log: a file that is renamed and edited at once is no new one. Where there are more than 2000
+	// of them git looks for exact ones only, and all that the others hold is new.
 	git, err := start(ctx, s.repo.Root, strings.NewReader(strings.Join(ids, "\n")+"\n"),
-		"diff-tree", "--stdin", "--raw", "-z", "-r", "-c", "--root", "--always", "-M100%", "--no-abbrev")
+		"diff-tree", "--stdin", "--raw", "-z", "-r", "-c", "--root", "--always", "-M", "-l2000",
+		"--combined-all-paths", "--no-abbrev")
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/zricethezav/gitleaks/v8/logging"
 
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/secrets/describe"
 	"github.com/org/idp/internal/secrets/prefilter"
 )
 
@@ -181,4 +182,18 @@ func (r rules) about(path string) *file {
 	f.named = r.filter.FindsName(path)
 	f.applies = r.filter.ApplyTo(path)
 	return f
+}
+
+// alike tells whether the rules see files at two paths the same way.
+func (r rules) alike(a, b string) bool {
+	differ := func(l *config.Allowlist) bool { return l.PathAllowed(a) != l.PathAllowed(b) }
+	if describe.Fixture(a) != describe.Fixture(b) || slices.ContainsFunc(r.Config.Allowlists, differ) {
+		return false
+	}
+	for _, rule := range r.Config.Rules {
+		if rule.Path != nil && rule.Path.MatchString(a) != rule.Path.MatchString(b) || slices.ContainsFunc(rule.Allowlists, differ) {
+			return false
+		}
+	}
+	return true
 }

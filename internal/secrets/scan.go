@@ -122,6 +122,7 @@ const (
 // as what was there before a change, and as what an older one made.
 func (s *scan) list(ctx context.Context, queues []chan change) error {
 	give := func(c change) error {
+		c.settle(s.rules)
 		if c.file = s.fileOf(c.path, queues); c.file.allowed {
 			s.finish(c.commit)
 			return nil

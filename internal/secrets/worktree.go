@@ -16,7 +16,7 @@ import (
 // tracked and not ignored.
 func (s *scan) worktree(ctx context.Context, give func(change) error) error {
 	for _, args := range [][]string{
-		{"diff-index", "--cached", "--raw", "-z", "-M100%", "--no-abbrev", s.repo.Commit, "--"},
+		{"diff-index", "--cached", "--raw", "-z", "-M", "-l2000", "--no-abbrev", s.repo.Commit, "--"},
 		{"diff-files", "--raw", "-z", "--no-abbrev", "--ignore-submodules=all", "--"},
 	} {
 		if err := s.rawChanges(ctx, args, func(c change) error {

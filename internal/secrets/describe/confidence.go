@@ -43,13 +43,16 @@ func Rate(rule, secret, path string) Rating {
 		return Rating{confidenceHigh, "It is a key of the live mode."}
 	case testMode.MatchString(secret):
 		return Rating{confidenceMedium, "It is a key of a test mode."}
-	case fixture.MatchString(path):
+	case Fixture(path):
 		return Rating{lowered(usual), "It is in a file of tests or examples."}
 	case unspecific[rule] && secret != "" && prefilter.Entropy(secret) < readable && !pem.MatchString(secret):
 		return Rating{lowered(usual), "The value is little random."}
 	}
 	return Rating{Confidence: usual}
 }
+
+// Fixture tells a file of tests or examples by its path.
+func Fixture(path string) bool { return fixture.MatchString(path) }
 
 func lowered(confidence string) string {
 	if confidence == confidenceHigh {
