@@ -51,32 +51,7 @@ func take(ctx context.Context, dir, platform string) (survey, error) {
 		s.left = tree.reasons()
 		return s, fault.Skipf("%s", reason)
 	}
-	if err := s.ask(ctx); err != nil {
-		return s, err
-	}
-	if s.list, err = goList(ctx, s.root, s.env, []string{"-deps"}, "./..."); err != nil {
-		return s, err
-	}
-	for i := range s.list {
-		p := &s.list[i]
-		p.DepOnly = p.DepOnly && !s.own(*p)
-	}
-	for _, p := range s.list {
-		if p.DepOnly {
-			continue
-		}
-		if p.Dir == "" && p.Error != nil {
-			return s, notFound(p.Error.Err)
-		}
-		tree.settle(s.root, p)
-		if len(p.GoFiles)+len(p.CgoFiles) > 0 || p.Error != nil {
-			s.packages[p.ImportPath] = p
-		}
-	}
-	if err := s.runCgo(ctx); err != nil {
-		return s, err
-	}
-	if err := tree.settleUnlisted(ctx, s.root, s.env); err != nil {
+	if err := s.listPackages(ctx, tree); err != nil {
 		return s, err
 	}
 	s.left = append(tree.reasons(), s.outside()...)
@@ -92,6 +67,36 @@ func take(ctx context.Context, dir, platform string) (survey, error) {
 	return s, fault.Undeterminedf("go lists no package for this platform, though there is Go code").
 		WithDetail(append(s.left, s.gaps...)...).
 		WithNext("Give the platform that the service is built for, such as --platform linux/arm64, and its tags, such as GOFLAGS=-tags=…")
+}
+
+// listPackages asks the go command for the packages of the service and what they import, and settles which files they are made of.
+func (s *survey) listPackages(ctx context.Context, tree *tree) (err error) {
+	if err := s.ask(ctx); err != nil {
+		return err
+	}
+	if s.list, err = goList(ctx, s.root, s.env, []string{"-deps"}, "./..."); err != nil {
+		return err
+	}
+	for i := range s.list {
+		p := &s.list[i]
+		p.DepOnly = p.DepOnly && !s.own(*p)
+	}
+	for _, p := range s.list {
+		if p.DepOnly {
+			continue
+		}
+		if p.Dir == "" && p.Error != nil {
+			return notFound(p.Error.Err)
+		}
+		tree.settle(s.root, p)
+		if len(p.GoFiles)+len(p.CgoFiles) > 0 || p.Error != nil {
+			s.packages[p.ImportPath] = p
+		}
+	}
+	if err := s.runCgo(ctx); err != nil {
+		return err
+	}
+	return tree.settleUnlisted(ctx, s.root, s.env)
 }
 
 // runCgo lets go write the Go code behind C, for the packages of the service that have some: nothing else knows its types.
