@@ -224,6 +224,9 @@ func failsAt(t *testing.T, s step, form sigstorefake.Options, service, name stri
 		if err == nil || fault.KindOf(err) != fault.Undetermined {
 			t.Errorf("gives %v, expected undetermined", err)
 		}
+		if lines := strings.Join(fault.Lines(err), "\n"); strings.Count(lines, "Nothing got a tag") > 1 { // it ends what is signed beside it
+			t.Errorf("what to do is said more than once:\n%s", lines)
+		}
 		if wrong := s.left(w); wrong != "" {
 			t.Error(wrong)
 		}

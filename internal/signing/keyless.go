@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -170,7 +171,13 @@ func unanswered(what string, err error) error {
 		if known.Kind != fault.Undetermined {
 			return known
 		}
-		return known.WithNext("Nothing got a tag. Run the job again: what is there stays, the rest is added. Of the public instance: https://status.sigstore.dev")
+		const next = "Nothing got a tag. Run the job again: what is there stays, the rest is added. Of the public instance: https://status.sigstore.dev"
+		if slices.Contains(known.Next, next) {
+			return known
+		}
+		own := *known // what one signature fails of ends those beside it, which all get the same error
+		own.Next = append(slices.Clone(known.Next), next)
+		return &own
 	}
 	return fault.Undeterminedf("%s: %w", what, err)
 }
