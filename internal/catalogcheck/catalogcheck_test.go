@@ -166,7 +166,17 @@ func TestFindings(t *testing.T) {
 			[]string{"catalog/api.yaml:3: reference: the definition is apis/cart/cart.yaml, which the catalogue does not have"}},
 		"definition outside": {add("catalog/api.yaml", strings.Replace(api, "FILE", "../../../etc/passwd", 1)),
 			[]string{"catalog/api.yaml:3: reference: the definition is ../../etc/passwd, which the catalogue does not have"}},
-		"group's own":        {add("catalog/b.yml", "kind: Group\nmetadata: {name: b}\nspec: {parent: team-a, children: [c], members: [ann]}\n"), []string{"catalog/b.yml:3: reference: children names group:default/c, which the catalogue does not have", "catalog/b.yml:3: reference: members names user:default/ann, which the catalogue does not have"}},
+		"a person who owns": {func(t *testing.T, f fstest.MapFS) {
+			index(t, f, func(s *catalogfile.Service) { s.Owner = "user:default/jane" })
+			f[of] = file(strings.Replace(string(f[of].Data), "owner: team-a", "owner: user:jane", 1))
+			f["catalog/jane.yaml"] = file("kind: User\nmetadata: {name: jane}\nspec: {memberOf: [team-a]}\n")
+		}, nil},
+		"a person who is not there": {func(t *testing.T, f fstest.MapFS) {
+			index(t, f, func(s *catalogfile.Service) { s.Owner = "user:jane" })
+			f[of] = file(strings.Replace(string(f[of].Data), "owner: team-a", "owner: user:jane", 1))
+			f["catalog/groups/jane.yaml"] = file(strings.Replace(group, "team-a", "jane", 1)) // a team of that name is somebody else
+		}, []string{of + ":14: owner: owner names user:default/jane, which the catalogue does not have; write a User for it below catalog/, or say with elsewhere user:* where people come from another catalogue"}},
+		"group's own":        {add("catalog/b.yml", "kind: Group\nmetadata: {name: b}\nspec: {parent: team-a, children: [c], members: [ann]}\n"), []string{"catalog/b.yml:3: reference: children names group:default/c, which the catalogue does not have", "catalog/b.yml:3: reference: members names user:default/ann, which the catalogue does not have; write a User for it below catalog/, or say with elsewhere user:* where people come from another catalogue"}},
 		"domain of a system": {add("catalog/b.yaml", "kind: System\nmetadata: {name: b}\nspec: {owner: team-a, domain: retail}\n"), []string{"catalog/b.yaml:3: reference: domain names domain:default/retail, which the catalogue does not have"}},
 		"entity twice":       {add("catalog/x/again.yaml", "\n"+strings.Replace(group, "team-a", "Team-A", 1)), []string{"catalog/x/again.yaml:2: duplicate: group:default/team-a is in catalog/groups/team-a.yaml:1 already"}},
 		"service twice":      {listed(func(s *catalogfile.Service) { s.Repository = "acme/cart" }), []string{of + ": duplicate: checkout is the same folder of acme/cart as cart; where one of them is an old name, take it out"}},
@@ -269,6 +279,44 @@ func TestUnreadableIsUndetermined(t *testing.T) {
 				if f.Rule == Unreadable && (f.File != test.path || !strings.Contains(f.Message, test.want)) {
 					t.Errorf("%s", f)
 				}
+			}
+		})
+	}
+}
+
+// A file that nobody can read is annotated where it is broken, not where the block began that the mistake is in.
+func TestUnreadableLine(t *testing.T) {
+	t.Parallel()
+	const head = "kind: Group\nmetadata:\n  name: x\n  links:\n    - url: a\n"
+	for name, test := range map[string]struct {
+		text string
+		line int
+		want string
+	}{
+		"indentation":           {head + "   title: b\nspec: {}\n", 6, "did not find expected key"},
+		"an open list":          {head + "spec: [a,\n  b\n", 6, "not valid YAML"},
+		"a closed one before":   {"kind: [a,\n  b,\n  c]\nmetadata: {name: x}\n\tspec: 1\n", 5, "tab"},
+		"an open text":          {head + "spec: 'x\nother: 1\n", 6, "unexpected end"},
+		"a colon":               {head + "spec: a: b\n", 6, "mapping values"},
+		"an anchor of nothing":  {head + "spec: *x\n", 6, "unknown anchor"},
+		"the first line":        {"@x\n", 1, "needs quotes"},
+		"the second document":   {head + "---\n" + head + "  more\n", 12, "could not find expected ':'"},
+		"a character":           {head + "spec: \x01\n", 6, "control character"},
+		"a key twice":           {head + "spec: {}\nkind: User\n", 7, `key "kind" is there already, in line 1`},
+		"a key twice, further":  {head + "spec:\n  a: {b: 1, c: 2,\n    b: 3}\n", 8, `key "b" is there already, in line 7`},
+		"in a list":             {head + "      type: a\n      url: b\n", 7, `key "url" is there already, in line 5`},
+		"neither kind nor name": {head + "---\n\nkind: Group\n", 8, "it is no entity"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			files := whole(t)
+			files["catalog/x.yaml"] = file(test.text)
+			report, err := run(files)
+			if fault.KindOf(err) != fault.Undetermined || len(report.Findings) != 1 {
+				t.Fatalf("%v, %+v", err, report.Findings)
+			}
+			if f := report.Findings[0]; f.Rule != Unreadable || f.File != "catalog/x.yaml" || f.Line != test.line || !strings.Contains(f.Message, test.want) || strings.Contains(f.Message, "line 0") {
+				t.Errorf("%s, want line %d: %s", f, test.line, test.want)
 			}
 		})
 	}

@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/org/idp/internal/catalogfile"
+	"github.com/org/idp/internal/strictyaml"
 )
 
 // entity is one Backstage entity in a file of the catalogue.
@@ -66,11 +67,14 @@ func parse(file string, data []byte) ([]entity, error) {
 			return list, nil
 		}
 		if err != nil {
-			return nil, err
+			return nil, syntax(file, data, err)
 		}
 		root := doc.Content[0]
 		if root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
 			continue // nothing between two lines of hyphens
+		}
+		if err := twiceKeyed(root); err != nil {
+			return nil, err
 		}
 		e, err := newEntity(file, root)
 		if err != nil {
@@ -80,11 +84,70 @@ func parse(file string, data []byte) ([]entity, error) {
 	}
 }
 
+// lineError is what keeps a file from being read, where it is.
+type lineError struct {
+	line int // from 1
+	text string
+}
+
+func (e lineError) Error() string { return e.text }
+
+// searched is how large a file may be, in bytes, for its mistake to be looked for line by line.
+const searched = 64 << 10
+
+// syntax says what makes a file unreadable, and its line: the one after the last of its beginnings that can be read. The parser's own
+// is where the block began that the mistake is in.
+func syntax(file string, data []byte, err error) error {
+	e := lineError{text: "not valid YAML: " + err.Error()}
+	if _, problems := strictyaml.Documents(file, data); len(problems) > 0 {
+		e = lineError{problems[0].Line, problems[0].Message}
+	}
+	if len(data) > searched {
+		return e
+	}
+	lines := bytes.SplitAfter(data, []byte("\n"))
+	for e.line = len(lines); e.line > 1; e.line-- {
+		data = data[:len(data)-len(lines[e.line-1])]
+		if readable(data) {
+			break
+		}
+	}
+	return e
+}
+
+func readable(data []byte) bool {
+	for dec := yaml.NewDecoder(bytes.NewReader(data)); ; {
+		var doc yaml.Node
+		if err := dec.Decode(&doc); err != nil {
+			return errors.Is(err, io.EOF)
+		}
+	}
+}
+
+// twiceKeyed refuses a key that is there twice: which of the two counts is not said, and Backstage does not read the file.
+func twiceKeyed(n *yaml.Node) error {
+	if n.Kind == yaml.MappingNode {
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			for j := 0; j < i; j += 2 {
+				if key, first := n.Content[i], n.Content[j]; key.Kind == yaml.ScalarNode && key.Value == first.Value && key.Tag == first.Tag {
+					return lineError{key.Line, fmt.Sprintf("key %q is there already, in line %d", key.Value, first.Line)}
+				}
+			}
+		}
+	}
+	for _, c := range n.Content {
+		if err := twiceKeyed(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func newEntity(file string, root *yaml.Node) (entity, error) {
 	meta, spec := value(root, "metadata"), value(root, "spec")
 	e := entity{file: file, line: root.Line, kind: strings.ToLower(text(value(root, "kind"))), name: text(value(meta, "name"))}
 	if e.kind == "" || e.name == "" {
-		return e, fmt.Errorf("line %d: it is no entity: kind and metadata.name are not there", root.Line)
+		return e, lineError{root.Line, "it is no entity: kind and metadata.name are not there"}
 	}
 	namespace := text(value(meta, "namespace"))
 	if namespace == "" {

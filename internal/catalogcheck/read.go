@@ -86,7 +86,12 @@ func unreadable(file string, err error) Finding {
 	if errors.As(err, &p) {
 		err = p.Err // it names the file again
 	}
-	return Finding{Rule: Unreadable, File: file, Message: strings.ReplaceAll(err.Error(), "\n", " ")}
+	f := Finding{Rule: Unreadable, File: file, Message: strings.ReplaceAll(err.Error(), "\n", " ")}
+	var at lineError
+	if errors.As(err, &at) {
+		f.Line = at.line
+	}
+	return f
 }
 
 // list finds the files of entities. A link is not followed, so what is behind it is not checked, and that is said.

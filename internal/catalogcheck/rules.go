@@ -33,10 +33,18 @@ func (c *check) references() {
 			case n.ref == "":
 				c.found(n.rule, e.file, n.line, "%s %q is not a reference; write KIND:NAMESPACE/NAME", n.field, n.text)
 			case !there[n.ref] && !catalogfile.Matches(c.in.Elsewhere, n.ref):
-				c.found(n.rule, e.file, n.line, "%s names %s, which the catalogue does not have", n.field, n.ref)
+				c.found(n.rule, e.file, n.line, "%s names %s, which the catalogue does not have%s", n.field, n.ref, missed(n.ref))
 			}
 		}
 	}
+}
+
+// missed says what to do about who is not there, where that is not plain: deliveries write teams of services, and never a person.
+func missed(ref string) string {
+	if strings.HasPrefix(ref, "user:") {
+		return "; write a User for it below " + catalogfile.EntitiesIn + "/, or say with elsewhere user:* where people come from another catalogue"
+	}
+	return ""
 }
 
 // definition looks for the file that an API's definition is in.
@@ -116,7 +124,7 @@ func (c *check) services(ctx context.Context) error {
 
 // service is about a service whose entity is there.
 func (c *check) service(s catalogfile.Service, e *entity) {
-	if s.Owner != e.owner {
+	if s.Owner != catalogfile.Owner(e.owner) {
 		c.found(Index, e.file, e.line, "its owner is %q here and %q in %s; idp.yaml of the service decides at its next delivery", e.owner, s.Owner, catalogfile.IndexFile)
 	}
 	if !e.runbook {

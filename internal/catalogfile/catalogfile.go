@@ -5,6 +5,7 @@ package catalogfile
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/org/idp/internal/record"
@@ -42,6 +43,22 @@ type Service struct {
 	Path         string                 `json:"path,omitempty" jsonschema_description:"Folder of the service in the repository; absent at its root."`
 	Entity       string                 `json:"entity" jsonschema_description:"File of the Backstage entity in the catalogue."`
 	Environments map[string]Environment `json:"environments,omitempty" jsonschema_description:"By name; in deliveries/SERVICE/state.json, not in index.json."`
+}
+
+// PartOf is the name of the system that the service is part of, without Backstage's own namespace; empty where it is part of none.
+func (s Service) PartOf() string {
+	return strings.TrimPrefix(strings.TrimPrefix(s.System, "system:"), "default/")
+}
+
+// Systems are those that services are part of, by service.
+func (x *Index) Systems() map[string]string {
+	systems := map[string]string{}
+	for name, s := range x.Services {
+		if system := s.PartOf(); system != "" {
+			systems[name] = system
+		}
+	}
+	return systems
 }
 
 // State is deliveries/SERVICE/state.json: what the index says of a service, and its deliveries.

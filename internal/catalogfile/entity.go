@@ -45,6 +45,28 @@ func Ref(text, kind, namespace string) (ref string, ok bool) {
 	return strings.ToLower(kind + ":" + namespace + "/" + name), true
 }
 
+// Owner is one name for all the ways in which an owner can be written: a team's without Backstage's own kind and namespace, that of
+// anyone else with the kind. So it is team-payments, user:jane and group:elsewhere/team-a.
+func Owner(text string) string {
+	if !strings.ContainsAny(text, ":/") {
+		return text
+	}
+	kind, name := "group", text
+	if before, after, ok := strings.Cut(text, ":"); ok && !strings.Contains(before, "/") {
+		kind, name = strings.ToLower(before), after
+	}
+	if namespace, after, ok := strings.Cut(name, "/"); ok && strings.EqualFold(namespace, "default") {
+		name = after
+	}
+	if kind == "group" && !strings.Contains(name, "/") {
+		return name
+	}
+	return kind + ":" + name
+}
+
+// Person is the name of an owner, in the form of [Owner], that is one person and no team.
+func Person(owner string) (name string, ok bool) { return strings.CutPrefix(owner, "user:") }
+
 // Matches tells whether any of the patterns stands for the reference: a reference, or the beginning of one and a *.
 func Matches(patterns []string, ref string) bool {
 	return slices.ContainsFunc(patterns, func(pattern string) bool {

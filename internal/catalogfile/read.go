@@ -84,8 +84,8 @@ func Environments(catalogue fs.FS) ([]string, error) {
 	return slices.Compact(names), nil
 }
 
-// Deliveries calls each with every delivery in a catalogue. Those of one service to one environment come in the log's order;
-// different ones in any order, and never two at the same time. A log that cannot be read whole, or that has a delivery twice, is
+// Deliveries calls each with every delivery in a catalogue. Their owners are in the form of [Owner]. Those of one service to one environment
+// come in the log's order; different ones in any order, and never two at the same time. A log that cannot be read whole, or that has a delivery twice, is
 // an error: what is counted from it would be wrong.
 func Deliveries(ctx context.Context, catalogue fs.FS, each func(*Line) error) error {
 	folders, err := fs.Glob(catalogue, DeliveriesIn+"/*/*")
@@ -144,7 +144,7 @@ func readLog(catalogue fs.FS, name string, each func(*Line) error) (err error) {
 		if l.Delivery <= before { // as a merge of two histories leaves it: it would count twice
 			return fmt.Errorf("delivery %d stands after delivery %d: it is there twice, or not in its order, as deliveries write it", l.Delivery, before)
 		}
-		before = l.Delivery
+		before, l.Owner = l.Delivery, Owner(l.Owner)
 		return each(l)
 	})
 	if err != nil {
@@ -154,7 +154,7 @@ func readLog(catalogue fs.FS, name string, each func(*Line) error) (err error) {
 }
 
 // ReadIndex reads index.json, and the state of each service in it, where there is one: the index of an old catalogue has
-// the deliveries itself.
+// the deliveries itself. Owners are in the form of [Owner], however they are written.
 func ReadIndex(catalogue fs.FS) (*Index, error) {
 	data, err := fs.ReadFile(catalogue, IndexFile)
 	if err != nil {
@@ -169,6 +169,10 @@ func ReadIndex(catalogue fs.FS) (*Index, error) {
 	}
 	if err := x.readStates(catalogue); err != nil {
 		return nil, err
+	}
+	for name, s := range x.Services {
+		s.Owner = Owner(s.Owner)
+		x.Services[name] = s
 	}
 	return &x, nil
 }

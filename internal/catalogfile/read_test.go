@@ -31,6 +31,22 @@ func TestReadIndexJoinsTheStates(t *testing.T) {
 	}
 }
 
+func TestOwner(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{"": "", "team-a": "team-a", "Team-A": "Team-A", "group:team-a": "team-a", "Group:Default/team-a": "team-a", "default/team-a": "team-a",
+		"other/team-a": "group:other/team-a", "group:other/team-a": "group:other/team-a", "user:jane": "user:jane", "User:default/jane": "user:jane", "user:other/jane": "user:other/jane"} {
+		if got := Owner(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+		if got := Owner(want); got != want {
+			t.Errorf("%q is not the name of itself: %q", want, got)
+		}
+	}
+	if name, ok := Person(Owner("user:default/jane")); !ok || name != "jane" {
+		t.Errorf("%q %v", name, ok)
+	}
+}
+
 // The cases are those of Backstage's parseEntityRef.
 func TestRef(t *testing.T) {
 	t.Parallel()

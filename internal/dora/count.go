@@ -16,6 +16,7 @@ type count struct {
 
 // service is one of them, over all its environments.
 type service struct {
+	known   time.Time // first line of any environment, in the window or before it
 	newest  time.Time // of any environment, in the window
 	owner   string
 	stages  []catalogfile.Stage
@@ -59,6 +60,9 @@ func (c *count) add(l *catalogfile.Line) {
 	}
 	if l.Adopted != nil && (s.adopted.IsZero() || l.Adopted.Before(s.adopted)) {
 		s.adopted = *l.Adopted
+	}
+	if s.known.IsZero() || l.Time.Before(s.known) {
+		s.known = l.Time
 	}
 	did := l.Effect()
 	s.begin(l, did)

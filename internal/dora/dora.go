@@ -17,8 +17,11 @@ import (
 type Options struct {
 	// Environment is where a deployment counts, such as production.
 	Environment string
-	// From and To bound the deliveries by the time they were logged: From is within, To is not. Both in UTC.
+	// From and To bound the deliveries by the time they were logged: From is within, To is not. Both in UTC. To is not
+	// after the end of today: of a day that has not come it is not known what is deployed.
 	From, To time.Time
+	// Systems has the system of each service that is part of one.
+	Systems map[string]string
 }
 
 // Report is the answer for one environment and window.
@@ -30,6 +33,7 @@ type Report struct {
 
 	Organization Group            `json:"organization"`
 	Teams        map[string]Group `json:"teams" jsonschema_description:"By owner, as the newest delivery of each service says."`
+	Systems      map[string]Group `json:"systems" jsonschema_description:"By system, as the catalogue says it now of each service. A service of none is in none."`
 	Services     map[string]Group `json:"services" jsonschema_description:"Services with a delivery in the window, to any environment."`
 	Adoption     Adoption         `json:"adoption"`
 }
@@ -47,7 +51,8 @@ type Group struct {
 // Metrics are DORA's five, https://dora.dev/guides/dora-metrics/.
 type Metrics struct {
 	Deployments   int      `json:"deployments" jsonschema_description:"Successful deployments."`
-	PerWeek       float64  `json:"perWeek" jsonschema_description:"Successful deployments in seven days."`
+	Days          int      `json:"days" jsonschema_description:"Days of the window, or of the month, since the first delivery that the log has."`
+	PerWeek       *float64 `json:"perWeek,omitempty" jsonschema_description:"Successful deployments in seven of these days. Absent where there are fewer than seven."`
 	LeadTime      *Spread  `json:"leadTime,omitempty" jsonschema_description:"From a commit to its first successful deployment, over commits. Absent where no commit is known."`
 	WithoutLead   int      `json:"withoutLead,omitempty" jsonschema_description:"Successful deployments that replaced another one and whose commits are not known."`
 	Failed        int      `json:"failed" jsonschema_description:"Deployments that failed, or were taken back."`

@@ -111,104 +111,104 @@ func TestByHand(t *testing.T) {
 		"two deployments and their commits": {
 			// 10 h: the first, which has no lead time. 34 h: commits of 30 h and 32 h, so 4 h and 2 h.
 			deliveries{delivery(10, "deploy=passed smoke=passed", first, brings(1)), delivery(34, "deploy=passed smoke=passed", brings(30, 32))},
-			dora.Metrics{Deployments: 2, PerWeek: 1, LeadTime: &dora.Spread{Count: 2, Median: 3 * 3600, P90: 3.8 * 3600}, FailureRate: ptr(0.0), ReworkRate: ptr(0.0)},
+			dora.Metrics{Deployments: 2, Days: 14, PerWeek: ptr(1.0), LeadTime: &dora.Spread{Count: 2, Median: 3 * 3600, P90: 3.8 * 3600}, FailureRate: ptr(0.0), ReworkRate: ptr(0.0)},
 		},
 		"a failed smoke test that was taken back": {
 			// Deploy and smoke took a minute each, and with them the failure was over.
 			deliveries{delivery(10, "deploy=passed smoke=passed", first), delivery(11, "deploy=passed smoke=failed", rolledBack), delivery(12, "deploy=passed smoke=passed", brings(9))},
-			dora.Metrics{Deployments: 2, PerWeek: 1, LeadTime: &dora.Spread{Count: 1, Median: 3 * 3600, P90: 3 * 3600}, Failed: 1, FailureRate: ptr(1.0 / 3),
+			dora.Metrics{Deployments: 2, Days: 14, PerWeek: ptr(1.0), LeadTime: &dora.Spread{Count: 1, Median: 3 * 3600, P90: 3 * 3600}, Failed: 1, FailureRate: ptr(1.0 / 3),
 				Recovery: &dora.Spread{Count: 1, Median: 120, P90: 120}, ReworkRate: ptr(0.0)},
 		},
 		"failures until a version that works": {
 			// Broken at 11 h and again at 13 h, well at 15 h: 4 h and 2 h. That one is rework, one of two deployments.
 			deliveries{delivery(10, "deploy=passed", first), delivery(11, "deploy=failed", changed(true)), delivery(13, "deploy=error", changed(true)), delivery(15, "deploy=passed", brings())},
-			dora.Metrics{Deployments: 2, PerWeek: 1, Failed: 2, FailureRate: ptr(0.5), Recovery: &dora.Spread{Count: 2, Median: 3 * 3600, P90: 3.8 * 3600}, Rework: 1, ReworkRate: ptr(0.5)},
+			dora.Metrics{Deployments: 2, Days: 14, PerWeek: ptr(1.0), Failed: 2, FailureRate: ptr(0.5), Recovery: &dora.Spread{Count: 2, Median: 3 * 3600, P90: 3.8 * 3600}, Rework: 1, ReworkRate: ptr(0.5)},
 		},
 		"a failure that goes on": {
 			deliveries{delivery(10, "deploy=passed", first), delivery(11, "deploy=failed", changed(true))},
-			dora.Metrics{Deployments: 1, PerWeek: 0.5, Failed: 1, FailureRate: ptr(0.5), Unrecovered: 1, ReworkRate: ptr(0.0)},
+			dora.Metrics{Deployments: 1, Days: 14, PerWeek: ptr(0.5), Failed: 1, FailureRate: ptr(0.5), Unrecovered: 1, ReworkRate: ptr(0.0)},
 		},
 		"a rollback by hand": {
 			// What was deployed at 12 h turned out to be bad, and was taken back at 15 h.
 			deliveries{delivery(10, "deploy=passed", first), delivery(12, "deploy=passed", brings(11)), delivery(15, "rollback=passed")},
-			dora.Metrics{Deployments: 2, PerWeek: 1, LeadTime: &dora.Spread{Count: 1, Median: 3600, P90: 3600}, Failed: 1, FailureRate: ptr(0.5),
+			dora.Metrics{Deployments: 2, Days: 14, PerWeek: ptr(1.0), LeadTime: &dora.Spread{Count: 1, Median: 3600, P90: 3600}, Failed: 1, FailureRate: ptr(0.5),
 				Recovery: &dora.Spread{Count: 1, Median: 3 * 3600, P90: 3 * 3600}, Rework: 1, ReworkRate: ptr(1.0 / 3)},
 		},
 		"gates are not deployments": {
 			deliveries{delivery(10, "sast=failed"), delivery(11, "deploy=skipped"), delivery(12, "deploy=failed", changed(false)), delivery(13, "deploy=failed")},
-			dora.Metrics{},
+			dora.Metrics{Days: 14, PerWeek: ptr(0.0), },
 		},
 		"what was live already is no deployment": {
 			deliveries{delivery(10, "deploy=passed smoke=passed", changed(false))},
-			dora.Metrics{},
+			dora.Metrics{Days: 14, PerWeek: ptr(0.0), },
 		},
 		"what fails after the deploy is no failure of it": {
 			deliveries{delivery(10, "deploy=passed smoke=passed github=error", first)},
-			dora.Metrics{Deployments: 1, PerWeek: 0.5, FailureRate: ptr(0.0), ReworkRate: ptr(0.0)},
+			dora.Metrics{Deployments: 1, Days: 14, PerWeek: ptr(0.5), FailureRate: ptr(0.0), ReworkRate: ptr(0.0)},
 		},
 		"commits that are not known": {
 			deliveries{delivery(10, "deploy=passed")},
-			dora.Metrics{Deployments: 1, PerWeek: 0.5, WithoutLead: 1, FailureRate: ptr(0.0), ReworkRate: ptr(0.0)},
+			dora.Metrics{Deployments: 1, Days: 14, PerWeek: ptr(0.5), WithoutLead: 1, FailureRate: ptr(0.0), ReworkRate: ptr(0.0)},
 		},
 		"a failure from before the window": {
 			// Its recovery belongs to the time before; that the deployment came because of it is of the window.
 			deliveries{delivery(-2, "deploy=failed", changed(true)), delivery(10, "deploy=passed", brings())},
-			dora.Metrics{Deployments: 1, PerWeek: 0.5, FailureRate: ptr(0.0), Rework: 1, ReworkRate: ptr(1.0)},
+			dora.Metrics{Deployments: 1, Days: 14, PerWeek: ptr(0.5), FailureRate: ptr(0.0), Rework: 1, ReworkRate: ptr(1.0)},
 		},
 		"a failure that ends after the window": {
 			// The window ends with the 14th day; an hour before that it broke, an hour after it the fix came, which is counted there.
 			deliveries{delivery(24*14-1, "deploy=failed", changed(true)), delivery(24*14+1, "deploy=passed", brings())},
-			dora.Metrics{Failed: 1, FailureRate: ptr(1.0), Recovery: &dora.Spread{Count: 1, Median: 7200, P90: 7200}},
+			dora.Metrics{Days: 1, Failed: 1, FailureRate: ptr(1.0), Recovery: &dora.Spread{Count: 1, Median: 7200, P90: 7200}},
 		},
 		"a deployment that is taken back after the window": {
 			deliveries{delivery(24*14-1, "deploy=passed", brings()), delivery(24*14+2, "rollback=passed")},
-			dora.Metrics{Deployments: 1, PerWeek: 0.5, Failed: 1, FailureRate: ptr(1.0), Recovery: &dora.Spread{Count: 1, Median: 3 * 3600, P90: 3 * 3600}, ReworkRate: ptr(0.0)},
+			dora.Metrics{Deployments: 1, Days: 1, Failed: 1, FailureRate: ptr(1.0), Recovery: &dora.Spread{Count: 1, Median: 3 * 3600, P90: 3 * 3600}, ReworkRate: ptr(0.0)},
 		},
 		"another environment": {
 			// Commit at 1 h brought idp.yaml, 1.5 h later it ran somewhere.
 			deliveries{delivery(2.5, "deploy=passed", to("staging"), first, adopted(1))},
-			dora.Metrics{FirstDelivery: &dora.Spread{Count: 1, Median: 5400, P90: 5400}},
+			dora.Metrics{Days: 14, PerWeek: ptr(0.0), FirstDelivery: &dora.Spread{Count: 1, Median: 5400, P90: 5400}},
 		},
 		"one that failed, and that is found to work when it is run again": {
 			// It was live, not taken back, and worked an hour later without a change: the failure is over, and nothing was deployed.
 			deliveries{delivery(10, "deploy=passed smoke=failed", first, changed(true)), delivery(11, "deploy=passed smoke=passed", changed(false))},
-			dora.Metrics{Failed: 1, FailureRate: ptr(1.0), Recovery: &dora.Spread{Count: 1, Median: 3600, P90: 3600}},
+			dora.Metrics{Days: 14, PerWeek: ptr(0.0), Failed: 1, FailureRate: ptr(1.0), Recovery: &dora.Spread{Count: 1, Median: 3600, P90: 3600}},
 		},
 		"one that failed, works when it is run again, and is taken back by hand": {
 			// That deployment counts as failed once, and not the one before in its place.
 			deliveries{delivery(10, "deploy=passed", first), delivery(11, "deploy=passed smoke=failed", changed(true)), delivery(12, "deploy=passed smoke=passed", changed(false)), delivery(14, "rollback=passed")},
-			dora.Metrics{Deployments: 1, PerWeek: 0.5, Failed: 1, FailureRate: ptr(0.5), Recovery: &dora.Spread{Count: 1, Median: 3600, P90: 3600}, Rework: 1, ReworkRate: ptr(0.5)},
+			dora.Metrics{Deployments: 1, Days: 14, PerWeek: ptr(0.5), Failed: 1, FailureRate: ptr(0.5), Recovery: &dora.Spread{Count: 1, Median: 3600, P90: 3600}, Rework: 1, ReworkRate: ptr(0.5)},
 		},
 		"a rollback by hand that did not work": {
 			// Alone, and in the record of the delivery that it was to take back: neither deploys anything.
 			deliveries{delivery(10, "deploy=passed smoke=passed", first), delivery(11, "rollback=failed"), delivery(12, "deploy=passed smoke=passed rollback=error")},
-			dora.Metrics{Deployments: 1, PerWeek: 0.5, FailureRate: ptr(0.0), ReworkRate: ptr(0.0)},
+			dora.Metrics{Deployments: 1, Days: 14, PerWeek: ptr(0.5), FailureRate: ptr(0.0), ReworkRate: ptr(0.0)},
 		},
 		"commits that come again after a rollback by hand": {
 			// The commit of 11 h came at 12 h, was taken back at 13 h, and came again at 21 h together with that of 20 h: each once, an hour.
 			deliveries{delivery(10, "deploy=passed", first), delivery(12, "deploy=passed", brings(11)), delivery(13, "rollback=passed"), delivery(21, "deploy=passed", brings(20, 11))},
-			dora.Metrics{Deployments: 3, PerWeek: 1.5, LeadTime: &dora.Spread{Count: 2, Median: 3600, P90: 3600}, Failed: 1, FailureRate: ptr(1.0 / 3),
+			dora.Metrics{Deployments: 3, Days: 14, PerWeek: ptr(1.5), LeadTime: &dora.Spread{Count: 2, Median: 3600, P90: 3600}, Failed: 1, FailureRate: ptr(1.0 / 3),
 				Recovery: &dora.Spread{Count: 1, Median: 3600, P90: 3600}, Rework: 1, ReworkRate: ptr(0.25)},
 		},
 		"commits of a deployment that failed": {
 			// They came with the next one: 3 h and 1 h.
 			deliveries{delivery(10, "deploy=passed", first), delivery(12, "deploy=passed smoke=failed", brings(11), rolledBack), delivery(14, "deploy=passed", brings(13, 11))},
-			dora.Metrics{Deployments: 2, PerWeek: 1, LeadTime: &dora.Spread{Count: 2, Median: 2 * 3600, P90: 2.8 * 3600}, Failed: 1, FailureRate: ptr(1.0 / 3),
+			dora.Metrics{Deployments: 2, Days: 14, PerWeek: ptr(1.0), LeadTime: &dora.Spread{Count: 2, Median: 2 * 3600, P90: 2.8 * 3600}, Failed: 1, FailureRate: ptr(1.0 / 3),
 				Recovery: &dora.Spread{Count: 1, Median: 120, P90: 120}, ReworkRate: ptr(0.0)},
 		},
 		"commits from before the window, again": {
 			deliveries{delivery(-4, "deploy=passed", brings(-5)), delivery(-2, "rollback=passed"), delivery(3, "deploy=passed", brings(2, -5))},
-			dora.Metrics{Deployments: 1, PerWeek: 0.5, LeadTime: &dora.Spread{Count: 1, Median: 3600, P90: 3600}, FailureRate: ptr(0.0), ReworkRate: ptr(0.0)},
+			dora.Metrics{Deployments: 1, Days: 14, PerWeek: ptr(0.5), LeadTime: &dora.Spread{Count: 1, Median: 3600, P90: 3600}, FailureRate: ptr(0.0), ReworkRate: ptr(0.0)},
 		},
 		"an old service in an environment that is new": {
 			// It was live in production when the log began, so nobody knows when it first was.
 			deliveries{delivery(10, "deploy=passed", brings()), delivery(34, "deploy=passed", to("preview"), first, adopted(-24*700))},
-			dora.Metrics{Deployments: 1, PerWeek: 0.5, FailureRate: ptr(0.0), ReworkRate: ptr(0.0)},
+			dora.Metrics{Deployments: 1, Days: 14, PerWeek: ptr(0.5), FailureRate: ptr(0.0), ReworkRate: ptr(0.0)},
 		},
 		"a new service whose first delivery fails": {
 			// At 10 h what failed stayed live, at 12 h it was replaced: the first that works, 2 h after the commit that brought idp.yaml at 10 h.
 			deliveries{delivery(10.5, "deploy=passed smoke=failed", first, adopted(10), changed(true)), delivery(12, "deploy=passed", brings())},
-			dora.Metrics{Deployments: 1, PerWeek: 0.5, Failed: 1, FailureRate: ptr(0.5), Recovery: &dora.Spread{Count: 1, Median: 5400, P90: 5400}, Rework: 1, ReworkRate: ptr(1.0),
+			dora.Metrics{Deployments: 1, Days: 14, PerWeek: ptr(0.5), Failed: 1, FailureRate: ptr(0.5), Recovery: &dora.Spread{Count: 1, Median: 5400, P90: 5400}, Rework: 1, ReworkRate: ptr(1.0),
 				FirstDelivery: &dora.Spread{Count: 1, Median: 7200, P90: 7200}},
 		},
 	} {
@@ -252,10 +252,56 @@ func TestGroups(t *testing.T) {
 	if diff := cmp.Diff(want, r.Adoption); diff != "" {
 		t.Error(diff)
 	}
-	// November has 12 of its days in the window, and three of October are without a delivery.
+	// The log has the first delivery of checkout on 2 November: eleven days until the window ends on the 12th.
 	months := r.Services["checkout"].Months
-	if got := months["2026-11"].PerWeek; len(months) != 1 || !near(got, 2.0/12*7) {
-		t.Errorf("%v a week in November, months %v", got, months)
+	if got := months["2026-11"]; len(months) != 1 || got.Days != 11 || !near(*got.PerWeek, 2.0/11*7) {
+		t.Errorf("%+v in November, months %v", got, months)
+	}
+}
+
+// TestDays has windows of 28 days from begin on, by hand: what was before the first delivery that the log has is not known.
+func TestDays(t *testing.T) {
+	t.Parallel()
+	in := deliveries{
+		delivery(-24*40, "deploy=passed", of("old", "team-a"), first), // 28 days, 4 weeks: 2 deployments are half a one a week
+		delivery(10, "deploy=passed", of("old", "team-a"), brings()),
+		delivery(24*20, "deploy=passed", of("old", "team-a"), brings()),
+		delivery(24*13+5, "deploy=passed", of("young", "team-b"), to("staging"), first), // 15 days from its first delivery to anywhere on
+		delivery(24*18, "deploy=passed", of("young", "team-b"), first),
+		delivery(24*19, "deploy=passed", of("young", "team-b"), brings()),
+		delivery(24*20, "deploy=passed", of("young", "team-b"), brings()),
+		delivery(24*22+1, "deploy=passed", of("new", "team-c"), first), // 6 days: no week yet
+	}
+	r, err := dora.Compute(t.Context(), in.catalogue(t), dora.Options{Environment: "production", From: begin, To: begin.AddDate(0, 0, 28),
+		Systems: map[string]string{"young": "shop", "new": "shop", "gone": "attic"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	type rate struct {
+		Days int
+		Week *float64
+	}
+	of := func(g dora.Group) rate { return rate{g.Days, g.PerWeek} }
+	want := map[string]rate{"old": {28, ptr(0.5)}, "young": {15, ptr(1.4)}, "new": {6, nil}, "team-b": {15, ptr(1.4)}, "shop": {15, ptr(4 * 7.0 / 15)}, "all": {28, ptr(1.5)}, "old in November": {28, ptr(0.5)}}
+	got := map[string]rate{"old": of(r.Services["old"]), "young": of(r.Services["young"]), "new": of(r.Services["new"]), "team-b": of(r.Teams["team-b"]), "shop": of(r.Systems["shop"]),
+		"all": of(r.Organization), "old in November": {r.Services["old"].Months["2026-11"].Days, r.Services["old"].Months["2026-11"].PerWeek}}
+	if diff := cmp.Diff(want, got, cmp.Comparer(near)); diff != "" || len(r.Systems) != 1 {
+		t.Errorf("%d systems (-want +got):\n%s", len(r.Systems), diff)
+	}
+	if shop := r.Systems["shop"]; shop.Deployments != 4 || shop.FailureRate == nil || *shop.FailureRate != 0 {
+		t.Errorf("%+v", shop)
+	}
+}
+
+// TestOwnersAreOne holds that a team which is written in two ways is one, and that a person is not a team of that name.
+func TestOwnersAreOne(t *testing.T) {
+	t.Parallel()
+	r := deliveries{
+		delivery(10, "deploy=passed", of("a", "team-a"), first), delivery(10, "deploy=passed", of("b", "group:default/team-a"), first),
+		delivery(10, "deploy=passed", of("c", "user:default/team-a"), first), delivery(10, "deploy=passed", of("d", "user:team-a"), first),
+	}.compute(t)
+	if len(r.Teams) != 2 || r.Teams["team-a"].Deployments != 2 || r.Teams["user:team-a"].Deployments != 2 {
+		t.Errorf("%+v", r.Teams)
 	}
 }
 

@@ -30,6 +30,12 @@ func (r *Report) Text(w io.Writer) error {
 			}
 		}
 	}
+	if len(r.Systems) > 0 {
+		_, _ = fmt.Fprintln(t, "\nby system\tdeployments\tlead time\tfailures\trecovery\trework\tfirst delivery")
+	}
+	for _, system := range slices.Sorted(maps.Keys(r.Systems)) {
+		row(t, system, r.Systems[system].Metrics)
+	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
@@ -39,8 +45,16 @@ func (r *Report) Text(w io.Writer) error {
 }
 
 func row(w io.Writer, name string, m Metrics) {
-	_, _ = fmt.Fprintf(w, "%s\t%d (%.1f a week)\t%s\t%s\t%s\t%s\t%s\n", ui.Clean(name), m.Deployments, m.PerWeek, m.LeadTime.text(),
+	_, _ = fmt.Fprintf(w, "%s\t%d%s\t%s\t%s\t%s\t%s\t%s\n", ui.Clean(name), m.Deployments, m.rate(), m.LeadTime.text(),
 		portion(m.Failed, m.FailureRate), m.Recovery.text(), portion(m.Rework, m.ReworkRate), m.FirstDelivery.text())
+}
+
+// rate is how often it is deployed, where that is known.
+func (m Metrics) rate() string {
+	if m.PerWeek == nil {
+		return ""
+	}
+	return fmt.Sprintf(" (%.1f a week)", *m.PerWeek)
 }
 
 func (s *Spread) text() string {

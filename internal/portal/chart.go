@@ -35,7 +35,7 @@ func (s *site) timeline(x *entry) part {
 			el("line", class("rail"), at("x1", "0"), at("x2", "100%"), at("y1", px(y)), at("y2", px(y))))
 		for _, p := range t.points {
 			total++
-			inside = append(inside, mark(place(p.time), y, p))
+			inside = append(inside, dot(place(p.time), y, p))
 		}
 	}
 	if total == 0 {
@@ -45,8 +45,8 @@ func (s *site) timeline(x *entry) part {
 		svg(int(height), "Deliveries of the last 90 days", counted(total, "delivery", "deliveries")+"; the delivery log below has the newest", inside))
 }
 
-// mark is one delivery: a dot, a cross or a ring, so that colour is not all that tells them apart.
-func mark(x string, y float64, p point) part {
+// dot is one delivery: a dot, a cross or a ring, so that colour is not all that tells them apart.
+func dot(x string, y float64, p point) part {
 	look, ok := outcomes[p.outcome]
 	if !ok {
 		look = outcomes["error"]

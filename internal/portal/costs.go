@@ -219,23 +219,32 @@ func short(f float64, currency string) string {
 	return said
 }
 
-// costNow adds up what services cost as they are deployed, of the currency that the first one has.
-func costNow(services []*entry) string {
+// costNow adds up what services cost as they are deployed, of the currency that the first one has; it says nothing where it knows of
+// none. It counts those that run somewhere at a cost that is not in there: without an estimate, or in another currency.
+func costNow(services []*entry) (says string, without int) {
 	var total *catalogfile.Cost
 	for _, x := range services {
-		c, _ := x.cost()
-		if c == nil || (total != nil && total.Currency != c.Currency) {
-			continue
+		partly := false
+		for _, t := range x.ordered {
+			if t.passed == nil {
+				continue
+			}
+			c := t.passed.Cost
+			if c == nil || (total != nil && total.Currency != c.Currency) {
+				partly = true
+				continue
+			}
+			if total == nil {
+				total = &catalogfile.Cost{Currency: c.Currency}
+			}
+			total.Min, total.Max = total.Min+c.Min, total.Max+c.Max
 		}
-		if total == nil {
-			total = &catalogfile.Cost{Currency: c.Currency}
-		}
-		total.Min, total.Max = total.Min+c.Min, total.Max+c.Max
+		without += bit(partly)
 	}
 	if total == nil {
-		return "not known"
+		return "", without
 	}
-	return priceRange(*total)
+	return priceRange(*total), without
 }
 
 // names of services.

@@ -51,8 +51,9 @@ type entity struct {
 
 	file string
 	spec entitySpec
-	// Who names it, of the services: filled by relate.
+	// Who names it, of the services, and what it needs: filled by relate.
 	providers, users []*entry
+	needs            []relation
 }
 
 // entitySpec is that of the kinds that are shown.
@@ -61,6 +62,7 @@ type entitySpec struct {
 	ProvidesApis                   []string  `yaml:"providesApis"`
 	ConsumesApis                   []string  `yaml:"consumesApis"`
 	DependsOn                      []string  `yaml:"dependsOn"`
+	DependencyOf                   []string  `yaml:"dependencyOf"`
 	Definition                     yaml.Node // a text, or where it is
 }
 
@@ -69,7 +71,7 @@ type entities struct {
 	byRef    map[string]*entity // KIND:NAMESPACE/NAME in lower case
 	byFile   map[string][]*entity
 	bySystem map[string][]*entity // APIs and resources by reference, of the system's reference
-	apis     []*entity            // those that a page leads to, by reference
+	things   []*entity            // APIs and resources, by reference
 }
 
 // shownKinds are those of which more is read than what every entity has.
@@ -220,28 +222,35 @@ func (all *entities) relate(s *site) {
 				*list.to = append(*list.to, all.relation(s, text, list.kind))
 			}
 		}
+	}
+	for _, ref := range slices.Sorted(maps.Keys(all.byRef)) {
+		e := all.byRef[ref]
+		if e.page() {
+			all.things = append(all.things, e)
+			for _, text := range e.spec.DependsOn {
+				e.needs = append(e.needs, all.relation(s, text, "component"))
+			}
+		}
+		for _, text := range e.spec.DependencyOf { // the same said from the other end
+			r := all.relation(s, text, "component")
+			switch {
+			case r.service != nil && !slices.ContainsFunc(r.service.related.dependsOn, func(d relation) bool { return d.of == e }):
+				r.service.related.dependsOn = append(r.service.related.dependsOn, all.relation(s, ref, ""))
+			case r.of != nil && r.of.page():
+				r.of.needs = append(r.of.needs, all.relation(s, ref, ""))
+			}
+		}
+	}
+	for _, x := range s.services {
 		for _, r := range x.related.provides {
-			if r.of != nil {
+			if r.of != nil && !slices.Contains(r.of.providers, x) {
 				r.of.providers = append(r.of.providers, x)
 			}
 		}
 		for _, r := range slices.Concat(x.related.consumes, x.related.dependsOn) {
-			if r.of != nil {
+			if r.of != nil && !slices.Contains(r.of.users, x) {
 				r.of.users = append(r.of.users, x)
 			}
-		}
-	}
-	shown := map[string]bool{}
-	for _, g := range s.systems {
-		if ref, ok := catalogfile.Ref(g.services[0].System, "system", "default"); ok {
-			shown[ref] = true
-		}
-	}
-	for _, ref := range slices.Sorted(maps.Keys(all.byRef)) {
-		e := all.byRef[ref]
-		system, _ := catalogfile.Ref(e.spec.System, "system", "default")
-		if strings.HasPrefix(ref, "api:") && (shown[system] || len(e.providers)+len(e.users) > 0) {
-			all.apis = append(all.apis, e)
 		}
 	}
 	for _, x := range s.services { // once all are known
@@ -281,13 +290,37 @@ func (all *entities) relation(s *site, text, kind string) relation {
 	return r
 }
 
-// system is the name of the one that a service is part of; empty where it is part of none.
-func (x *entry) system() string {
-	return strings.TrimPrefix(strings.TrimPrefix(x.System, "system:"), "default/")
+func (e *entity) api() bool { return strings.EqualFold(e.Kind, "API") }
+
+// page tells whether an entity has a page of its own, as an API or a resource.
+func (e *entity) page() bool { return e.api() || strings.EqualFold(e.Kind, "Resource") }
+
+// thingFile is the page of an API or a resource.
+func (e *entity) thingFile() string {
+	folder := "resources/"
+	if e.api() {
+		folder = "apis/"
+	}
+	return folder + fileName(strings.ToLower(cmp.Or(e.Metadata.Namespace, "default")+"/"+e.Metadata.Name)) + ".html"
 }
 
-func (e *entity) apiFile() string {
-	return "apis/" + fileName(strings.ToLower(cmp.Or(e.Metadata.Namespace, "default")+"/"+e.Metadata.Name)) + ".html"
+// what it is, in the words of its entity.
+func (e *entity) what() string {
+	kind := strings.ToLower(e.Kind)
+	if e.api() {
+		kind = "API"
+	}
+	if e.spec.Type == "" {
+		return kind
+	}
+	return clip(e.spec.Type, 40) + " " + kind
+}
+
+// system is the name of the one that it is part of, as that of a service.
+func (e *entity) system() string { return catalogfile.Service{System: e.spec.System}.PartOf() }
+
+func (e *entity) link(up string) part {
+	return el("a", to(up+e.thingFile()), text(clip(named(cmp.Or(e.Metadata.Title, e.Metadata.Name)), 80)))
 }
 
 // definition is that of an API: its text, or the address where it is. Both are empty where the catalogue does not have it.

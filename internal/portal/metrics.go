@@ -28,31 +28,35 @@ type figures struct {
 	spend       *spend.Report
 	costs       map[string]map[string]money // by service, then month
 	teamCosts   map[string]map[string]money
+	systemCosts map[string]map[string]money
 	allCosts    map[string]map[string]money // under ""
 	export      bool                        // there is one of what was charged
 	covered     map[string]bool             // the months of which it has anything
 	charged     time.Time                   // the newest of them that is over, else the newest; zero where there is none
 }
 
-func readFigures(ctx context.Context, catalogue fs.FS, environment string, made time.Time, charges []spend.Charge) (*figures, error) {
+func readFigures(ctx context.Context, catalogue fs.FS, environment string, made time.Time, charges []spend.Charge, systems map[string]string) (*figures, error) {
 	f := &figures{environment: environment, to: made.Truncate(24*time.Hour).AddDate(0, 0, 1)}
 	first := time.Date(made.Year(), made.Month(), 1, 0, 0, 0, 0, time.UTC)
 	for i := range monthsShown {
 		f.months = append(f.months, first.AddDate(0, i+1-monthsShown, 0))
 	}
 	var err error
-	if f.dora, err = dora.Compute(ctx, catalogue, dora.Options{Environment: environment, From: f.months[0], To: f.to}); err != nil {
+	if f.dora, err = dora.Compute(ctx, catalogue, dora.Options{Environment: environment, From: f.months[0], To: f.to, Systems: systems}); err != nil {
 		return nil, err
 	}
-	if f.spend, err = spend.Compute(ctx, catalogue, spend.Options{From: f.months[0], To: made.Add(time.Second), Actual: charges}); err != nil {
+	if f.spend, err = spend.Compute(ctx, catalogue, spend.Options{From: f.months[0], To: made.Add(time.Second), Actual: charges, Systems: systems}); err != nil {
 		return nil, err
 	}
-	f.costs, f.teamCosts, f.allCosts = map[string]map[string]money{}, map[string]map[string]money{}, map[string]map[string]money{}
+	f.costs, f.teamCosts, f.systemCosts, f.allCosts = map[string]map[string]money{}, map[string]map[string]money{}, map[string]map[string]money{}, map[string]map[string]money{}
 	for _, r := range f.spend.Rows {
 		enter(f.costs, r.Service, r.Month, r.Money, r.WithoutEstimate)
 	}
 	for _, s := range f.spend.Teams {
 		enter(f.teamCosts, s.Name, s.Month, s.Money, 0)
+	}
+	for _, s := range f.spend.Systems {
+		enter(f.systemCosts, s.Name, s.Month, s.Money, 0)
 	}
 	for _, s := range f.spend.Organization {
 		enter(f.allCosts, "", s.Month, s.Money, 0)
@@ -93,7 +97,7 @@ func (f *figures) performance(g dora.Group, elsewhere []string) part {
 		lead += ", " + counted(g.WithoutLead, "deployment", "deployments") + " without"
 	}
 	tiles := parts{
-		figure("Deployment frequency", fmt.Sprintf("%.1f a week", g.PerWeek), counted(g.Deployments, "deployment", "deployments")),
+		figure("Deployment frequency", perWeek(g.Metrics), counted(g.Deployments, "deployment", "deployments")+" in "+counted(g.Days, "day", "days")),
 		figure("Lead time for changes", span(g.LeadTime), lead),
 		figure("Change failure rate", share(g.FailureRate), counted(g.Failed, "failed", "failed")),
 		figure("Recovery time", span(g.Recovery), recovery),
@@ -107,6 +111,14 @@ func (f *figures) performance(g dora.Group, elsewhere []string) part {
 
 func figure(name, value, below string) part {
 	return el("li", el("div", class("tile"), el("span", class("tile-name"), text(name)), el("span", class("tile-number"), text(value)), el("span", class("muted"), text(below))))
+}
+
+// perWeek is a dash where there was no week yet.
+func perWeek(m dora.Metrics) string {
+	if m.PerWeek == nil {
+		return "–"
+	}
+	return fmt.Sprintf("%.1f a week", *m.PerWeek)
 }
 
 // span is a median; a dash where it is not known.

@@ -32,6 +32,8 @@ type site struct {
 	byName   map[string]*entry
 	teams    []*group // by name
 	systems  []*group // by name
+	byOwner  map[string]*group
+	bySystem map[string]*group
 	entities *entities
 	files    fs.FS // of the catalogue
 	figures  *figures
@@ -172,6 +174,14 @@ func grouped(services []*entry, key func(*entry) string) []*group {
 	return slices.SortedFunc(maps.Values(all), func(a, b *group) int { return strings.Compare(a.name, b.name) })
 }
 
+func byName(groups []*group) map[string]*group {
+	all := map[string]*group{}
+	for _, g := range groups {
+		all[g.name] = g
+	}
+	return all
+}
+
 // load reads a catalogue whole.
 func load(ctx context.Context, catalogue fs.FS, environment string, made time.Time, charges []spend.Charge) (*site, error) {
 	index, err := catalogfile.ReadIndex(catalogue)
@@ -199,7 +209,7 @@ func load(ctx context.Context, catalogue fs.FS, environment string, made time.Ti
 	if err := catalogfile.Deliveries(ctx, catalogue, s.delivery); err != nil {
 		return nil, fault.Undeterminedf("the catalogue cannot be read: %w", err)
 	}
-	if s.figures, err = readFigures(ctx, catalogue, environment, made, charges); err != nil {
+	if s.figures, err = readFigures(ctx, catalogue, environment, made, charges, index.Systems()); err != nil {
 		return nil, fault.Undeterminedf("the catalogue cannot be read: %w", err)
 	}
 	s.finish()
@@ -248,7 +258,8 @@ func (t *target) add(l *catalogfile.Line, made time.Time) {
 // finish puts services into groups and environments in order, once all deliveries are there.
 func (s *site) finish() {
 	s.teams = grouped(s.services, func(x *entry) string { return x.Owner })
-	s.systems = grouped(s.services, func(x *entry) string { return x.system() })
+	s.systems = grouped(s.services, func(x *entry) string { return x.PartOf() })
+	s.byOwner, s.bySystem = byName(s.teams), byName(s.systems)
 	for _, x := range s.services {
 		x.ordered = slices.SortedFunc(maps.Values(x.targets), func(a, b *target) int {
 			return cmp.Or(cmp.Compare(rank(a.name), rank(b.name)), strings.Compare(a.name, b.name))

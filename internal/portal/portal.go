@@ -218,12 +218,17 @@ func (w *writer) site(ctx context.Context, s *site) error {
 			return err
 		}
 	}
-	for _, e := range s.entities.apis {
-		p, err := s.apiPage(e)
+	for _, e := range s.entities.things {
+		p, err := s.thingPage(e)
 		if err != nil {
 			return err
 		}
-		if err := w.page(e.apiFile(), p); err != nil {
+		if err := w.page(e.thingFile(), p); err != nil {
+			return err
+		}
+	}
+	for name, p := range s.thingsPages() {
+		if err := w.page(name, p); err != nil {
 			return err
 		}
 	}

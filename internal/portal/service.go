@@ -59,40 +59,33 @@ func (x *entry) elsewhere(counted string) []string {
 }
 
 func (s *site) facts(x *entry) part {
-	var list parts
-	fact := func(name string, value part) {
-		list = append(list, el("div", el("dt", text(name)), el("dd", value)))
-	}
+	var f facts
 	said := func(value, otherwise string) part {
 		if value == "" {
 			return unknown(otherwise)
 		}
 		return text(value)
 	}
-	if x.Owner == "" {
-		fact("Owner", unknown("nobody"))
-	} else {
-		fact("Owner", el("a", to("../"+(&group{name: x.Owner}).teamFile()), text(named(x.Owner))))
-	}
-	fact("Tier", said(strings.TrimPrefix(tierName(x.Tier), "Tier "), "not given"))
+	f.add("Owner", s.ownerLink("../", x.Owner))
+	f.add("Tier", said(strings.TrimPrefix(tierName(x.Tier), "Tier "), "not given"))
 	slo := x.about.slo
 	if slo != "" {
 		slo += " %"
 	}
-	fact("SLA", said(slo, "not given"))
-	fact("Cost a month", s.costFact(x))
+	f.add("SLA", said(slo, "not given"))
+	f.add("Cost a month", s.costFact(x))
 	if x.System != "" {
-		fact("System", el("a", to("../"+(&group{name: x.system()}).systemFile()), text(named(x.system()))))
+		f.add("System", s.systemLink("../", x.PartOf()))
 	}
 	if x.about.lifecycle != "" {
-		fact("Lifecycle", text(x.about.lifecycle))
+		f.add("Lifecycle", text(x.about.lifecycle))
 	}
 	repository := x.Repository
 	if x.Path != "" {
 		repository += " · " + x.Path
 	}
-	fact("Repository", said(repository, "not known"))
-	return el("dl", class("facts"), list)
+	f.add("Repository", said(repository, "not known"))
+	return f.part()
 }
 
 // relatedPart is what a service works with: whom it breaks, and who breaks it.
@@ -110,7 +103,7 @@ func (s *site) relatedPart(x *entry) part {
 	}
 	var users parts
 	for _, user := range x.related.usedBy {
-		users = append(users, el("li", user.link("../"), only(user.Owner != "", el("span", class("sub"), text(user.Owner)))))
+		users = append(users, el("li", user.link("../"), only(user.Owner != "", el("span", class("sub"), text(ownerName(user.Owner))))))
 	}
 	cards = append(cards, relatedCard("Used by", users))
 	if len(slices.DeleteFunc(slices.Clone(cards), func(p part) bool { return p == nil })) == 0 {
@@ -132,17 +125,17 @@ func (x *entry) link(up string) part { return el("a", to(up+x.file()), text(name
 func (r relation) shown(withProvider bool) part {
 	switch {
 	case r.service != nil:
-		return parts{r.service.link("../"), only(r.service.Owner != "", el("span", class("sub"), text(r.service.Owner)))}
+		return parts{r.service.link("../"), only(r.service.Owner != "", el("span", class("sub"), text(ownerName(r.service.Owner))))}
 	case r.of == nil:
 		return parts{text(clip(named(r.name), 80)), el("span", class("sub"), text("not in the catalogue"))}
-	case strings.EqualFold(r.of.Kind, "API"):
-		what := parts{text(clip(cmp.Or(r.of.spec.Type, "API"), 40))}
+	case r.of.page():
+		what := parts{text(r.of.what())}
 		for i, p := range r.of.providers {
 			if withProvider && i < 3 {
 				what = append(what, text(" of "), p.link("../"))
 			}
 		}
-		return parts{el("a", to("../"+r.of.apiFile()), text(clip(named(r.name), 80))), el("span", class("sub"), what)}
+		return parts{r.of.link("../"), el("span", class("sub"), what)}
 	}
 	return parts{text(clip(named(r.name), 80)), el("span", class("sub"), text(clip(cmp.Or(r.of.spec.Type, strings.ToLower(r.of.Kind)), 40)))}
 }

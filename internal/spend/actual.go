@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/text/currency"
+
 	"github.com/org/idp/internal/action"
 	"github.com/org/idp/internal/fault"
 )
@@ -29,11 +31,23 @@ func (e *Export) Declare(s *action.Set) {
 	s.String(&e.Currency, action.Input{Name: "currency", Default: "USD", Example: "EUR", Usage: "Currency of OpenCost, which does not say it."})
 }
 
+// known tells whether a text is the code of a currency, as ISO 4217 writes it.
+func known(code string) bool {
+	unit, err := currency.ParseISO(code)
+	return err == nil && unit.String() == code
+}
+
 // maxExport is in bytes: a month of a thousand services by day has some 30 MB.
 const maxExport = 256 << 20
 
 // Read reads the export; nil where none is named. One that cannot be read whole is bad input.
 func (e Export) Read() ([]Charge, error) {
+	if e.File == "" && e.Currency == "" {
+		return nil, nil
+	}
+	if !known(e.Currency) {
+		return nil, fault.BadInputf("input currency: %.20q is no currency of ISO 4217", e.Currency).WithNext("Give its code of three capital letters, such as EUR.")
+	}
 	if e.File == "" {
 		return nil, nil
 	}
@@ -76,13 +90,13 @@ var (
 
 // ReadActual reads an export: the answer of OpenCost's allocation API, or FOCUS rows as CSV or as a JSON array. OpenCost does not
 // say its currency, so it is given. Rows that FOCUS marks as an estimate of idp's own are left out.
-func ReadActual(data []byte, currency string) ([]Charge, error) {
+func ReadActual(data []byte, unit string) ([]Charge, error) {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // as Windows writes it before any text
 	switch trimmed := bytes.TrimSpace(data); {
 	case len(trimmed) == 0:
 		return nil, errors.New("it is empty")
 	case trimmed[0] == '{':
-		return readOpenCost(trimmed, currency)
+		return readOpenCost(trimmed, unit)
 	case trimmed[0] == '[':
 		return readFOCUSJSON(trimmed)
 	default:
@@ -103,7 +117,7 @@ type allocation struct {
 	TotalCost *float64 `json:"totalCost"`
 }
 
-func readOpenCost(data []byte, currency string) ([]Charge, error) {
+func readOpenCost(data []byte, unit string) ([]Charge, error) {
 	var answer struct {
 		Code int                      `json:"code"`
 		Data []map[string]*allocation `json:"data"`
@@ -123,7 +137,7 @@ func readOpenCost(data []byte, currency string) ([]Charge, error) {
 			if crosses(a.Window.Start, a.Window.End) {
 				return nil, fmt.Errorf("allocation %q is of more than one month: export with step=1d", name)
 			}
-			list = append(list, Charge{Start: a.Window.Start, Currency: currency, Amount: *a.TotalCost,
+			list = append(list, Charge{Start: a.Window.Start, Currency: unit, Amount: *a.TotalCost,
 				Service: first(a.Properties.Labels, serviceLabels), Environment: first(a.Properties.Labels, environmentLabels)})
 		}
 	}
@@ -173,8 +187,8 @@ func (r focusRow) charge() (c Charge, ok bool, err error) {
 	if err != nil || math.IsNaN(amount) || math.IsInf(amount, 0) {
 		return c, false, fmt.Errorf("EffectiveCost %.40q is no amount", cmp.Or(r.EffectiveCost, r.BilledCost))
 	}
-	if len(r.BillingCurrency) != 3 {
-		return c, false, fmt.Errorf("BillingCurrency %.40q is none", r.BillingCurrency)
+	if !known(r.BillingCurrency) {
+		return c, false, fmt.Errorf("BillingCurrency %.40q is no currency of ISO 4217", r.BillingCurrency)
 	}
 	tags, err := focusTags(r.Tags)
 	if err != nil {

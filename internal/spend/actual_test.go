@@ -1,12 +1,14 @@
 package spend_test
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/spend"
 )
 
@@ -78,7 +80,9 @@ func TestReadActualRefuses(t *testing.T) {
 		"a,b\n1,2\n": "there is no column BilledCost",
 		strings.Replace(focus, "2026-11-02T", "2026-12-02T", 1):   "row 1: its charge period is of more than one month",
 		strings.Replace(focus, "0.75", "much", 1):                 `row 1: EffectiveCost "much" is no amount`,
-		strings.Replace(focus, "USD", "", 1):                      `row 1: BillingCurrency "" is none`,
+		strings.Replace(focus, "USD", "", 1):                      `row 1: BillingCurrency "" is no currency of ISO 4217`,
+		strings.Replace(focus, "USD", "usd", 1):                   `row 1: BillingCurrency "usd" is no currency of ISO 4217`,
+		strings.Replace(focus, "USD", "QQQ", 1):                   `row 1: BillingCurrency "QQQ" is no currency of ISO 4217`,
 		strings.Replace(focus, `"{`, `"[`, 1):                     "row 1: its Tags are no JSON object",
 		strings.ReplaceAll(focus, ",", ";"):                       "its columns are not separated by commas",
 		strings.Replace(focus, "2026-11-02T00:00:00Z", "soon", 1): `row 1: ChargePeriodEnd "soon" is no time`,
@@ -107,4 +111,23 @@ func FuzzReadActual(f *testing.F) {
 			}
 		}
 	})
+}
+
+// OpenCost does not say its currency, and an amount of no currency would be said of anything.
+func TestCurrency(t *testing.T) {
+	t.Parallel()
+	for _, code := range []string{"USD", "EUR", "JPY", "CHF", "INR"} {
+		if _, err := (spend.Export{Currency: code}).Read(); err != nil {
+			t.Errorf("%s: %v", code, err)
+		}
+	}
+	for _, code := range []string{"eur", "Eur", "EURO", "€", "QQQ", "US", "12A", "USD "} {
+		_, err := (spend.Export{Currency: code}).Read()
+		if fault.KindOf(err) != fault.BadInput || !strings.Contains(err.Error(), fmt.Sprintf("input currency: %q is no currency of ISO 4217", code)) {
+			t.Errorf("%q: %v", code, err)
+		}
+	}
+	if _, err := (spend.Export{File: "gone.json"}).Read(); fault.KindOf(err) != fault.BadInput || !strings.Contains(err.Error(), "currency") {
+		t.Errorf("an export without a currency: %v", err)
+	}
 }

@@ -21,8 +21,9 @@ const Schema = "idp.spend/v1"
 
 // Options say what is counted.
 type Options struct {
-	From, To time.Time // first day of the first month, and the end: nothing after it is counted. Both in UTC
-	Actual   []Charge  // what was really charged; nil where there is no export
+	From, To time.Time         // first day of the first month, and the end: nothing after it is counted. Both in UTC
+	Actual   []Charge          // what was really charged; nil where there is no export
+	Systems  map[string]string // of each service that is part of one
 }
 
 // Report is what services cost, by month.
@@ -34,6 +35,7 @@ type Report struct {
 	Rows         []Row  `json:"rows"`
 	Now          []Now  `json:"now" jsonschema_description:"What each service costs a month as it is deployed now."`
 	Teams        []Sum  `json:"teams" jsonschema_description:"By month and owner."`
+	Systems      []Sum  `json:"systems" jsonschema_description:"By month and system, as the catalogue says it now of each service. A service of none is in none."`
 	Environments []Sum  `json:"environments" jsonschema_description:"By month and environment."`
 	Organization []Sum  `json:"organization" jsonschema_description:"By month."`
 	Unattributed []Sum  `json:"unattributed" jsonschema_description:"Charges of the export that are of no service in the catalogue, by month."`
@@ -261,15 +263,18 @@ func (l *ledger) report() *Report {
 	}
 	l.join()
 	r := &Report{Schema: Schema, From: l.From, To: l.To, Rows: []Row{}, Unattributed: sums{}.list(l.spare)}
-	teams, environments, all := sums{}, sums{}, sums{}
+	teams, systems, environments, all := sums{}, sums{}, sums{}, sums{}
 	for _, key := range slices.SortedFunc(maps.Keys(l.rows), order) {
 		row := *l.rows[key]
 		r.Rows = append(r.Rows, row)
 		teams.add(row.Month, row.Owner, row.Money)
+		if system := l.Systems[row.Service]; system != "" {
+			systems.add(row.Month, system, row.Money)
+		}
 		environments.add(row.Month, row.Environment, row.Money)
 		all.add(row.Month, "", row.Money)
 	}
-	r.Teams, r.Environments, r.Organization = teams.list(nil), environments.list(nil), all.list(nil)
+	r.Teams, r.Systems, r.Environments, r.Organization = teams.list(nil), systems.list(nil), environments.list(nil), all.list(nil)
 	r.Now, r.Prices = l.now()
 	return r
 }

@@ -245,3 +245,28 @@ func TestDamagedLog(t *testing.T) {
 		t.Error("a window that ends before it begins is taken")
 	}
 }
+
+// TestBySystem holds that a system has what its services cost by hand, and that an owner is the same however it is written.
+func TestBySystem(t *testing.T) {
+	t.Parallel()
+	of := func(service, owner string) func(*catalogfile.Line) {
+		return func(l *catalogfile.Line) { l.Service, l.Owner = service, owner }
+	}
+	f := catalogue(t, delivery("2026-11-16", "production", "a", usd(10, 30)), // half of November: 5 and 15
+		delivery("2026-11-01", "production", "a", usd(2, 4), of("carts", "user:default/jane")),
+		delivery("2026-11-01", "production", "a", usd(1, 1), of("ledger", "user:jane")),
+		delivery("2026-11-01", "staging", "a", usd(100, 100), of("tools", "group:default/team-payments")))
+	r, err := spend.Compute(t.Context(), f, spend.Options{From: day("2026-11-01"), To: day("2026-12-01"), Systems: map[string]string{"checkout": "shop", "carts": "shop", "ledger": "books"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := func(name string, low, high float64) spend.Sum {
+		return spend.Sum{Month: "2026-11", Name: name, Money: spend.Money{Currency: "USD", Estimate: &high, EstimateMin: &low}}
+	}
+	if diff := cmp.Diff([]spend.Sum{sum("books", 1, 1), sum("shop", 7, 19)}, r.Systems); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]spend.Sum{sum("team-payments", 105, 115), sum("user:jane", 3, 5)}, r.Teams); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -49,6 +49,9 @@ func (r *Report) Text(w io.Writer) error {
 			}
 		}
 	}
+	for _, s := range r.Systems {
+		line(append([]string{s.Month + ", system " + ui.Clean(s.Name)}, s.cells()...)...)
+	}
 	for _, u := range r.Unattributed {
 		line(append([]string{u.Month + ", of no service"}, u.cells()...)...)
 	}

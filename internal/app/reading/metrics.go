@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -33,24 +34,33 @@ func (in *MetricsInputs) Declare(s *action.Set) {
 	s.Bool(&in.JSON, action.Input{Name: "json", Usage: "Print JSON: idp schema metrics says its form."})
 }
 
-// window is the days that are counted; the last one whole.
-func (in MetricsInputs) window(now time.Time) (from, to time.Time, err error) {
-	last := now.UTC().Truncate(24 * time.Hour)
+// window is the days that are counted; the last one whole, and none after today.
+func (in MetricsInputs) window(now time.Time) (w window, err error) {
+	today := now.UTC().Truncate(24 * time.Hour)
+	last := today
 	if in.To != "" {
 		if last, err = time.Parse(time.DateOnly, in.To); err != nil {
-			return from, to, fault.BadInputf("input to: %q is no day", in.To).WithNext("Give it as in 2026-11-30.")
+			return w, fault.BadInputf("input to: %q is no day", in.To).WithNext("Give it as in 2026-11-30.")
 		}
 	}
-	from = last.AddDate(0, 0, -89)
+	w.from = last.AddDate(0, 0, -89)
 	if in.From != "" {
-		if from, err = time.Parse(time.DateOnly, in.From); err != nil {
-			return from, to, fault.BadInputf("input from: %q is no day", in.From).WithNext("Give it as in 2026-09-01.")
+		if w.from, err = time.Parse(time.DateOnly, in.From); err != nil {
+			return w, fault.BadInputf("input from: %q is no day", in.From).WithNext("Give it as in 2026-09-01.")
 		}
 	}
-	if from.After(last) {
-		return from, to, fault.BadInputf("the window ends on %s, before it begins on %s", last.Format(time.DateOnly), from.Format(time.DateOnly))
+	if w.from.After(last) {
+		return w, fault.BadInputf("the window ends on %s, before it begins on %s", last.Format(time.DateOnly), w.from.Format(time.DateOnly))
 	}
-	return from, last.AddDate(0, 0, 1), nil
+	if w.from.After(today) {
+		return w, fault.BadInputf("the window begins on %s, and today is %s: nothing is known of it yet", w.from.Format(time.DateOnly), today.Format(time.DateOnly))
+	}
+	if last.After(today) {
+		w.note = fmt.Sprintf("%s has not come yet: counted until today, %s.", last.Format(time.DateOnly), today.Format(time.DateOnly))
+		last = today
+	}
+	w.to = last.AddDate(0, 0, 1)
+	return w, nil
 }
 
 // Metrics prints DORA's metrics and the adoption.
@@ -63,7 +73,7 @@ func Metrics(ctx context.Context, w cli.World, args []string) error {
 	if err := deliveredTo(log.catalogue, in.Environment); err != nil {
 		return err
 	}
-	r, err := dora.Compute(ctx, log.catalogue, dora.Options{Environment: in.Environment, From: log.from, To: log.to})
+	r, err := dora.Compute(ctx, log.catalogue, dora.Options{Environment: in.Environment, From: log.from, To: log.to, Systems: log.index.Systems()})
 	if err != nil {
 		return err
 	}
@@ -73,13 +83,20 @@ func Metrics(ctx context.Context, w cli.World, args []string) error {
 // windowed are the inputs of a command that reads a log of deliveries over a window of time.
 type windowed interface {
 	Declare(*action.Set)
-	window(now time.Time) (from, to time.Time, err error)
+	window(now time.Time) (window, error)
+}
+
+// window is what is counted: from is within, to is not.
+type window struct {
+	from, to time.Time
+	note     string // for people, where it is another one than they asked for
 }
 
 // deliveryLog is a catalogue's log, and the window of it that is asked for.
 type deliveryLog struct {
 	catalogue fs.FS
-	from, to  time.Time
+	index     *catalogfile.Index
+	window
 }
 
 // openLog takes the inputs from the command line, and opens the catalogue in the folder that they name.
@@ -89,11 +106,16 @@ func openLog(w cli.World, command string, args []string, in windowed, folder *st
 	if err := cli.Fill(w, command, &set, args); err != nil {
 		return log, err
 	}
-	if log.from, log.to, err = in.window(w.Now()); err != nil {
+	if log.window, err = in.window(w.Now()); err != nil {
 		return log, err
 	}
-	log.catalogue, err = openCatalogue(cmp.Or(*folder, "."))
-	return log, err
+	if log.catalogue, log.index, err = openCatalogue(cmp.Or(*folder, ".")); err != nil {
+		return log, err
+	}
+	if log.note != "" {
+		_, _ = fmt.Fprintln(w.Stderr, "idp "+command+": "+log.note)
+	}
+	return log, nil
 }
 
 // deliveredTo refuses an environment that nothing was ever delivered to, where others were: of a name that is mistyped everything
@@ -120,15 +142,15 @@ func printReport(w io.Writer, r interface{ Text(io.Writer) error }, asJSON bool)
 }
 
 // openCatalogue refuses a folder that is no catalogue: of an empty one everything would be said to be zero.
-func openCatalogue(dir string) (fs.FS, error) {
+func openCatalogue(dir string) (fs.FS, *catalogfile.Index, error) {
 	catalogue := os.DirFS(dir)
-	_, err := catalogfile.ReadIndex(catalogue)
+	index, err := catalogfile.ReadIndex(catalogue)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.BadInputf("folder %s holds no catalogue: there is no %s in it", dir, catalogfile.IndexFile).
+		return nil, nil, fault.BadInputf("folder %s holds no catalogue: there is no %s in it", dir, catalogfile.IndexFile).
 			WithNext("Check the catalogue out, and name its folder: --catalog FOLDER")
 	}
 	if err != nil {
-		return nil, fault.Undeterminedf("the catalogue in %s cannot be read: %w", dir, err)
+		return nil, nil, fault.Undeterminedf("the catalogue in %s cannot be read: %w", dir, err)
 	}
-	return catalogue, nil
+	return catalogue, index, nil
 }

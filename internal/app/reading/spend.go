@@ -2,6 +2,7 @@ package reading
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/org/idp/internal/action"
@@ -26,28 +27,31 @@ func (in *SpendInputs) Declare(s *action.Set) {
 }
 
 // window is from the begin of the first month to the end of the last, or to now.
-func (in SpendInputs) window(now time.Time) (from, to time.Time, err error) {
+func (in SpendInputs) window(now time.Time) (w window, err error) {
 	now = now.UTC()
 	last := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
 	if in.To != "" {
 		if last, err = time.Parse("2006-01", in.To); err != nil {
-			return from, to, fault.BadInputf("input to: %q is no month", in.To).WithNext("Give it as in 2026-11.")
+			return w, fault.BadInputf("input to: %q is no month", in.To).WithNext("Give it as in 2026-11.")
 		}
 	}
-	from = last.AddDate(0, -1, 0)
+	w.from = last.AddDate(0, -1, 0)
 	if in.From != "" {
-		if from, err = time.Parse("2006-01", in.From); err != nil {
-			return from, to, fault.BadInputf("input from: %q is no month", in.From).WithNext("Give it as in 2026-09.")
+		if w.from, err = time.Parse("2006-01", in.From); err != nil {
+			return w, fault.BadInputf("input from: %q is no month", in.From).WithNext("Give it as in 2026-09.")
 		}
 	}
-	to = last.AddDate(0, 1, 0)
-	if to.After(now) {
-		to = now
+	w.to = last.AddDate(0, 1, 0)
+	if last.After(now) {
+		w.note = fmt.Sprintf("%s has not come yet: counted until now.", last.Format("2006-01"))
 	}
-	if !from.Before(to) {
-		return from, to, fault.BadInputf("the window ends on %s, before it begins on %s", to.Format(time.DateOnly), from.Format(time.DateOnly))
+	if w.to.After(now) {
+		w.to = now
 	}
-	return from, to, nil
+	if !w.from.Before(w.to) {
+		return w, fault.BadInputf("the window ends on %s, before it begins on %s", w.to.Format(time.DateOnly), w.from.Format(time.DateOnly))
+	}
+	return w, nil
 }
 
 // Spending prints what services cost.
@@ -61,7 +65,7 @@ func Spending(ctx context.Context, w cli.World, args []string) error {
 	if err != nil {
 		return err
 	}
-	r, err := spend.Compute(ctx, log.catalogue, spend.Options{From: log.from, To: log.to, Actual: charges})
+	r, err := spend.Compute(ctx, log.catalogue, spend.Options{From: log.from, To: log.to, Actual: charges, Systems: log.index.Systems()})
 	if err != nil {
 		return err
 	}
