@@ -136,11 +136,11 @@ func TestByHand(t *testing.T) {
 		},
 		"gates are not deployments": {
 			deliveries{delivery(10, "sast=failed"), delivery(11, "deploy=skipped"), delivery(12, "deploy=failed", changed(false)), delivery(13, "deploy=failed")},
-			dora.Metrics{Days: 14, PerWeek: ptr(0.0), },
+			dora.Metrics{Days: 14, PerWeek: ptr(0.0)},
 		},
 		"what was live already is no deployment": {
 			deliveries{delivery(10, "deploy=passed smoke=passed", changed(false))},
-			dora.Metrics{Days: 14, PerWeek: ptr(0.0), },
+			dora.Metrics{Days: 14, PerWeek: ptr(0.0)},
 		},
 		"what fails after the deploy is no failure of it": {
 			deliveries{delivery(10, "deploy=passed smoke=passed github=error", first)},
