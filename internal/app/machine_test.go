@@ -30,7 +30,7 @@ import (
 )
 
 // patience is how long a test waits for something that has to happen; far more than it takes.
-const patience = 90 * time.Second
+const patience = 5 * time.Minute
 
 // machine is a computer for one test: a repository with the smallest service, committed on main, in svc, and a HOME, a
 // TMPDIR and a first folder of the PATH of its own, all below dir. So whatever is left behind can be found.

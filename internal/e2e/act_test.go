@@ -22,7 +22,7 @@ import (
 )
 
 // runLimit is far above the few seconds that a run takes; it ends one that hangs.
-const runLimit = 4 * time.Minute
+const runLimit = 15 * time.Minute
 
 // call is one run of a workflow by act, the local runner, in host mode: steps are processes of this machine.
 type call struct {
