@@ -279,10 +279,10 @@ var recordSchema = sync.OnceValues(func() (*jsonschema.Schema, error) {
 		return nil, err
 	}
 	c := jsonschema.NewCompiler()
-	if err := c.AddResource("record.json", doc); err != nil {
+	if err := c.AddResource("mem:///record.json", doc); err != nil {
 		return nil, err
 	}
-	return c.Compile("record.json")
+	return c.Compile("mem:///record.json")
 })
 
 // outcomes are the stages of a record, such as "sast passed".

@@ -149,10 +149,10 @@ func valid(ts *testscript.TestScript, neg bool, args []string) {
 	schema, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	ts.Check(err)
 	c := jsonschema.NewCompiler()
-	ts.Check(c.AddResource("schema.json", schema))
+	ts.Check(c.AddResource("mem:///schema.json", schema))
 	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(ts.ReadFile(args[1])))
 	ts.Check(err)
-	if err := c.MustCompile("schema.json").Validate(doc); (err != nil) != neg {
+	if err := c.MustCompile("mem:///schema.json").Validate(doc); (err != nil) != neg {
 		ts.Fatalf("%s: %v", args[1], err)
 	}
 }

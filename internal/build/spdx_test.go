@@ -88,14 +88,14 @@ func readSPDX(t *testing.T, file string) spdx.Document {
 		t.Fatal(err)
 	}
 	c := jsonschema.NewCompiler()
-	if err := c.AddResource("rules.json", rules); err != nil {
+	if err := c.AddResource("mem:///rules.json", rules); err != nil {
 		t.Fatal(err)
 	}
 	instance, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.MustCompile("rules.json").Validate(instance); err != nil {
+	if err := c.MustCompile("mem:///rules.json").Validate(instance); err != nil {
 		t.Errorf("%#v", err)
 	}
 	var doc spdx.Document

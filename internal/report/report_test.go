@@ -114,10 +114,10 @@ func sarifSchema(t *testing.T) *jsonschema.Schema {
 		t.Fatal(err)
 	}
 	c := jsonschema.NewCompiler()
-	if err := c.AddResource("sarif.json", doc); err != nil {
+	if err := c.AddResource("mem:///sarif.json", doc); err != nil {
 		t.Fatal(err)
 	}
-	return c.MustCompile("sarif.json")
+	return c.MustCompile("mem:///sarif.json")
 }
 
 func TestMarkdown(t *testing.T) {

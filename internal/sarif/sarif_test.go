@@ -71,10 +71,10 @@ func published(t *testing.T) *jsonschema.Schema {
 		t.Fatal(err)
 	}
 	c := jsonschema.NewCompiler()
-	if err := c.AddResource("sarif.json", doc); err != nil {
+	if err := c.AddResource("mem:///sarif.json", doc); err != nil {
 		t.Fatal(err)
 	}
-	return c.MustCompile("sarif.json")
+	return c.MustCompile("mem:///sarif.json")
 }
 
 func golden(t *testing.T, name, got string) {

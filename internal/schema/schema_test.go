@@ -34,10 +34,10 @@ func compile(t *testing.T, generate func() ([]byte, error)) *jsonschema.Schema {
 	}
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
-	if err := c.AddResource("schema.json", doc); err != nil {
+	if err := c.AddResource("mem:///schema.json", doc); err != nil {
 		t.Fatal(err)
 	}
-	s, err := c.Compile("schema.json")
+	s, err := c.Compile("mem:///schema.json")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,10 +56,11 @@ func Schema(catalogue fs.FS, name string) (*jsonschema.Schema, error) {
 	}
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
-	if err := c.AddResource(name, doc); err != nil {
+	at := "mem:///" + name // a bare name would be of the folder that this runs in, whatever that is called
+	if err := c.AddResource(at, doc); err != nil {
 		return nil, err
 	}
-	return c.Compile(name)
+	return c.Compile(at)
 }
 
 // documents is what a file has, and the schema that it is of; none for what has none.

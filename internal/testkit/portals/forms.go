@@ -44,14 +44,14 @@ func LoadForms(t *testing.T) Forms {
 		if err != nil {
 			t.Fatal(err)
 		}
-		forms[name] = compile(t, compiler, name+".json", data, name+".json")
+		forms[name] = compile(t, compiler, "mem:///"+name+".json", data, "mem:///"+name+".json")
 	}
 	data, err := datadog()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range datadogForms {
-		forms[name] = compile(t, compiler, "datadog.json", data, "datadog.json#/components/schemas/"+name)
+		forms[name] = compile(t, compiler, "mem:///datadog.json", data, "mem:///datadog.json#/components/schemas/"+name)
 		data = nil // it is there already
 	}
 	return forms
@@ -99,10 +99,10 @@ func HoldSchema(schema []byte, value any) error {
 		return err
 	}
 	c := jsonschema.NewCompiler()
-	if err := c.AddResource("schema.json", doc); err != nil {
+	if err := c.AddResource("mem:///schema.json", doc); err != nil {
 		return err
 	}
-	s, err := c.Compile("schema.json")
+	s, err := c.Compile("mem:///schema.json")
 	if err != nil {
 		return err
 	}
