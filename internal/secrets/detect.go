@@ -32,7 +32,7 @@ func (s *scan) scanChange(ctx context.Context, git *objects, c change) error {
 	case errors.Is(err, errGone):
 		return nil
 	case errors.Is(err, errMissing):
-		s.gap(c, fmt.Sprintf("git cannot read blob %.7s (partial clone?)", c.blob))
+		s.missing(c, c.blob)
 		return nil
 	case err != nil && c.blob == "":
 		s.gap(c, oneLine(err.Error()))
@@ -82,7 +82,7 @@ func (s *scan) parents(git *objects, c change) ([][]byte, error) {
 	for _, id := range c.parents {
 		content, size, err := git.blob(id)
 		if errors.Is(err, errMissing) {
-			s.gap(c, fmt.Sprintf("git cannot read blob %.7s (partial clone?)", id))
+			s.missing(c, id)
 			return nil, nil
 		}
 		if err != nil {

@@ -36,6 +36,7 @@ type scan struct {
 	archiveDepth int
 	sieves       sync.Pool
 
+	lost    atomic.Int64 // gaps of objects that git does not have
 	scanned atomic.Int64 // commits
 	done    atomic.Int64 // files of a folder that is in no repository
 	bytes   atomic.Int64
@@ -288,17 +289,24 @@ func fetchNext(repo *gitrepo.Repo) []string {
 	return []string{"Fetch it: git fetch --refetch origin"}
 }
 
+// missing is the gap of an object that git does not have.
+func (s *scan) missing(c change, id string) {
+	s.gap(c, fmt.Sprintf("git cannot read blob %.7s (partial clone?)", id))
+	s.lost.Add(1)
+}
+
 // repair says what to do about gaps.
 func (s *scan) repair() []string {
 	var next []string
-	for _, c := range s.commits {
-		if c.failed.Load() {
-			next = append(next, fetchNext(s.repo)...)
-			break
-		}
+	lost := int(s.lost.Load())
+	if lost > 0 {
+		next = fetchNext(s.repo)
 	}
-	if s.rules.strict {
+	switch {
+	case lost >= len(s.gaps):
 		return next
+	case s.rules.strict: // no allowlist counts
+		return append(next, "Take the file out of the repository; out of a commit that is not pushed yet with: git rebase -i")
 	}
 	return append(next, "A file that holds no secret by its nature: add its path to an allowlist in "+ConfigFile+".")
 }
