@@ -1,6 +1,11 @@
 package sarif
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+)
 
 // What is read of SARIF 2.1.0 (OASIS, sarif-v2.1.0-os). A field that is not here changes no decision.
 
@@ -132,11 +137,26 @@ type location struct {
 
 type physical struct {
 	Artifact artifactLocation `json:"artifactLocation"`
-	Region   struct {
-		StartLine   int `json:"startLine"`
-		StartColumn int `json:"startColumn"`
-		EndLine     int `json:"endLine"`
-	} `json:"region"`
+	Region   region           `json:"region"`
+}
+
+// region has whole numbers, which JSON may write as 5.0.
+type region struct {
+	StartLine   float64 `json:"startLine"`
+	StartColumn float64 `json:"startColumn"`
+	EndLine     float64 `json:"endLine"`
+}
+
+func (r region) check() error {
+	for _, n := range []float64{r.StartLine, r.StartColumn, r.EndLine} {
+		switch {
+		case n < 0:
+			return errors.New("a line is negative")
+		case n != math.Trunc(n) || n > math.MaxInt32:
+			return fmt.Errorf("a line of number %v", n)
+		}
+	}
+	return nil
 }
 
 type artifactLocation struct {

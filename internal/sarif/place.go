@@ -61,7 +61,7 @@ func (p places) place(f *finding.Finding, of *run, res result) bool {
 			p.known[uri] = file
 		}
 		region := l.Physical.Region
-		f.File, f.Line, f.Column, f.EndLine = file, region.StartLine, region.StartColumn, max(region.EndLine, region.StartLine)
+		f.File, f.Line, f.Column, f.EndLine = file, int(region.StartLine), int(region.StartColumn), int(max(region.EndLine, region.StartLine))
 		if file == ".." || !strings.HasPrefix(file, "../") {
 			return true
 		}

@@ -218,8 +218,8 @@ func (r result) check(of *run) error {
 		if i := l.Physical.Artifact.Index; i != nil && *i >= len(of.Artifacts) && l.Physical.Artifact.URI == "" {
 			return fmt.Errorf("artifact %d of %d", *i, len(of.Artifacts))
 		}
-		if l.Physical.Region.StartLine < 0 || l.Physical.Region.EndLine < 0 {
-			return errors.New("a line is negative")
+		if err := l.Physical.Region.check(); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -155,6 +155,8 @@ func TestWhatIsNotSARIF(t *testing.T) {
 		"other kind":         {`"ruleId": "r"`, `"ruleId": "r", "kind": "failed"`, `kind "failed"`},
 		"other state":        {`"ruleId": "r"`, `"ruleId": "r", "baselineState": "old"`, `baselineState "old"`},
 		"line as text":       {`"startLine": 5`, `"startLine": "5"`, "startLine is string"},
+		"half a line":        {`"startLine": 5`, `"startLine": 5.5`, "a line of number 5.5"},
+		"endless line":       {`"startLine": 5`, `"startLine": 1e300`, "a line of number 1e+300"},
 		"negative line":      {`"startLine": 5`, `"startLine": -5`, "a line is negative"},
 		"score is no number": {`"ruleId": "r"`, `"ruleId": "r", "properties": {"security-severity": "high"}`, `security-severity "high" is not a number`},
 		"score above ten":    {`"ruleId": "r"`, `"ruleId": "r", "properties": {"security-severity": "11"}`, "is not from 0 to 10"},
@@ -318,6 +320,15 @@ func TestFiles(t *testing.T) {
 		t.Error(log.Findings, err)
 	}
 	if log, err := load(t, strings.Replace(minimal, `"locations"`, `"places"`, 1), src); err != nil || len(log.Findings) != 1 || log.Findings[0].File != noFile {
+		t.Error(log.Findings, err)
+	}
+}
+
+// 5.0 is a whole number in JSON.
+func TestWholeNumberWithAPoint(t *testing.T) {
+	t.Parallel()
+	log, err := load(t, strings.Replace(minimal, `"startLine": 5`, `"startLine": 5.0, "endLine": 6e0`, 1), shop())
+	if err != nil || len(log.Findings) != 1 || log.Findings[0].Line != 5 || log.Findings[0].EndLine != 6 {
 		t.Error(log.Findings, err)
 	}
 }
