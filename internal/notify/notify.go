@@ -134,6 +134,9 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 	}
 	out.Evidence.Files = in.Folder
 	out.Summary = fmt.Sprintf("%d files → %s", len(payloads), filepath.Base(in.Folder))
+	if untold := projection.Untold(in.Entry, names); len(untold) > 0 {
+		out.Summary += fmt.Sprintf(" · owner %s is a person, which is not said to %s: docs/portals.md", in.Entry.Person, strings.Join(untold, ", "))
+	}
 	if err := ctx.Err(); err != nil {
 		return out, context.Cause(ctx)
 	}

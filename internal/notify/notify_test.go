@@ -192,6 +192,19 @@ func TestNothingToTell(t *testing.T) {
 	}
 }
 
+// Who is told of a service whose owner is a person, and that some portals cannot be.
+func TestPersonIsOwner(t *testing.T) {
+	t.Parallel()
+	srv := portalsfake.New(t)
+	in := inputs(t, srv, delivered(t, record.Passed))
+	in.Entry.Owner, in.Entry.Person = "", "jane"
+	in.Names = []string{"person.jane = jane@example.com"}
+	out, err := run(t, in)
+	if want := "owner jane is a person, which is not said to port, opslevel: docs/portals.md"; err != nil || !cmp.Equal(out.Evidence.Told, all(true, true)) || !strings.Contains(out.Summary, want) {
+		t.Errorf("%+v %v", out, err)
+	}
+}
+
 func TestARecordThatDoesNotSayWhatHappenedIsNotDetermined(t *testing.T) {
 	t.Parallel()
 	rec := delivered(t, record.Passed)

@@ -80,7 +80,8 @@ func TestPortalOfACompany(t *testing.T) {
 	}
 	pages := map[string]string{"company-services": "index.html", "company-service": "services/cart.html", "company-held-back": "services/wishlists.html", "company-unsure": "services/stock-forecasts.html", "company-regions": "services/inventory.html",
 		"company-long": "services/carrier-contracts-and-surcharge-calculation-service.html", "company-new": "services/search-indexer.html", "company-organisation": "organisation.html",
-		"company-system": "systems/payments.html", "company-api": "apis/default_2fpayments-api.html", "company-team": "teams/team-logistics.html", "company-adoption": "adoption.html"}
+		"company-system": "systems/payments.html", "company-api": "apis/default_2fpayments-api.html", "company-team": "teams/team-logistics.html", "company-person": "teams/user_3ajane.html",
+		"company-things": "apis-and-resources.html", "company-resource": "resources/default_2fcheckout-db.html", "company-adoption": "adoption.html"}
 	browse(t, plan{"do": "look", "site": site, "pages": pages, "folder": folder},
 		plan{"do": "plain", "site": site, "pages": map[string]string{"company-service": "services/cart.html", "company-organisation": "organisation.html", "company-services": "index.html"}, "folder": folder},
 		plan{"do": "find", "site": site, "total": fmt.Sprintf("%d services", len(c.index.Services)), "searches": []plan{{"q": "parcels", "count": "1 service", "first": "parcel-tracking"}}})

@@ -40,7 +40,10 @@ func company(t testing.TB) (*catalogue, spend.Export) {
 				s.extra = links(name)
 			}
 			if previous != "" {
-				s.spec += "  dependsOn: [component:" + previous + "]\n"
+				s.spec += "  dependsOn: [component:" + previous + []string{"", ", resource:checkout-db"}[n%2] + "]\n"
+			}
+			if name == "synthetic-traffic" { // one person's own
+				s.owner = "user:default/jane"
 			}
 			if j == 0 && sys.system != "" {
 				s.spec += "  providesApis: [" + sys.system + "-api]\n"

@@ -34,10 +34,24 @@ type cortexTag struct {
 	Tag string `json:"tag"`
 }
 
+// cortexOwner is a team of a provider, or a person by mail:
+// https://docs.cortex.io/ingesting-data-into-cortex/entities-overview/entities/ownership/assigning-owners-to-entities
 type cortexOwner struct {
 	Type     string `json:"type"`
-	Name     string `json:"name"`
-	Provider string `json:"provider"`
+	Name     string `json:"name,omitempty"`
+	Provider string `json:"provider,omitempty"`
+	Email    string `json:"email,omitempty"`
+}
+
+// cortexOwners is empty where a person owns it whose address is not known: then nobody is left of those who were there.
+func cortexOwners(e Entry, n Names) []cortexOwner {
+	switch mail := n.mail(e); {
+	case mail != "":
+		return []cortexOwner{{Type: "email", Email: mail}}
+	case e.Person != "":
+		return []cortexOwner{}
+	}
+	return []cortexOwner{{Type: "group", Name: e.Owner, Provider: n["cortex.provider"]}}
 }
 
 type cortexGit struct {
@@ -55,7 +69,7 @@ type cortexLink struct {
 
 func cortexService(e Entry, n Names) cortexDescriptor {
 	info := cortexInfo{Title: e.Name, Description: e.Description, Tag: e.Name, Type: "service",
-		Owners: []cortexOwner{{"group", e.Owner, n["cortex.provider"]}}, Custom: map[string]any{"lifecycle": e.Lifecycle}}
+		Owners: cortexOwners(e, n), Custom: map[string]any{"lifecycle": e.Lifecycle}}
 	if e.Slug != "" {
 		info.Git = &cortexGit{}
 		info.Git.GitHub.Repository, info.Git.GitHub.BasePath = e.Slug, e.Folder

@@ -14,9 +14,17 @@ type datadogEntity struct {
 type datadogMetadata struct {
 	Name        string        `json:"name"`
 	Description string        `json:"description,omitempty"`
-	Owner       string        `json:"owner"`
+	Owner       string        `json:"owner,omitempty"` // a team
+	Contacts    []datadogMail `json:"contacts,omitempty"`
 	Links       []datadogLink `json:"links,omitempty"`
 	Tags        []string      `json:"tags,omitempty"`
+}
+
+// datadogMail is how to reach somebody. Of people Datadog has nothing else: its owners are teams.
+type datadogMail struct {
+	Name    string `json:"name"`
+	Type    string `json:"type"`
+	Contact string `json:"contact"`
 }
 
 type datadogLink struct {
@@ -35,13 +43,16 @@ type datadogSpec struct {
 // datadogKinds are the kinds of entities that Datadog has for types of resources; it has none for others.
 var datadogKinds = map[string]string{"database": "datastore", "queue": "queue"}
 
-func datadogService(e Entry) datadogEntity {
+func datadogService(e Entry, n Names) datadogEntity {
 	d := datadogEntity{APIVersion: "v3", Kind: "service", Metadata: datadogMetadata{Name: e.Name, Description: e.Description, Owner: e.Owner},
 		Spec: datadogSpec{Lifecycle: e.Lifecycle}}
 	link := func(name, kind, url string) {
 		if url != "" {
 			d.Metadata.Links = append(d.Metadata.Links, datadogLink{name, kind, url})
 		}
+	}
+	if mail := n.mail(e); mail != "" {
+		d.Metadata.Contacts = []datadogMail{{e.Person, "email", mail}}
 	}
 	link("Runbook", "runbook", e.Runbook)
 	for _, b := range e.Dashboards {
@@ -79,7 +90,7 @@ type datadogAttributes struct {
 	ID      string      `json:"id"` // 16 to 128 characters
 	Service string      `json:"service"`
 	Env     string      `json:"env"`
-	Team    string      `json:"team"`
+	Team    string      `json:"team,omitempty"`
 	Began   int64       `json:"started_at"` // nanoseconds since 1970
 	Ended   int64       `json:"finished_at"`
 	Version string      `json:"version"`

@@ -18,7 +18,7 @@ type Names map[string]string
 var defaults = Names{
 	"port.service": "service", "port.service.description": "description", "port.service.lifecycle": "lifecycle",
 	"port.service.tier": "tier", "port.service.sla": "sla", "port.service.runbook": "runbook",
-	"port.service.repository": "repository", "port.service.owner": team, "port.service.system": "", "port.service.depends-on": "",
+	"port.service.repository": "repository", "port.service.owner": team, "port.service.person": "", "port.service.system": "", "port.service.depends-on": "",
 	"port.deployment": "deployment", "port.deployment.environment": "environment", "port.deployment.commit": "commit",
 	"port.deployment.digest": "digest", "port.deployment.kind": "kind", "port.deployment.time": "time",
 	"port.deployment.run": "run", "port.deployment.service": "service",
@@ -45,6 +45,11 @@ func ParseNames(lines []string) (Names, error) {
 		switch {
 		case !ok:
 			problems = append(problems, fmt.Sprintf("%.60q: want OURS = THEIRS, such as port.service = microservice", line))
+		case strings.HasPrefix(key, persons):
+			if !address.MatchString(value) {
+				problems = append(problems, fmt.Sprintf("%s: %.60q is no address of mail", key, value))
+			}
+			n[key] = value
 		case !known && !strings.HasPrefix(key, "opslevel.lifecycle."):
 			problems = append(problems, unknown(key))
 		case !theirs.MatchString(value) || value == team && key != "port.service.owner":
@@ -60,6 +65,19 @@ func ParseNames(lines []string) (Names, error) {
 			WithNext("docs/portals.md has every name that can be changed.")
 	}
 	return n, nil
+}
+
+// persons begins the names of people, whose addresses only the portal's owner knows: person.jane = jane@example.com.
+const persons = "person."
+
+var address = regexp.MustCompile(`^[^@\s]{1,64}@[A-Za-z0-9.-]{1,255}$`)
+
+// mail is the address of the person who owns the service; empty where it is not known, or a team owns it.
+func (n Names) mail(e Entry) string {
+	if e.Person == "" {
+		return ""
+	}
+	return n[persons+e.Person]
 }
 
 func unknown(key string) string {

@@ -15,7 +15,7 @@ type opsLevelFile struct {
 type opsLevelService struct {
 	Name         string         `json:"name"`
 	Description  string         `json:"description,omitempty"`
-	Owner        string         `json:"owner"`
+	Owner        string         `json:"owner,omitempty"` // a team: OpsLevel has no other owners
 	Lifecycle    string         `json:"lifecycle"`
 	Tier         string         `json:"tier,omitempty"`
 	Aliases      []string       `json:"aliases"`
@@ -45,7 +45,7 @@ type OpsLevelInput struct {
 	ID          string         `json:"id,omitempty"`
 	Name        string         `json:"name"`
 	Description string         `json:"description,omitempty"`
-	Owner       *opsLevelIdent `json:"ownerInput"`
+	Owner       *opsLevelIdent `json:"ownerInput"` // null takes away the team that was there
 	Lifecycle   string         `json:"lifecycleAlias"`
 	Tier        string         `json:"tierAlias,omitempty"`
 	System      *opsLevelIdent `json:"parent,omitempty"`
@@ -91,7 +91,10 @@ func opsLevelYAML(e Entry, n Names) opsLevelFile {
 }
 
 func opsLevelInput(e Entry, n Names) OpsLevelInput {
-	in := OpsLevelInput{Name: e.Name, Description: e.Description, Owner: &opsLevelIdent{e.Owner}, Lifecycle: lifecycleIn(e, n), Tier: tierIn(e)}
+	in := OpsLevelInput{Name: e.Name, Description: e.Description, Lifecycle: lifecycleIn(e, n), Tier: tierIn(e)}
+	if e.Owner != "" {
+		in.Owner = &opsLevelIdent{e.Owner}
+	}
 	if e.System != "" {
 		in.System = &opsLevelIdent{e.System}
 	}

@@ -7,7 +7,7 @@ type portEntity struct {
 	Identifier string         `json:"identifier"`
 	Title      string         `json:"title"`
 	Blueprint  string         `json:"blueprint"`
-	Team       []string       `json:"team,omitempty"`
+	Team       any            `json:"team,omitempty"` // []string; an empty one takes away the team that was there
 	Properties map[string]any `json:"properties"`
 	Relations  map[string]any `json:"relations,omitempty"`
 }
@@ -24,11 +24,17 @@ func portService(e Entry, n Names) portEntity {
 	if len(e.Services) > 0 {
 		n.set(p.Relations, "port.service.depends-on", e.Services)
 	}
-	if n["port.service.owner"] == team {
+	switch {
+	case n["port.service.owner"] == team && e.Person != "":
+		p.Team = []string{} // Port's teams own, and people only by a property: https://docs.port.io/context-lake/data-model/setup-blueprint/properties/user
+	case n["port.service.owner"] == team:
 		p.Team = []string{e.Owner}
-	} else {
+	case e.Person != "" && n["port.service.owner"] != "":
+		p.Properties[n["port.service.owner"]] = nil // not the team that was there
+	default:
 		n.set(p.Properties, "port.service.owner", e.Owner)
 	}
+	n.set(p.Properties, "port.service.person", n.mail(e))
 	return p
 }
 

@@ -9,10 +9,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/org/idp/internal/catalogfile"
 	"github.com/org/idp/internal/service"
 )
 
@@ -30,7 +32,8 @@ const (
 // Entry is what portals are told of a service. What is empty or 0 is not said, so a portal never shows a guess.
 type Entry struct {
 	Name, Description string
-	Owner, System     string // names alone, without Backstage's kind and namespace
+	Owner, System     string // names alone, without Backstage's kind and namespace; the owner is a team
+	Person            string // name of the person who owns it, in the place of a team
 	Lifecycle         string
 	Tier              int
 	SLA               float64 // percent
@@ -45,14 +48,35 @@ type Entry struct {
 
 // Of is the entry of a service: what idp.yaml says, and where its code is. Origin is the URL of the code's remote.
 func Of(s *service.Service, origin, folder string) Entry {
-	e := Entry{Name: s.Name, Description: s.Description, Owner: bare(s.Owner), System: bare(s.System), Lifecycle: s.Lifecycle,
+	e := Entry{Name: s.Name, Description: s.Description, System: bare(s.System), Lifecycle: s.Lifecycle,
 		Tier: s.Tier, SLA: s.SLA, Folder: folder, Runbook: s.Runbook, Dashboards: s.Dashboards, Services: components(s.DependsOn), Resources: s.Resources}
+	if name, ok := catalogfile.Person(catalogfile.Owner(s.Owner)); ok {
+		e.Person = bare(name)
+	} else {
+		e.Owner = bare(s.Owner)
+	}
 	if e.Lifecycle == "" {
 		e.Lifecycle = "production"
 	}
 	location, slug := Source(origin, "")
 	e.Repository, e.Slug = strings.TrimSuffix(strings.TrimPrefix(location, "url:"), "/"), slug
 	return e
+}
+
+// Untold are the portals, by name, that are not told who owns the service: it is a person, and either the portal has only teams as
+// owners or it knows people by an address of mail that the names do not have.
+func Untold(e Entry, n Names) []string {
+	if e.Person == "" {
+		return nil
+	}
+	list := []string{OpsLevel}
+	if n.mail(e) == "" {
+		list = append(list, Cortex, Datadog)
+	}
+	if n.mail(e) == "" || n["port.service.person"] == "" {
+		list = append(list, Port)
+	}
+	return slices.DeleteFunc(slices.Clone(Portals), func(p string) bool { return !slices.Contains(list, p) })
 }
 
 // components are the names of those among references to entities; only they are services in every portal.
@@ -89,7 +113,7 @@ func Service(portal string, e Entry, n Names) (Payload, error) {
 		p.Body = opsLevelInput(e, n) // the file is for its integration with Git only
 		return p, err
 	default:
-		return filed("entity.datadog.yaml", datadogService(e))
+		return filed("entity.datadog.yaml", datadogService(e, n))
 	}
 }
 

@@ -137,6 +137,85 @@ func TestServicesAreOfThePublishedForms(t *testing.T) {
 	}
 }
 
+// TestPersonAsOwner holds what each portal is told of a person who owns a service, by the forms that they publish: by mail where they have
+// that and it is known, and never a team of that name.
+func TestPersonAsOwner(t *testing.T) {
+	t.Parallel()
+	forms := portalsfake.LoadForms(t)
+	e := Of(&service.Service{Name: "own", Owner: "user:default/jane"}, "", "")
+	if e.Person != "jane" || e.Owner != "" {
+		t.Fatalf("%+v", e)
+	}
+	none := `"port":{"blueprint":"service","identifier":"own","properties":{"lifecycle":"production"},"team":[],"title":"own"}`
+	for name, tt := range map[string]struct {
+		names            []string
+		port, cortex, dd string
+		untold           []string
+	}{
+		"an address that nobody knows": {nil, none, `[]`, `null`, []string{Port, Cortex, OpsLevel, Datadog}},
+		"another person's":             {[]string{"person.ann = ann@example.com", "port.service.person = owner"}, none, `[]`, `null`, []string{Port, Cortex, OpsLevel, Datadog}},
+		"an address": {[]string{"person.jane = jane@example.com"}, none, `[{"email":"jane@example.com","type":"email"}]`,
+			`[{"contact":"jane@example.com","name":"jane","type":"email"}]`, []string{Port, OpsLevel}},
+		"a property for it": {[]string{"person.jane = jane@example.com", "port.service.person = owner"}, `"port":{"blueprint":"service","identifier":"own","properties":{"lifecycle":"production","owner":"jane@example.com"},"team":[],"title":"own"}`,
+			`[{"email":"jane@example.com","type":"email"}]`, `[{"contact":"jane@example.com","name":"jane","type":"email"}]`, []string{OpsLevel}},
+		"teams in a property": {[]string{"port.service.owner = squad"}, `"port":{"blueprint":"service","identifier":"own","properties":{"lifecycle":"production","squad":null},"title":"own"}`,
+			`[]`, `null`, []string{Port, Cortex, OpsLevel, Datadog}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := names(t, tt.names...)
+			if got := Untold(e, n); !slices.Equal(got, tt.untold) {
+				t.Errorf("not told: %v, want %v", got, tt.untold)
+			}
+			got := map[string]any{}
+			for _, portal := range Portals {
+				p, err := Service(portal, e, n)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := forms.Hold(bodyForms[portal], p.Body); err != nil {
+					t.Errorf("%s: %v", portal, err)
+				}
+				data, _ := json.Marshal(p.Body)
+				var body map[string]any
+				if err := json.Unmarshal(data, &body); err != nil {
+					t.Fatal(err)
+				}
+				got[portal] = body
+			}
+			dig := func(v any, keys ...string) string {
+				for _, k := range keys {
+					v = v.(map[string]any)[k]
+				}
+				data, _ := json.Marshal(v)
+				return string(data)
+			}
+			if s := `"port":` + dig(got[Port]); s != tt.port {
+				t.Errorf("%s", s)
+			}
+			if s := dig(got[Cortex], "info", "x-cortex-owners"); s != tt.cortex {
+				t.Errorf("cortex: %s", s)
+			}
+			if s := dig(got[Datadog], "metadata", "contacts"); s != tt.dd || dig(got[Datadog], "metadata", "owner") != "null" {
+				t.Errorf("datadog: %s", s)
+			}
+			if in := got[OpsLevel].(map[string]any); in["ownerInput"] != nil {
+				t.Errorf("opslevel: %v", in)
+			} else if _, said := in["ownerInput"]; !said {
+				t.Error("opslevel keeps the team that was there")
+			}
+		})
+	}
+	if got := Untold(Of(&service.Service{Name: "a", Owner: "group:default/jane"}, "", ""), names(t)); got != nil {
+		t.Errorf("a team is told: %v", got)
+	}
+	for _, line := range []string{"person.jane = jane", "person.jane =", "person.jane = a b@example.com"} {
+		if _, err := ParseNames([]string{line}); err == nil || !strings.Contains(fmt.Sprint(fault.Lines(err)), "no address of mail") {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+}
+
 func equalJSON(a, b []byte) (bool, error) {
 	var x, y any
 	if err := json.Unmarshal(a, &x); err != nil {

@@ -49,12 +49,17 @@ func Load(dir string, opts ...Option) (*Service, error) {
 		return nil, err
 	}
 	facts, problems := readFacts(dir)
-	owner, err := ownerFact(dir)
+	owner, passed, err := ownerFact(dir)
 	if err != nil {
 		return nil, err
 	}
 	facts = append(facts, owner...)
-	return parse(path, data, facts, problems, append(opts[:len(opts):len(opts)], func(l *loader) { l.dir = dir }))
+	s, err := parse(path, data, facts, problems, append(opts[:len(opts):len(opts)], func(l *loader) { l.dir = dir }))
+	var f *fault.Error
+	if passed != "" && errors.As(err, &f) && !slices.Contains(supplied(facts), "owner") && strings.Contains(strings.Join(fault.Lines(err), "\n"), `required key "owner" is missing`) {
+		return nil, f.WithNext(passed)
+	}
+	return s, err
 }
 
 // folders are up to three below dir that have a file, as in a repository of several services.

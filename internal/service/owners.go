@@ -2,6 +2,7 @@ package service
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -16,15 +17,16 @@ import (
 const largestOwners = 3<<20 + 1
 
 // ownerFact is whose idp.yaml in dir is by the repository's CODEOWNERS, as Backstage's CodeOwnersProcessor has it: the first
-// owner, a team without its organisation. An e-mail address is no entity, so it is passed over.
-func ownerFact(dir string) ([]fact, error) {
+// owner, a team without its organisation. An e-mail address is no entity, so it is passed over; where there is nothing else, passed
+// says so.
+func ownerFact(dir string) (facts []fact, passed string, err error) {
 	root, within, err := repositoryOf(dir)
 	if err != nil || root == "" {
-		return nil, err
+		return nil, "", err
 	}
 	tree, err := os.OpenRoot(root) // a link that leads out of the repository is not followed
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer func() { _ = tree.Close() }()
 	file, err := codeowners.Find(func(path string) ([]byte, bool, error) {
@@ -40,15 +42,16 @@ func ownerFact(dir string) ([]fact, error) {
 		return data, err == nil, err
 	})
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	rule := file.Rule(filepath.ToSlash(filepath.Join(within, File)))
-	if rule == nil {
-		return nil, nil
+	if rule == nil || len(rule.Owners) == 0 {
+		return nil, "", nil
 	}
 	i := slices.IndexFunc(rule.Owners, func(o string) bool { return strings.HasPrefix(o, "@") })
 	if i < 0 {
-		return nil, nil
+		return nil, fmt.Sprintf("%s:%d gives it to %q: a catalogue has teams and users, and no addresses. Write owner in %s: a team, or user:NAME.",
+			file.Path, rule.Line, rule.Owners[0], File), nil
 	}
 	owner := strings.TrimPrefix(rule.Owners[i], "@")
 	if _, team, ok := strings.Cut(owner, "/"); ok {
@@ -56,7 +59,7 @@ func ownerFact(dir string) ([]fact, error) {
 	} else {
 		owner = "user:" + owner
 	}
-	return []fact{{key: "owner", value: owner, from: rule.Pattern, file: filepath.Join(root, filepath.FromSlash(file.Path)), line: rule.Line, column: 1, fallback: true}}, nil
+	return []fact{{key: "owner", value: owner, from: rule.Pattern, file: filepath.Join(root, filepath.FromSlash(file.Path)), line: rule.Line, column: 1, fallback: true}}, "", nil
 }
 
 // repositoryOf finds the root of the repository that a folder is in, and the folder's path in it; no root where it is in none.

@@ -44,6 +44,22 @@ func TestOwnerFromCodeowners(t *testing.T) {
 	}
 }
 
+// An address in CODEOWNERS is neither a team nor a user of a catalogue, and whoever reads that the owner is missing is told so.
+func TestOwnerIsAnAddress(t *testing.T) {
+	t.Parallel()
+	for idp, want := range map[string]bool{"name: cart": true, "name: Cart": true, "name: cart\nowner: team-a\nport: x": false} {
+		root := t.TempDir()
+		put(t, filepath.Join(root, ".git/HEAD"), "")
+		put(t, filepath.Join(root, "CODEOWNERS"), "# all\n* jane@example.com\n")
+		put(t, filepath.Join(root, "idp.yaml"), idp+"\n")
+		_, err := service.Load(root)
+		said := strings.Contains(strings.Join(fault.Lines(err), "\n"), `CODEOWNERS:2 gives it to "jane@example.com": a catalogue has teams and users, and no addresses. Write owner in idp.yaml: a team, or user:NAME.`)
+		if fault.KindOf(err) != fault.BadInput || said != want {
+			t.Errorf("%q: %q", idp, fault.Lines(err))
+		}
+	}
+}
+
 // Whose the service is must not be guessed where the file is there and cannot be read.
 func TestCodeownersThatCannotBeRead(t *testing.T) {
 	t.Parallel()
