@@ -2,6 +2,7 @@ package portal
 
 import (
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -23,7 +24,7 @@ func (s *site) timeline(x *entry) part {
 		return percent(1 + 98*float64(t.Sub(from))/float64(timelineWindow))
 	}
 	var inside parts
-	total := 0
+	total, drawn := 0, 0
 	height := axis + lane*float64(len(x.ordered))
 	for m := time.Date(from.Year(), from.Month()+1, 1, 0, 0, 0, 0, time.UTC); m.Before(s.made); m = m.AddDate(0, 1, 0) {
 		inside = append(inside, el("line", class("grid"), at("x1", place(m)), at("x2", place(m)), at("y1", "0"), at("y2", px(height-axis+4))),
@@ -33,15 +34,20 @@ func (s *site) timeline(x *entry) part {
 		y := lane*float64(i) + 28
 		inside = append(inside, el("text", class("lane"), at("x", "0"), at("y", px(y-13)), text(clip(t.name, 30))),
 			el("line", class("rail"), at("x1", "0"), at("x2", "100%"), at("y1", px(y)), at("y2", px(y))))
+		total += t.recent
 		for _, p := range t.points {
-			total++
+			drawn++
 			inside = append(inside, dot(place(p.time), y, p))
 		}
 	}
 	if total == 0 {
 		return el("p", class("muted"), text("None in the last 90 days."))
 	}
-	return el("figure", el("figcaption", text("The last 90 days: "+counted(total, "delivery", "deliveries"))),
+	says := "The last 90 days: " + counted(total, "delivery", "deliveries")
+	if drawn < total {
+		says += ", of which the newest " + thousands(strconv.Itoa(drawn)) + " are drawn"
+	}
+	return el("figure", el("figcaption", text(says)),
 		svg(int(height), "Deliveries of the last 90 days", counted(total, "delivery", "deliveries")+"; the delivery log below has the newest", inside))
 }
 
@@ -61,6 +67,55 @@ func dot(x string, y float64, p point) part {
 		inside = append(inside, el("text", class("glyph"), at("x", x), at("y", px(y+6)), text("?")))
 	}
 	return el("g", class("mark "+look.class), inside)
+}
+
+// spark is the rhythm of a service's deliveries, over all environments, in two digits of base 36 a week: passed, and not.
+func (x *entry) spark() string {
+	var b strings.Builder
+	for i := range sparkWeeks {
+		var sum [2]int
+		for _, t := range x.ordered {
+			if t.weeks != nil {
+				sum[0], sum[1] = sum[0]+t.weeks[i][0], sum[1]+t.weeks[i][1]
+			}
+		}
+		b.WriteString(strconv.FormatInt(int64(min(sum[0], 35)), 36) + strconv.FormatInt(int64(min(sum[1], 35)), 36))
+	}
+	return b.String()
+}
+
+// sparkHeight is in pixels.
+const sparkHeight = 16
+
+// sparkPart draws it; the script draws the same. It says nothing that the page of the service does not say in words.
+func sparkPart(digits string) part {
+	var weeks [sparkWeeks][2]int
+	most := 1
+	for i := range weeks {
+		for j := range 2 {
+			n, _ := strconv.ParseInt(digits[2*i+j:2*i+j+1], 36, 0)
+			weeks[i][j] = int(n)
+		}
+		most = max(most, weeks[i][0]+weeks[i][1])
+	}
+	bars := parts{}
+	bar := func(look string, i, y, height int) {
+		if height > 0 {
+			bars = append(bars, el("rect", class(look), at("x", strconv.Itoa(5*i)), at("y", strconv.Itoa(y)), at("width", "4"), at("height", strconv.Itoa(height))))
+		}
+	}
+	for i, w := range weeks {
+		all := w[0] + w[1]
+		if all == 0 {
+			bar("idle", i, sparkHeight-1, 1)
+			continue
+		}
+		height := (sparkHeight*all + most - 1) / most
+		bad := (height*w[1] + all - 1) / all
+		bar("bad", i, sparkHeight-height, bad)
+		bar("ok", i, sparkHeight-height+bad, height-bad)
+	}
+	return el("svg", class("spark"), at("width", strconv.Itoa(5*sparkWeeks)), at("height", strconv.Itoa(sparkHeight)), at("aria-hidden", "true"), bars)
 }
 
 // chart is a bar for each month, of two parts, and another one beside it.

@@ -182,7 +182,7 @@ const icon = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewB
 var mark = el("svg", at("aria-hidden", "true"), at("viewBox", "0 0 16 16"), at("width", "22"), at("height", "22"), el("rect", at("width", "16"), at("height", "16"), at("rx", "4")),
 	el("path", at("d", "M4 8.5l2.7 2.7L12 5.5")))
 
-var menu = []struct{ file, name string }{{indexPage, "Services"}, {thingsPage, "APIs and resources"}, {organisationPage, "Organisation"}, {adoptionPage, "Adoption"}}
+var menu = []struct{ file, name, more string }{{indexPage, "Services", ""}, {thingsPage, "APIs", " and resources"}, {organisationPage, "Organisation", ""}, {adoptionPage, "Adoption", ""}}
 
 func (p page) render() []byte {
 	var nav parts
@@ -191,7 +191,7 @@ func (p page) render() []byte {
 		if m.file == p.here {
 			current = at("aria-current", "page")
 		}
-		nav = append(nav, el("a", to(p.up+m.file), current, text(m.name)))
+		nav = append(nav, el("a", to(p.up+m.file), current, text(m.name), only(m.more != "", el("span", class("more"), text(m.more)))))
 	}
 	head := el("head",
 		el("meta", at("charset", "utf-8")),

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // firstRows is how many services the first view has; the script knows the same number from the page.
@@ -20,6 +21,7 @@ func (s *site) listPage() page {
 	rows := s.services[:min(firstRows, len(s.services))]
 	return page{made: s.made, title: "Services", here: indexPage, main: parts{
 		el("h1", text("Services")),
+		s.summary(),
 		s.tiles(),
 		s.filters(),
 		el("p", at("id", "count"), at("role", "status"), class("muted"), text(rangeOf(1, len(rows), len(s.services), "service", "services"))),
@@ -37,6 +39,29 @@ func rangeOf(from, to, of int, one, many string) string {
 		return counted(of, one, many)
 	}
 	return fmt.Sprintf("%s–%s of %s", thousands(strconv.Itoa(from)), thousands(strconv.Itoa(to)), counted(of, one, many))
+}
+
+// summary is what all services come to, as far as that is known.
+func (s *site) summary() part {
+	var says []string
+	if total, without := costNow(s.services); total != "" {
+		cost := total + " a month"
+		if without > 0 {
+			cost += " without " + counted(without, "service", "services")
+		}
+		says = append(says, cost)
+	}
+	all := s.figures.dora.Organization.Metrics
+	if all.PerWeek != nil && all.Deployments > 0 {
+		says = append(says, perWeek(all)+" to "+clip(s.figures.environment, 40))
+	}
+	if all.FailureRate != nil {
+		says = append(says, share(all.FailureRate)+" of changes failed")
+	}
+	if len(says) == 0 {
+		return nil
+	}
+	return el("p", class("lead"), el("a", to(organisationPage), text(strings.Join(says, " · "))))
 }
 
 // tiles count the services by what is known of them, and are filters.
@@ -110,7 +135,7 @@ func (s *site) table(up string, services []*entry, withOwner bool) part {
 	}
 	return el("div", class("scroll"), el("table", class("services"), at("id", "services"), el("caption", class("hidden"), text("Services and what is live")),
 		el("thead", el("tr", columnHead("Service", ""), only(withOwner, columnHead("Team", "owner")), columnHead("Tier", "tier"), columnHead("Environments", ""),
-			columnHead("Last delivery", "last"), s.costHead())),
+			el("th", at("scope", "col"), class("last"), text("Last delivery"), el("span", class("sub"), text("by week, 13 weeks"))), s.costHead())),
 		el("tbody", rows)))
 }
 
@@ -140,7 +165,7 @@ func (s *site) row(up string, x *entry, withOwner bool) part {
 		only(withOwner, el("td", class("owner"), s.ownerLink(up, x.Owner))),
 		el("td", class("tier"), text(tierName(x.Tier))),
 		el("td", el("span", class("chips"), chips)),
-		el("td", class("last"), last),
+		el("td", class("last"), last, sparkPart(x.spark())),
 		el("td", class("cost"), cost))
 }
 
@@ -190,7 +215,7 @@ func (s *site) listData() ([]byte, error) {
 		if t := x.last(); !t.IsZero() {
 			last = t.UTC().Format("2006-01-02T15:04:05Z")
 		}
-		rows[i] = []any{named(x.Name), x.file(), clip(x.about.description, descriptionInList), owner, x.Tier, x.System, string(x.state()), environments, last, cost, s.figures.charge(s.figures.costs[x.Name]), bit(len(x.about.runbook) > 0)}
+		rows[i] = []any{named(x.Name), x.file(), clip(x.about.description, descriptionInList), owner, x.Tier, x.System, string(x.state()), environments, last, cost, s.figures.charge(s.figures.costs[x.Name]), bit(len(x.about.runbook) > 0), x.spark()}
 	}
 	data, err := json.Marshal(map[string]any{"owners": owners, "services": rows})
 	if err != nil {

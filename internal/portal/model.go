@@ -22,6 +22,9 @@ const (
 	maxPoints = 300 // deliveries in its timeline
 )
 
+// sparkWeeks is how far the list of services looks back.
+const sparkWeeks = 13
+
 // timelineWindow is how far back the timeline of a service goes.
 const timelineWindow = 90 * 24 * time.Hour
 
@@ -65,6 +68,8 @@ type target struct {
 	latest, passed *catalogfile.Line // nil where the log has none
 	lines          []*catalogfile.Line
 	points         []point
+	recent         int      // deliveries in the window of the timeline, of which points are the newest
+	weeks          [][2]int // passed, and not, in each of the last sparkWeeks, the oldest first
 }
 
 // point is one delivery in a timeline.
@@ -229,6 +234,7 @@ func (s *site) delivery(l *catalogfile.Line) error {
 		x.targets[l.Environment] = t
 	}
 	t.add(l, s.made)
+	t.rhythm(l, s.made)
 	return nil
 }
 
@@ -248,11 +254,24 @@ func (t *target) add(l *catalogfile.Line, made time.Time) {
 		t.passed = l
 	}
 	if made.Sub(l.Time) <= timelineWindow {
+		t.recent++
 		t.points = append(t.points, point{l.Time, l.Delivery, l.Outcome})
 		if len(t.points) > maxPoints {
 			t.points = t.points[1:]
 		}
 	}
+}
+
+// rhythm counts a delivery in its week.
+func (t *target) rhythm(l *catalogfile.Line, made time.Time) {
+	age := made.Sub(l.Time)
+	if age < 0 || age >= sparkWeeks*7*24*time.Hour {
+		return
+	}
+	if t.weeks == nil {
+		t.weeks = make([][2]int, sparkWeeks)
+	}
+	t.weeks[sparkWeeks-1-int(age/(7*24*time.Hour))][bit(l.Outcome != record.Passed)]++
 }
 
 // finish puts services into groups and environments in order, once all deliveries are there.

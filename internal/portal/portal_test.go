@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -244,5 +245,46 @@ func TestFileNames(t *testing.T) {
 			t.Errorf("%q and %q both become %q", name, other, got)
 		}
 		seen[got] = name
+	}
+}
+
+// TestSpark holds the bars of a rhythm: as high as the busiest week at most, what did not pass on top, and never nothing for something.
+func TestSpark(t *testing.T) {
+	t.Parallel()
+	x := &entry{ordered: []*target{{}, {}}}
+	for _, d := range []struct {
+		days    int
+		target  int
+		outcome record.Outcome
+		times   int
+	}{{0, 0, record.Passed, 3}, {0, 1, record.Failed, 1}, {7, 0, record.Passed, 1}, {90, 1, record.Error, 1}, {91, 0, record.Passed, 5}, {14, 0, record.Passed, 50}, {-1, 0, record.Passed, 1}} {
+		for range d.times {
+			x.ordered[d.target].rhythm(&catalogfile.Line{Time: now.AddDate(0, 0, -d.days), Outcome: d.outcome}, now)
+		}
+	}
+	if got, want := x.spark(), "01"+strings.Repeat("00", 9)+"z0"+"10"+"31"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	var b bytes.Buffer
+	sparkPart("00" + strings.Repeat("00", 9) + "z0" + "01" + "31").write(&b)
+	// 35 in the busiest week are 16 pixels; 1 is one of them, and 4 are two: one that did not pass, one that did.
+	for _, want := range []string{`<rect class="idle" x="0" y="15" width="4" height="1">`, `<rect class="ok" x="50" y="0" width="4" height="16">`, `<rect class="bad" x="55" y="15" width="4" height="1">`,
+		`<rect class="bad" x="60" y="14" width="4" height="1">`, `<rect class="ok" x="60" y="15" width="4" height="1">`} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %s in %s", want, b.String())
+		}
+	}
+}
+
+// TestTimelineSaysHowManyThereAre holds that what is not drawn is not left out of the number.
+func TestTimelineSaysHowManyThereAre(t *testing.T) {
+	t.Parallel()
+	c := newCatalogue()
+	c.add(sample{name: "busy", owner: "team-a"})
+	for i := range maxPoints + 100 {
+		c.deliver(line("busy", "production", i, now.Add(-time.Duration(maxPoints+100-i)*time.Hour)))
+	}
+	if page := read(t, made(t, c), "services", "busy.html"); !strings.Contains(page, "The last 90 days: 400 deliveries, of which the newest 300 are drawn") {
+		t.Error("the timeline says that there are as many as it draws")
 	}
 }

@@ -35,8 +35,31 @@ function hiddenMark(text) {
   return node;
 }
 
+function svg(tag, attributes, ...inside) {
+  const node = document.createElementNS('http://www.w3.org/2000/svg', tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...inside);
+  return node;
+}
+
+// spark is the rhythm of the deliveries, as idp draws it: two digits a week, passed and not.
+function spark(digits) {
+  const tall = 16;
+  const weeks = digits.match(/../g).map((two) => [...two].map((d) => parseInt(d, 36)));
+  const most = Math.max(1, ...weeks.map(([ok, bad]) => ok + bad));
+  const bars = weeks.flatMap(([ok, bad], i) => {
+    const bar = (look, y, height) => (height > 0 ? [svg('rect', { class: look, x: 5 * i, y, width: 4, height })] : []);
+    const all = ok + bad;
+    if (all === 0) return bar('idle', tall - 1, 1);
+    const height = Math.ceil((tall * all) / most);
+    const wrong = Math.ceil((height * bad) / all);
+    return [...bar('bad', tall - height, wrong), ...bar('ok', tall - height + wrong, height - wrong)];
+  });
+  return svg('svg', { class: 'spark', width: 5 * weeks.length, height: tall, 'aria-hidden': 'true' }, ...bars);
+}
+
 // row is the same as the one that idp writes.
-function row([name, file, description, owner, tier, , , environments, last, cost, charge], owners) {
+function row([name, file, description, owner, tier, , , environments, last, cost, charge, , weeks], owners) {
   const ago = () => {
     const time = make('time', 'ago', new Date(last).toLocaleDateString('en-GB', { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' }));
     time.setAttribute('datetime', last);
@@ -51,7 +74,7 @@ function row([name, file, description, owner, tier, , , environments, last, cost
     return make('span', `chip ${look}`, hiddenMark(mark), make('span', '', environment), make('span', 'hidden', `: ${word}`));
   });
   return make('tr', '', head, make('td', 'owner', ...(owner < 0 ? [] : [link(owners[owner][1], owners[owner][0])])), make('td', 'tier', tier ? `Tier ${tier}` : ''),
-    make('td', '', make('span', 'chips', ...chips)), make('td', 'last', time), make('td', 'cost', cost || make('span', 'muted', 'not known'), ...(charge ? [make('span', 'sub', charge)] : [])));
+    make('td', '', make('span', 'chips', ...chips)), make('td', 'last', time, spark(weeks)), make('td', 'cost', cost || make('span', 'muted', 'not known'), ...(charge ? [make('span', 'sub', charge)] : [])));
 }
 
 const list = document.getElementById('filters');
