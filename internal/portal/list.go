@@ -53,7 +53,7 @@ func (s *site) summary() part {
 	}
 	all := s.figures.dora.Organization.Metrics
 	if all.PerWeek != nil && all.Deployments > 0 {
-		says = append(says, perWeek(all)+" to "+clip(s.figures.environment, 40))
+		says = append(says, fmt.Sprintf("%.1f deployments a week to %s", *all.PerWeek, clip(s.figures.environment, 40)))
 	}
 	if all.FailureRate != nil {
 		says = append(says, share(all.FailureRate)+" of changes failed")
@@ -135,7 +135,7 @@ func (s *site) table(up string, services []*entry, withOwner bool) part {
 	}
 	return el("div", class("scroll"), el("table", class("services"), at("id", "services"), el("caption", class("hidden"), text("Services and what is live")),
 		el("thead", el("tr", columnHead("Service", ""), only(withOwner, columnHead("Team", "owner")), columnHead("Tier", "tier"), columnHead("Environments", ""),
-			el("th", at("scope", "col"), class("last"), text("Last delivery"), el("span", class("sub"), text("by week, 13 weeks"))), s.costHead())),
+			el("th", at("scope", "col"), class("last"), text("Last delivery"), el("span", class("sub"), text("13 weeks"))), s.costHead())),
 		el("tbody", rows)))
 }
 
