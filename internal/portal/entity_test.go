@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/org/idp/internal/catalogfile"
 	"github.com/org/idp/internal/fault"
@@ -168,6 +169,26 @@ func TestSystemHasFigures(t *testing.T) {
 			if !strings.Contains(page, want) {
 				t.Errorf("%s does not say %s", file, want)
 			}
+		}
+	}
+}
+
+// TestManyUsers holds that the page of what everybody needs can still be opened, and leaves nobody out.
+func TestManyUsers(t *testing.T) {
+	t.Parallel()
+	const all = 1000
+	c := newCatalogue()
+	for i := range all {
+		name := fmt.Sprintf("service-%04d", i)
+		c.add(sample{name: name, owner: "team-a", system: "shop", spec: "  consumesApis: [orders]\n"})
+		c.deliver(line(name, "production", i, now.Add(-time.Hour)))
+	}
+	c.files["catalog/orders.yaml"] = &fstest.MapFile{Data: []byte("kind: API\nmetadata: {name: orders}\nspec: {type: openapi, owner: team-a}\n")}
+	site := made(t, c)
+	for _, file := range []string{"apis/default_2forders.html", "teams/team-a.html", "systems/shop.html"} {
+		page := read(t, site, filepath.FromSlash(file))
+		if rows, links := strings.Count(page, `<th scope="row"><a href="../services/`), strings.Count(page, `<a href="../services/`); rows != rowsOnPage || links != all || len(page) > 300_000 || !strings.Contains(page, "And 900 services more") {
+			t.Errorf("%s has %d rows, %d services in %d bytes", file, rows, links, len(page))
 		}
 	}
 }

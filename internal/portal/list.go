@@ -127,12 +127,26 @@ func field(id, label string, control part) part {
 	return el("p", class("field "+id), el("label", at("for", id), text(label)), control)
 }
 
+// rowsOnPage is of how many services a page has a row; of the others it has the name, so that it stays one that can be opened.
+const rowsOnPage = 100
+
 // table lists services; the script writes the same rows.
 func (s *site) table(up string, services []*entry, withOwner bool) part {
-	var rows parts
-	for _, x := range services {
-		rows = append(rows, s.row(up, x, withOwner))
+	var rows, more parts
+	for i, x := range services {
+		if i < rowsOnPage {
+			rows = append(rows, s.row(up, x, withOwner))
+		} else {
+			more = append(more, el("li", x.link(up)))
+		}
 	}
+	if len(more) == 0 {
+		return s.rows(rows, withOwner)
+	}
+	return parts{s.rows(rows, withOwner), el("details", el("summary", text("And "+counted(len(more), "service", "services")+" more")), el("ul", class("names"), more))}
+}
+
+func (s *site) rows(rows parts, withOwner bool) part {
 	return el("div", class("scroll"), el("table", class("services"), at("id", "services"), el("caption", class("hidden"), text("Services and what is live")),
 		el("thead", el("tr", columnHead("Service", ""), only(withOwner, columnHead("Team", "owner")), columnHead("Tier", "tier"), columnHead("Environments", ""),
 			el("th", at("scope", "col"), class("last"), text("Last delivery"), el("span", class("sub"), text("13 weeks"))), s.costHead())),
