@@ -155,7 +155,8 @@ func TestSystemHasFigures(t *testing.T) {
 	site := made(t, c)
 	// Nine deployments in the 21 days from 7 to 27 November, both included: three a week.
 	for file, says := range map[string][]string{
-		"systems/shop.html":       {"3.0 a week", "9 deployments in 21 days", "<dt>Cost a month</dt><dd>$20.00–$40.00<span class=\"sub\">without 1 service</span>", "Estimated cost a month"},
+		"systems/shop.html": {"3.0 a week", "9 deployments in 21 days", "<dt>Cost a month</dt><dd>$20.00–$40.00<span class=\"sub\">without 1 service</span>", "Estimated cost a month",
+			`<th scope="row">Nov</th><td class="number">9</td>`, `<th scope="row">Oct</th><td class="number"><span class="muted">not known</span>`}, // there was no log
 		"teams/team-a.html":       {"3 services", "9 deployments in 21 days", "$30.00–$60.00</dd>"},
 		"teams/user_3ajane.html":  {"<h1>jane</h1>", "person", "1 service", "3 deployments in 21 days", `<dt>Cost a month</dt><dd><span class="muted">not known</span></dd>`},
 		"organisation.html":       {"1 team and 1 person", `<a href="teams/user_3ajane.html">jane (person)</a>`, `<a href="systems/shop.html">shop</a></th><td class="owner"><a href="teams/team-a.html">team-a</a>, <a href="teams/user_3ajane.html">jane (person)</a></td>`},

@@ -138,9 +138,10 @@ func share(f *float64) string {
 
 func (f *figures) deploymentsChart(g dora.Group) part {
 	c := chart{name: "Deployments a month", low: series{"successful", "ok"}, high: series{"failed", "bad"}}
+	begin := f.to.AddDate(0, 0, -g.Days) // of what the log knows
 	for _, m := range f.months {
 		d := g.Months[monthKey(m)]
-		c.bars = append(c.bars, bar{label: m.Format("Jan"), low: float64(d.Deployments), high: float64(d.Failed), known: true,
+		c.bars = append(c.bars, bar{label: m.Format("Jan"), low: float64(d.Deployments), high: float64(d.Failed), known: m.AddDate(0, 1, 0).After(begin),
 			said: strconv.Itoa(d.Deployments), more: strconv.Itoa(d.Failed), short: strconv.Itoa(d.Deployments + d.Failed)})
 	}
 	return c.draw()

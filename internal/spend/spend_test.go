@@ -270,3 +270,17 @@ func TestBySystem(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// What is small is not nothing: of a month that has just begun there is an estimate.
+func TestSmallAmountsAreNotNothing(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	at := delivery("2026-11-10", "production", "a", usd(10, 30))
+	r, err := spend.Compute(t.Context(), catalogue(t, at), spend.Options{From: day("2026-11-01"), To: at.Time.Add(time.Second)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Text(&b); err != nil || !strings.Contains(b.String(), "<0.01 USD") || strings.Contains(b.String(), " 0.00 USD") {
+		t.Errorf("%v\n%s", err, b.String())
+	}
+}

@@ -74,11 +74,19 @@ func amount(n *float64, currency string) string {
 	if n == nil {
 		return "–"
 	}
-	return fmt.Sprintf("%.2f %s", *n, ui.Clean(currency))
+	return cents(*n) + " " + ui.Clean(currency)
+}
+
+// cents is an amount; what is small is not nothing.
+func cents(f float64) string {
+	if f > 0 && f < .01 {
+		return "<0.01"
+	}
+	return fmt.Sprintf("%.2f", f)
 }
 
 func span(low, high float64) string {
-	a, b := fmt.Sprintf("%.2f", low), fmt.Sprintf("%.2f", high)
+	a, b := cents(low), cents(high)
 	if a == b {
 		return a
 	}

@@ -43,21 +43,22 @@ func (in MetricsInputs) window(now time.Time) (w window, err error) {
 			return w, fault.BadInputf("input to: %q is no day", in.To).WithNext("Give it as in 2026-11-30.")
 		}
 	}
+	asked := last
+	if last.After(today) {
+		w.note = fmt.Sprintf("%s has not come yet: counted until today, %s.", last.Format(time.DateOnly), today.Format(time.DateOnly))
+		last = today
+	}
 	w.from = last.AddDate(0, 0, -89)
 	if in.From != "" {
 		if w.from, err = time.Parse(time.DateOnly, in.From); err != nil {
 			return w, fault.BadInputf("input from: %q is no day", in.From).WithNext("Give it as in 2026-09-01.")
 		}
 	}
-	if w.from.After(last) {
-		return w, fault.BadInputf("the window ends on %s, before it begins on %s", last.Format(time.DateOnly), w.from.Format(time.DateOnly))
+	if w.from.After(asked) {
+		return w, fault.BadInputf("the window ends on %s, before it begins on %s", asked.Format(time.DateOnly), w.from.Format(time.DateOnly))
 	}
 	if w.from.After(today) {
 		return w, fault.BadInputf("the window begins on %s, and today is %s: nothing is known of it yet", w.from.Format(time.DateOnly), today.Format(time.DateOnly))
-	}
-	if last.After(today) {
-		w.note = fmt.Sprintf("%s has not come yet: counted until today, %s.", last.Format(time.DateOnly), today.Format(time.DateOnly))
-		last = today
 	}
 	w.to = last.AddDate(0, 0, 1)
 	return w, nil
