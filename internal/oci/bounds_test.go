@@ -102,3 +102,42 @@ func TestStall(t *testing.T) {
 		}
 	}
 }
+
+// A registry elsewhere cannot have this machine's own services asked, nor those of the cloud on its link; one on this machine may lead
+// to itself.
+func TestRedirectsInward(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		from, to string
+		want     error
+	}{
+		{"https://ghcr.io/v2/", "https://pkg-containers.githubusercontent.com/x", nil},
+		{"https://ghcr.io/v2/", "https://10.1.2.3/x", nil}, // a registry of a company, whose storage is beside it
+		{"https://ghcr.io/v2/", "http://127.0.0.1:8080/stop", errInward},
+		{"https://ghcr.io/v2/", "https://localhost/x", errInward},
+		{"https://ghcr.io/v2/", "http://[::1]:9/x", errInward},
+		{"https://ghcr.io/v2/", "https://169.254.169.254/latest/meta-data", errInward},
+		{"https://ghcr.io/v2/", "https://[fe80::1]/x", errInward},
+		{"https://ghcr.io/v2/", "https://0.0.0.0/x", errInward},
+		{"https://ghcr.io/v2/", "http://169.254.169.254/latest/meta-data", errInward},
+		{"https://ghcr.io/v2/", "file:///etc/passwd", errPlain},
+		{"http://127.0.0.1:5000/v2/", "http://127.0.0.1:5001/x", nil},
+		{"http://127.0.0.1:5000/v2/", "http://169.254.169.254/x", errPlain},
+		{"", "http://127.0.0.1:5000/v2/", nil},
+	} {
+		to, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.to, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.from != "" {
+			from, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.from, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			to.Response = &http.Response{Request: from} // as http.Client does
+		}
+		if err := allowed(to); !errors.Is(err, c.want) {
+			t.Errorf("%s to %s: %v, expected %v", c.from, c.to, err, c.want)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -30,6 +31,9 @@ func (c Client) Save(ctx context.Context, ref, dir string) error {
 		if err := os.RemoveAll(dir); err != nil {
 			return err
 		}
+		if err := copyable(served, ref); err != nil {
+			return err
+		}
 		l, err := layout.Write(dir, empty.Index)
 		if err != nil {
 			return err
@@ -47,6 +51,53 @@ func (c Client) Save(ctx context.Context, ref, dir string) error {
 		}
 		return l.AppendImage(img)
 	})
+}
+
+// maxConfig bounds the configuration of an image, in bytes, which is held in memory. Real ones have some ten thousand.
+const maxConfig = 4 << 20
+
+// copyable refuses what could not be copied in bounded time and memory, before any of it is: indexes in an index may be the same ones
+// again and again, and a manifest may name a configuration of any size.
+func copyable(served *remote.Descriptor, ref string) error {
+	if !served.MediaType.IsIndex() {
+		img, err := served.Image()
+		if err != nil {
+			return err
+		}
+		return smallConfig(img, ref)
+	}
+	index, err := served.ImageIndex()
+	if err != nil {
+		return err
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		return err
+	}
+	if err := onlyImages(manifest, ref); err != nil {
+		return err
+	}
+	for _, d := range manifest.Manifests {
+		img, err := index.Image(d.Digest)
+		if err != nil {
+			return err
+		}
+		if err := smallConfig(img, ref); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func smallConfig(img v1.Image, ref string) error {
+	manifest, err := img.Manifest()
+	if err != nil {
+		return err
+	}
+	if size := manifest.Config.Size; size < 0 || size > maxConfig {
+		return fault.BadInputf("image %s has a configuration of %d bytes, %d MiB are allowed", ref, size, maxConfig>>20)
+	}
+	return nil
 }
 
 // CopyFile writes what a file or folder holds to an OCI layout in the new folder dir: an OCI layout, a tar archive of one, or

@@ -34,7 +34,7 @@ func temporary(err error) bool {
 	}
 	var certificate *tls.CertificateVerificationError
 	var authority x509.UnknownAuthorityError
-	if errors.As(err, &certificate) || errors.As(err, &authority) || errors.Is(err, errPlain) || errors.Is(err, context.Canceled) {
+	if errors.As(err, &certificate) || errors.As(err, &authority) || errors.Is(err, errPlain) || errors.Is(err, errInward) || errors.Is(err, context.Canceled) {
 		return false
 	}
 	for _, cut := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.EPIPE, syscall.ECONNRESET, net.ErrClosed} {
@@ -74,7 +74,7 @@ func classify(err error, what, host string) error {
 		if errors.As(err, &busy) {
 			return e.WithNext("Run this again after that.")
 		}
-		if errors.Is(err, errPlain) || !errors.As(err, &request) && !temporary(err) && !errors.Is(err, errLate) {
+		if errors.Is(err, errPlain) || errors.Is(err, errInward) || !errors.As(err, &request) && !temporary(err) && !errors.Is(err, errLate) {
 			return e
 		}
 		return e.WithNext("Check that " + host + " is up and can be reached from here, then run this again.")

@@ -1,17 +1,24 @@
 package oci_test
 
 import (
+	"fmt"
+	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/oci"
@@ -109,5 +116,52 @@ func TestPushIndexRefuses(t *testing.T) {
 			err := oci.Client{}.Push(t.Context(), c.dir, host+"/a", digestOfChanged)
 			fails(t, err, fault.BadInput, c.words)
 		})
+	}
+}
+
+// Indexes that name each other twice, 60 deep, would be 2⁶⁰ copies; they are refused before the first.
+func TestSaveRefusesIndexesInAnIndex(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		inner.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	repo := strings.TrimPrefix(server.URL, "http://") + "/a"
+	put := func(manifest, kind string) (digest string, size int) {
+		h, _, err := v1.SHA256(strings.NewReader(manifest))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, server.URL+"/v2/a/manifests/"+h.String(), strings.NewReader(manifest))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", kind)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _ = resp.Body.Close(); resp.StatusCode != http.StatusCreated {
+			t.Fatal(resp.Status)
+		}
+		return h.String(), len(manifest)
+	}
+	const index = string(types.OCIImageIndex)
+	digest, size := put(`{"schemaVersion":2,"mediaType":"`+index+`","manifests":[]}`, index)
+	for range 60 {
+		one := fmt.Sprintf(`{"mediaType":%q,"digest":%q,"size":%d}`, index, digest, size)
+		digest, size = put(fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"manifests":[%s,%s]}`, index, one, one), index)
+	}
+	huge, _ := put(fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":%q,"size":%d},"layers":[]}`,
+		types.OCIManifestSchema1, "sha256:"+strings.Repeat("a", 64), int64(1)<<40), string(types.OCIManifestSchema1))
+	for digest, want := range map[string]string{digest: "and no image", huge: "has a configuration of 1099511627776 bytes"} {
+		before := asked.Load()
+		err := oci.Client{}.Save(t.Context(), repo+"@"+digest, filepath.Join(t.TempDir(), "image"))
+		if err == nil || fault.KindOf(err) != fault.BadInput || !strings.Contains(err.Error(), want) || asked.Load()-before > 5 {
+			t.Errorf("asked %d times: %v", asked.Load()-before, err)
+		}
 	}
 }

@@ -55,19 +55,29 @@ func single(dir string) (stored, error) {
 	if err != nil {
 		return s, fault.BadInputf("index %s in %s: %w", s.digest, dir, err)
 	}
-	if len(inside.Manifests) == 0 || len(inside.Manifests) > maxImages {
-		return s, fault.BadInputf("index %s in %s has %d images, 1 to %d are allowed", s.digest, dir, len(inside.Manifests), maxImages)
+	if err := onlyImages(inside, s.digest.String()+" in "+dir); err != nil {
+		return s, err
 	}
 	for _, d := range inside.Manifests {
-		if !d.MediaType.IsImage() {
-			return s, fault.BadInputf("index %s in %s holds %s, which is a %s and no image", s.digest, dir, d.Digest, d.MediaType)
-		}
 		if _, err := imageIn(s.index, d.Digest, dir); err != nil {
 			return s, err
 		}
 		s.parts = append(s.parts, d.Digest.String())
 	}
 	return s, nil
+}
+
+// onlyImages refuses an index that is in another one, or that has too many images.
+func onlyImages(index *v1.IndexManifest, name string) error {
+	if len(index.Manifests) == 0 || len(index.Manifests) > maxImages {
+		return fault.BadInputf("index %s has %d images, 1 to %d are allowed", name, len(index.Manifests), maxImages)
+	}
+	for _, d := range index.Manifests {
+		if !d.MediaType.IsImage() {
+			return fault.BadInputf("index %s holds %s, which is a %s and no image", name, d.Digest, d.MediaType)
+		}
+	}
+	return nil
 }
 
 // maxImages bounds what one index makes this program do. Docker's official images have about 20, with their attestations.

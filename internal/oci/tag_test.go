@@ -119,13 +119,13 @@ func TestTagMoves(t *testing.T) {
 // A registry that says when to come again is not asked before, and one that asks for an hour is not asked again.
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
-	in := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(http.TimeFormat) }
 	for after, test := range map[string]struct {
+		date    time.Duration // from the time of the answer, in the place of what is said
 		atLeast time.Duration
 		busy    string
 	}{
-		"1": {atLeast: time.Second}, "-5": {}, "soon": {}, in(-time.Hour): {}, in(3 * time.Second): {atLeast: time.Second},
-		"3600": {busy: "429 Too Many Requests, and it asks to be left alone for 1h0m0s"}, in(48 * time.Hour): {busy: "for 24h0m0s"},
+		"1": {atLeast: time.Second}, "-5": {}, "soon": {}, "a past date": {date: -time.Hour}, "a date": {date: 3 * time.Second, atLeast: time.Second},
+		"3600": {busy: "429 Too Many Requests, and it asks to be left alone for 1h0m0s"}, "a far date": {date: 48 * time.Hour, busy: "for 24h0m0s"},
 	} {
 		t.Run(after, func(t *testing.T) {
 			t.Parallel()
@@ -139,6 +139,10 @@ func TestRetryAfter(t *testing.T) {
 				if times++; begun.IsZero() {
 					begun = time.Now()
 					w.Header().Set("Retry-After", after)
+					if test.date != 0 {
+						w.Header().Set("Retry-After", begun.Add(test.date).UTC().Format(http.TimeFormat))
+						w.Header().Set("Date", begun.UTC().Format(http.TimeFormat))
+					}
 					w.WriteHeader(http.StatusTooManyRequests)
 					return true
 				}

@@ -30,6 +30,8 @@ func (s stalled) Error() string { return fmt.Sprintf("no data for %s", time.Dura
 var (
 	errLate  = errors.New("not done in the time that it has")
 	errPlain = errors.New("refusing plain HTTP, which is for loopback only: set up TLS")
+	// errInward is a way for a registry to have this machine's own services asked.
+	errInward = errors.New("refusing to follow a redirect to this machine or its link")
 )
 
 // rewound sends every body from its start. The library sends a request again when its token has run out meanwhile, with a body that
@@ -84,17 +86,34 @@ func (t paced) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // loopbackOnly refuses plain HTTP to other machines. The library would speak it to all private networks, credentials
-// included, and follow a redirect to it.
+// included, and follow a redirect to it. What is on this machine, or on its link, where clouds keep the credentials of a machine, is
+// for no registry elsewhere to lead to.
 type loopbackOnly struct{ inner http.RoundTripper }
 
 func (t loopbackOnly) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.URL.Scheme != "https" && !isLoopback(r.URL.Hostname()) {
+	if err := allowed(r); err != nil {
 		if r.Body != nil {
 			_ = r.Body.Close()
 		}
-		return nil, errPlain
+		return nil, err
 	}
 	return t.inner.RoundTrip(r)
+}
+
+func allowed(r *http.Request) error {
+	host := r.URL.Hostname()
+	switch from := r.Response; { // the redirect that led here
+	case from != nil && from.Request != nil && !isLoopback(from.Request.URL.Hostname()) && (isLoopback(host) || isLinkLocal(host)):
+		return errInward
+	case r.URL.Scheme != "https" && !isLoopback(host):
+		return errPlain
+	}
+	return nil
+}
+
+func isLinkLocal(host string) bool {
+	ip := net.ParseIP(host)
+	return ip != nil && (ip.IsLinkLocalUnicast() || ip.IsUnspecified())
 }
 
 func isLoopback(host string) bool {

@@ -59,10 +59,11 @@ func TestAfter(t *testing.T) {
 func TestServiceAsksForTime(t *testing.T) {
 	t.Parallel()
 	begun := time.Now()
-	in := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(http.TimeFormat) }
+	noon := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+	in := func(d time.Duration) string { return noon.Add(d).Format(http.TimeFormat) }
 	for after, waited := range map[string][2]time.Duration{ // at least, at most; nothing where it is given up
-		"100":               {100 * time.Second, 101 * time.Second},
-		in(2 * time.Minute): {118 * time.Second, 121 * time.Second},
+		"100":               {100 * time.Second, 100 * time.Second},
+		in(2 * time.Minute): {2 * time.Minute, 2 * time.Minute},
 		in(-time.Hour):      {time.Second, time.Second},
 		"soon":              {time.Second, time.Second},
 		"241":               {},
@@ -72,6 +73,7 @@ func TestServiceAsksForTime(t *testing.T) {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			if asked.Add(1) == 1 {
 				w.Header().Set("Retry-After", after)
+				w.Header().Set("Date", noon.Format(http.TimeFormat))
 				w.WriteHeader(http.StatusServiceUnavailable)
 			}
 		}))
