@@ -15,6 +15,8 @@ LDFLAGS   := -s -w -buildid= $(if $(VERSION),-X github.com/org/idp/internal/app/
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 HELM        := v3.19.0
+# go test -v that ends with what the failed tests said. Built and not run by go, which would hold back an interruption.
+GOTEST      := $(CURDIR)/bin/gotest
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
 # What takes long to make and never changes is kept here, outside of the checkout, by version.
@@ -22,7 +24,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/idp
 
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help build release-tree check-release-tree cross bench-start bench-scan bench-deploy bench-metrics bench-catalog bench-sign demo test lint lint-actions e2e e2e-catalog e2e-helm e2e-runner e2e-comment e2e-registry e2e-build e2e-sigstore e2e-cluster generate vuln clean cluster cluster-down
+.PHONY: help build gotest release-tree check-release-tree cross bench-start bench-scan bench-deploy bench-metrics bench-catalog bench-sign demo test lint lint-actions e2e e2e-catalog e2e-helm e2e-runner e2e-comment e2e-registry e2e-build e2e-sigstore e2e-cluster generate vuln clean cluster cluster-down
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -30,6 +32,9 @@ help: ## list the targets
 build: ## build bin/idp
 	@mkdir -p bin
 	@CGO_ENABLED=0 $(GO) build -tags $(TAGS) -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/idp ./cmd/idp
+
+gotest:
+	@$(GO) build -o $(GOTEST) ./internal/tools/gotest
 
 release-tree: ## lay out dist/tree, what `uses: org/idp/NAME@v1` needs; VERSION=v1.2.3 PLATFORMS="linux/amd64 …", all or host
 	@$(GO) run ./internal/tools/releasetree -version '$(VERSION)' -platforms '$(PLATFORMS)'
@@ -90,25 +95,25 @@ lint-actions: ## every action.yml and workflow, by GitHub's own parser
 		npm ci --prefix "$$dir" --ignore-scripts --no-audit --no-fund --loglevel=error; touch "$$dir/installed"; }; \
 	node testdata/lint/actions/lint.mjs "$$dir/node_modules" action.yml actions/*/action.yml .github/workflows/*.yml docs/workflows/*.yml
 
-e2e-runner: ## every workflow in docs/workflows, run by act against the release tree, offline
+e2e-runner: gotest ## every workflow in docs/workflows, run by act against the release tree, offline
 	@$(MAKE) -s release-tree PLATFORMS=host
 	@cd testdata/services/hello && $(GO) mod download
 	@set -e; act=$(CACHE)/act-$$(cat testdata/e2e/runner/go.mod testdata/e2e/runner/nopty/pty.go | git hash-object --stdin); \
 	test -x "$$act" || { mkdir -p $(CACHE); $(GO) build -C testdata/e2e/runner -o "$$act.$$$$" github.com/nektos/act; mv "$$act.$$$$" "$$act"; }; \
-	IDP_E2E_ACT="$$act" IDP_E2E_TREE=$(CURDIR)/dist/tree $(GO) test -tags e2e -count=1 -v -timeout 60m -run '^TestRunner' ./internal/e2e
+	IDP_E2E_ACT="$$act" IDP_E2E_TREE=$(CURDIR)/dist/tree $(GOTEST) -tags e2e -count=1 -timeout 60m -run '^TestRunner' ./internal/e2e
 
-e2e-catalog: ## the catalogue's entities, by Backstage's own validators; signatures, by git; publishers that are killed at every step, and fifty at once
+e2e-catalog: gotest ## the catalogue's entities, by Backstage's own validators; signatures, by git; publishers that are killed at every step, and fifty at once
 	@set -e; { command -v gpg && command -v ssh-keygen; } >/dev/null || { $(SUDO) apt-get update -q; \
 		$(SUDO) apt-get install -q -y --no-install-recommends gnupg openssh-client; }
-	@$(GO) test -tags e2e -count=1 -v -timeout 30m -run 'Backstage|Publisher|Signed' ./internal/catalog ./internal/gitstore
+	@$(GOTEST) -tags e2e -count=1 -timeout 30m -run 'Backstage|Publisher|Signed' ./internal/catalog ./internal/gitstore
 
-e2e-helm: ## charts, by the real program helm, built once
+e2e-helm: gotest ## charts, by the real program helm, built once
 	@set -e; helm=$(CACHE)/helm-$(HELM); \
 	test -x "$$helm" || { tmp=$$(mktemp -d); CGO_ENABLED=0 GOBIN=$$tmp $(GO) install helm.sh/helm/v3/cmd/helm@$(HELM); \
 		mkdir -p $(CACHE); mv "$$tmp/helm" "$$helm"; rm -rf "$$tmp"; }; \
-	IDP_E2E_HELM="$$helm" $(GO) test -tags e2e -count=1 -v -run '^TestHelm' ./internal/manifest
+	IDP_E2E_HELM="$$helm" $(GOTEST) -tags e2e -count=1 -run '^TestHelm' ./internal/manifest
 
-e2e-comment: ## what people see on GitHub, by GitHub's parser and in a browser; pictures in dist/screenshots
+e2e-comment: gotest ## what people see on GitHub, by GitHub's parser and in a browser; pictures in dist/screenshots
 	@set -e; browser() { command -v chromium || command -v google-chrome || command -v chromium-browser; }; \
 	{ browser && command -v cmark-gfm; } >/dev/null || { $(SUDO) apt-get update -q; \
 		$(SUDO) apt-get install -q -y --no-install-recommends cmark-gfm $$(browser >/dev/null || echo chromium) fonts-dejavu-core fonts-noto-color-emoji; }; \
@@ -117,12 +122,12 @@ e2e-comment: ## what people see on GitHub, by GitHub's parser and in a browser; 
 		npm ci --prefix "$$dir" --ignore-scripts --no-audit --no-fund --loglevel=error; touch "$$dir/installed"; }; \
 	cp testdata/e2e/comment/*.mjs "$$dir"; rm -f dist/screenshots/*.png; \
 	IDP_E2E_COMMENT="$$dir" IDP_E2E_BROWSER="$$(browser)" IDP_E2E_SCREENSHOTS=$(CURDIR)/dist/screenshots \
-		$(GO) test -tags e2e -count=1 -v -timeout 30m -run 'GitHubShows|Browser' ./internal/report
+		$(GOTEST) -tags e2e -count=1 -timeout 30m -run 'GitHubShows|Browser' ./internal/report
 
-e2e-registry: ## a real registry without the referrers API: logins, evidence, a restart, a pull-through cache
-	@$(GO) test -tags e2e -count=1 -v -run '^TestRegistry(WithoutReferrers|ThatIsAPullThroughCache|ThatRestarts)$$' ./internal/referrers
+e2e-registry: gotest ## a real registry without the referrers API: logins, evidence, a restart, a pull-through cache
+	@$(GOTEST) -tags e2e -count=1 -run '^TestRegistry(WithoutReferrers|ThatIsAPullThroughCache|ThatRestarts)$$' ./internal/referrers
 
-e2e-portal: ## the portal in two browsers, by the rules of axe-core, also of 10,000 services; pictures in dist/screenshots/portal
+e2e-portal: gotest ## the portal in two browsers, by the rules of axe-core, also of 10,000 services; pictures in dist/screenshots/portal
 	@set -e; browser() { command -v chromium || command -v google-chrome || command -v chromium-browser; }; \
 	firefox() { command -v firefox-esr || command -v firefox; }; \
 	{ browser && firefox; } >/dev/null || { $(SUDO) apt-get update -q; \
@@ -132,23 +137,23 @@ e2e-portal: ## the portal in two browsers, by the rules of axe-core, also of 10,
 		npm ci --prefix "$$dir" --ignore-scripts --no-audit --no-fund --loglevel=error; touch "$$dir/installed"; }; \
 	cp testdata/e2e/portal/*.mjs "$$dir"; rm -rf dist/screenshots/portal; \
 	IDP_E2E_PORTAL="$$dir" IDP_E2E_BROWSER="$$(browser)" IDP_E2E_FIREFOX="$$(firefox)" IDP_E2E_SCREENSHOTS=$(CURDIR)/dist/screenshots/portal \
-		$(GO) test -tags e2e -count=1 -v -timeout 60m -run 'Portal' ./internal/portal
+		$(GOTEST) -tags e2e -count=1 -timeout 60m -run 'Portal' ./internal/portal
 
-e2e-build: build ## Dockerfiles, by a real BuildKit and docker buildx, built once; as root on Linux
+e2e-build: build gotest ## Dockerfiles, by a real BuildKit and docker buildx, built once; as root on Linux
 	@set -e; command -v runc >/dev/null || { $(SUDO) apt-get update -q; $(SUDO) apt-get install -q -y --no-install-recommends runc; }; \
 	dir=$(CACHE)/buildkit-$$(cat testdata/buildkit/go.mod testdata/buildkit/go.sum | git hash-object --stdin); \
 	test -d "$$dir" || { rm -rf "$$dir.partial"; mkdir -p "$$dir.partial"; \
 		CGO_ENABLED=0 $(GO) build -C testdata/buildkit -o "$$dir.partial/" tool; mv "$$dir.partial" "$$dir"; }; \
-	IDP_E2E_IDP=$(CURDIR)/bin/idp IDP_E2E_BUILDKIT="$$dir" $(GO) test -tags e2e -count=1 -v -timeout 30m -run '^TestBuildKit' ./internal/container
+	IDP_E2E_IDP=$(CURDIR)/bin/idp IDP_E2E_BUILDKIT="$$dir" $(GOTEST) -tags e2e -count=1 -timeout 30m -run '^TestBuildKit' ./internal/container
 
-e2e-cluster: build ## pods on a real Kubernetes, started for this as root on Linux; USE_EXISTING_CLUSTER=1 takes that of KUBECONFIG
+e2e-cluster: build gotest ## pods on a real Kubernetes, started for this as root on Linux; USE_EXISTING_CLUSTER=1 takes that of KUBECONFIG
 	@IDP_E2E_IDP=$(CURDIR)/bin/idp $(GO) run ./internal/tools/cluster run -cache '$(CACHE)' \
-		$(GO) test -tags e2e -count=1 -v -timeout 30m -p 1 -parallel 10 -run '^TestCluster' \
+		$(GOTEST) -tags e2e -count=1 -timeout 30m -p 1 -parallel 10 -run '^TestCluster' \
 		$$(grep -rl --include='*_test.go' '^//go:build e2e' internal | xargs grep -l '^func TestCluster' | xargs dirname | sort -u | sed 's|^|./|')
 
-e2e-sigstore: build ## signatures on a real sigstore, two registries and two versions of cosign, started for this
+e2e-sigstore: build gotest ## signatures on a real sigstore, two registries and two versions of cosign, started for this
 	@IDP_E2E_IDP=$(CURDIR)/bin/idp $(GO) run ./internal/tools/sigstore run -cache '$(CACHE)' \
-		$(GO) test -tags e2e -count=1 -v -timeout 60m -parallel 8 -run '^TestSigstore' \
+		$(GOTEST) -tags e2e -count=1 -timeout 60m -parallel 8 -run '^TestSigstore' \
 		$$(grep -rl --include='*_test.go' '^//go:build e2e' internal | xargs grep -l '^func TestSigstore' | xargs dirname | sort -u | sed 's|^|./|')
 
 cluster: ## the same Kubernetes for use by hand; prints what to set in the shell

@@ -42,8 +42,8 @@ func Open(t *testing.T) *Cluster {
 		t.Fatal("there is no cluster: run these tests with `make e2e-cluster`")
 	}
 	t.Cleanup(func() {
-		if t.Failed() {
-			t.Log(c.logs())
+		if t.Failed() { // printed and not logged, since it is no word of the test
+			fmt.Printf("%s failed; %s\n", t.Name(), c.logs())
 		}
 	})
 	return c
@@ -100,7 +100,7 @@ func (c *Cluster) Namespace(t *testing.T) string {
 		if t.Failed() {
 			for _, args := range [][]string{{"get", "all", "-o", "wide"}, {"get", "events", "--sort-by", ".lastTimestamp"}} {
 				out, err := kubectl(ctx, c.Kubeconfig, "", append(args, "-n", ns)...)
-				t.Logf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out)
+				fmt.Printf("%s failed; kubectl %s: %v\n%s\n", t.Name(), strings.Join(args, " "), err, out)
 			}
 		}
 		if _, err := kubectl(ctx, c.Kubeconfig, "", "delete", "namespace", ns, "--wait=false"); err != nil {
