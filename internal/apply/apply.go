@@ -78,7 +78,11 @@ func Carry(ctx context.Context, c Cluster, plan []Change, o Options) ([]Change, 
 	}
 	plan = slices.Clone(plan)
 	slices.SortStableFunc(plan, func(a, b Change) int { return rank(a.Ref) - rank(b.Ref) })
-	a := applier{cluster: c, options: o}
+	given := make([]kubernetes.Object, len(plan))
+	for i := range plan {
+		given[i] = *plan[i].given
+	}
+	a := applier{planner: planner{cluster: c, options: o, coming: brings(given)}}
 	done := make([]Change, 0, len(plan))
 	var fresh []kubernetes.Ref
 	for _, change := range plan {
@@ -99,10 +103,7 @@ func Carry(ctx context.Context, c Cluster, plan []Change, o Options) ([]Change, 
 	return done, nil
 }
 
-type applier struct {
-	cluster Cluster
-	options Options
-}
+type applier struct{ planner }
 
 func (a applier) wait(ctx context.Context, refs []kubernetes.Ref) error {
 	if a.options.Wait == nil {
@@ -171,11 +172,12 @@ const (
 	pause     = 250 * time.Millisecond
 )
 
-// examine plans again what could not be planned before, since the namespace or the kind is there now.
+// examine plans again what could not be planned before, since the namespace or the kind is there now. The API server may know
+// of it only a moment after it has said that it is ready.
 func (a applier) examine(ctx context.Context, change Change) (Change, error) {
 	var again Change
 	err := poll(ctx, discovery, func() (bool, error) {
-		again = planner{cluster: a.cluster, options: a.options}.one(ctx, change.given)
+		again = a.one(ctx, change.given)
 		return again.Unchecked == "", nil
 	})
 	if err == nil && again.err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -22,6 +23,24 @@ type coming struct {
 func (c coming) kind(ref kubernetes.Ref, err error) string {
 	var unknown *kubernetes.UnknownKindError
 	if _, ok := c.kinds[ref.GVK().GroupKind()]; ok && errors.As(err, &unknown) {
+		return "its kind comes with this set"
+	}
+	return ""
+}
+
+// place says the same of an object that there was no place for: for want of its namespace, or of the kind, of which the API
+// server may say that it has it a moment before it takes objects of it.
+func (c coming) place(ref kubernetes.Ref, err error) string {
+	if !apierrors.IsNotFound(err) {
+		return ""
+	}
+	var status apierrors.APIStatus
+	missing := errors.As(err, &status) && status.Status().Details != nil && status.Status().Details.Kind == "namespaces"
+	_, known := c.kinds[ref.GVK().GroupKind()]
+	switch {
+	case c.spaces[ref.Namespace]:
+		return "its namespace comes with this set"
+	case known && !missing:
 		return "its kind comes with this set"
 	}
 	return ""

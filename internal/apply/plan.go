@@ -8,7 +8,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -120,8 +119,8 @@ func belongs(given, live *kubernetes.Object) error {
 func (p planner) create(ctx context.Context, change Change) Change {
 	change.Action = Create
 	after, err := p.cluster.Apply(ctx, change.given, kubernetes.ApplyOptions{DryRun: true})
-	if apierrors.IsNotFound(err) && p.coming.spaces[change.Ref.Namespace] {
-		return unchecked(change, "its namespace comes with this set")
+	if reason := p.coming.place(change.Ref, err); reason != "" {
+		return unchecked(change, reason)
 	}
 	if err != nil {
 		return refuse(change, err)

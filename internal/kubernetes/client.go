@@ -250,7 +250,7 @@ func (c *Client) attempt(ctx context.Context, verb string, ref Ref, again func(e
 		if err != nil && passing(err) {
 			c.away.Store(int64(c.now().Sub(c.started)))
 		}
-		if err == nil || !again(err) && !(c.settles() && unsettled(err)) || ctx.Err() != nil {
+		if err == nil || !again(err) && !uncounted(err) && !(c.settles() && unsettled(err)) || ctx.Err() != nil {
 			return explain(err, verb, ref, c.server)
 		}
 		if c.sleep(limited, wait) != nil {

@@ -98,6 +98,20 @@ func TestWhatIsForbiddenIsAskedOnce(t *testing.T) {
 	}
 }
 
+// A quota that nobody has counted yet is so for a moment, and lets nothing in until then: a creation, too, may be sent again.
+func TestAQuotaThatIsNotCountedYetIsADelay(t *testing.T) {
+	c, requests := server(t, func(w http.ResponseWriter, _ *http.Request, n int64) {
+		if n < 3 {
+			fail(t, w, "quota-new", http.StatusForbidden)
+			return
+		}
+		succeed(w)
+	})
+	if _, err := c.Create(t.Context(), settings); err != nil || requests.Load() != 3 {
+		t.Errorf("%d requests, want 3: %v", requests.Load(), err)
+	}
+}
+
 func TestAnAPIServerThatStaysAwayIsNotDetermined(t *testing.T) {
 	c, requests := server(t, func(w http.ResponseWriter, _ *http.Request, _ int64) { w.WriteHeader(http.StatusServiceUnavailable) })
 	_, err := c.Get(t.Context(), RefOf(settings))

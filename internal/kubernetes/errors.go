@@ -62,7 +62,9 @@ func IsConflict(err error) bool {
 }
 
 // IsForbidden tells that the credentials may not do this, as opposed to an admission that refuses the object.
-func IsForbidden(err error) bool { return apierrors.IsForbidden(err) && denied(err) == "" }
+func IsForbidden(err error) bool {
+	return apierrors.IsForbidden(err) && denied(err) == "" && !uncounted(err)
+}
 
 // unreachableError is an API server that did not answer.
 type unreachableError struct{ error }
@@ -114,6 +116,12 @@ func unsettled(err error) bool {
 	return apierrors.IsUnauthorized(err) || IsForbidden(err) || meta.IsNoMatchError(err)
 }
 
+// uncounted tells that a quota is so new that the cluster has not counted yet what there is. Until then it lets nothing in, in
+// words that are no different from those of missing rights.
+func uncounted(err error) bool {
+	return apierrors.IsForbidden(err) && strings.Contains(err.Error(), "status unknown for quota: ")
+}
+
 // MalformedError is an object that does not have the form of its kind, such as for a field that the kind does not have.
 type MalformedError struct{ Problem string }
 
@@ -154,6 +162,10 @@ func explain(err error, verb string, ref Ref, server string) error {
 	case apierrors.IsUnauthorized(err):
 		return fault.Undeterminedf("the cluster %s does not accept the credentials: %w", server, err).
 			WithNext("They may have expired: log in to the cluster again in a step before, and give the step a fresh kubeconfig.")
+	case uncounted(err):
+		_, why, _ := strings.Cut(err.Error(), "is forbidden: ")
+		return fault.Undeterminedf("the cluster has not counted what a quota is for, and lets %s in only then: %w", ref, &reworded{why, err}).
+			WithNext("Deploy again in a moment. If it stays so: does the quota have a status (kubectl describe quota)?")
 	case apierrors.IsForbidden(err):
 		_, why, _ := strings.Cut(err.Error(), "is forbidden: ")
 		return fault.Undeterminedf("the credentials may not %s: %w", what, &reworded{why, err}).

@@ -25,6 +25,7 @@ var refused = map[string]struct {
 	"forbidden":       {fault.Undetermined, []string{`the credentials may not patch ConfigMap x: User "nobody" cannot patch resource "configmaps"`, "idp deploy --print-rbac"}},
 	"escalation":      {fault.Undetermined, []string{"attempting to grant RBAC permissions not currently held"}},
 	"quota":           {fault.Failed, []string{"ConfigMap x is refused by the cluster: exceeded quota: small", "ask for a larger quota"}},
+	"quota-new":       {fault.Undetermined, []string{"lets ConfigMap x in only then: status unknown for quota: small", "Deploy again in a moment"}},
 	"policy":          {fault.Failed, []string{"ValidatingAdmissionPolicy 'two' with binding 'two' denied request: say who owns it", "change what the rule names"}},
 	"pod-security":    {fault.Failed, []string{`violates PodSecurity "restricted:latest"`}},
 	"terminating":     {fault.Failed, []string{"unable to create new content in namespace term", "Wait until it is gone"}},

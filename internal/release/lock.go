@@ -214,7 +214,7 @@ func (l *Lock) Release(ctx context.Context) {
 	if l.lost != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), renewEvery)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseDuration) // after which it is free anyway
 	defer cancel()
 	_, err := l.h.Cluster.Update(ctx, l.written(l.lease, Holder{}, l.clock.Now()))
 	if !kubernetes.IsConflict(err) {

@@ -183,18 +183,23 @@ func (w *watch) container(ctx context.Context, d *Diagnosis, p problem, mask *lo
 	}
 }
 
-// log reads the last lines of a container. Between two starts the node may have neither the log of the one nor of the
-// other, and says so in place of the log; a moment later it has.
+// logTries is how often a log is asked for. Between two starts the node may have neither the log of the one nor of the other,
+// and says so in place of the log; a node that is busy may not answer. A moment later it has.
+const logTries = 8
+
+// log reads the last lines of a container.
 func (w *watch) log(ctx context.Context, p problem, previous, restarted bool, mask *logtext.Mask) ([]string, bool) {
-	for range 5 {
+	for range logTries {
 		data, err := w.c.Logs(ctx, p.pod.Namespace, p.pod.Name, kubernetes.LogOptions{Container: p.container, Previous: previous, Lines: logLines})
-		if lines := mask.Tail(string(data), logLines); err == nil && len(lines) > 0 && !strings.HasPrefix(lines[0], "unable to retrieve container logs") {
+		lines := mask.Tail(string(data), logLines)
+		had := err == nil && (len(lines) == 0 || !strings.HasPrefix(lines[0], "unable to retrieve container logs"))
+		if had && len(lines) > 0 {
 			return lines, previous
 		}
-		if !restarted || w.o.Sleep(ctx, pollFirst) != nil {
+		if had && !restarted || w.o.Sleep(ctx, pollFirst) != nil { // it said nothing
 			break
 		}
-		previous = !previous
+		previous = restarted && !previous
 	}
 	return nil, false
 }

@@ -78,6 +78,8 @@ func (w *watch) refused(ctx context.Context, t *target) error {
 		if t.leaving > 0 {
 			found.grace = never // what goes makes room
 		}
+	case strings.Contains(message, "status unknown for quota"):
+		found.grace = never // the cluster is about to count what there is
 	case strings.Contains(message, "service account"), strings.Contains(message, "serviceaccount"):
 		found.cause, found.grace = causeConfig, graceConfig
 	case strings.Contains(message, "failed calling webhook"):
@@ -202,6 +204,10 @@ func (w *watch) jobGone(ctx context.Context, t *target) error {
 			t.problems = append(t.problems, problem{target: t, cause: causeJob, reason: e.Reason, message: e.Message})
 			return nil
 		}
+	}
+	if !w.lasts(t, "gone", graceEvents) { // an event is written after what it tells of
+		t.state = "(gone)"
+		return nil
 	}
 	return fault.Undeterminedf("%s is gone, and no event tells whether it succeeded", t.ref).
 		WithNext("Give it a longer spec.ttlSecondsAfterFinished, such as 600.")
