@@ -3,9 +3,9 @@
 package apply_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/org/idp/internal/apply"
 	"github.com/org/idp/internal/fault"
@@ -53,7 +53,7 @@ func TestClusterNothingIsDeletedThatCouldNotBeCreatedAnew(t *testing.T) {
 	pod := "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec: {hostNetwork: false, containers: [{name: x, image: x}]}"
 	done, err := apply.Apply(t.Context(), c, objects(t, ns, pod), apply.Options{})
 	old := must(t, done, err)[0]
-	k.Kubectl(t, "label", "namespace", ns, "pod-security.kubernetes.io/enforce=baseline")
+	k.Restrict(t, ns, "baseline")
 	next := objects(t, ns, strings.Replace(pod, "hostNetwork: false", "hostNetwork: true", 1))
 	_, err = apply.Apply(t.Context(), c, next, apply.Options{Recreate: true})
 	wantFault(t, err, fault.Failed, "violates PodSecurity")
@@ -70,16 +70,12 @@ func TestClusterAFullQuotaDoesNotKeepAnObjectFromBeingCreatedAnew(t *testing.T) 
 	done, err := apply.Apply(t.Context(), c, objects(t, ns, shop), apply.Options{})
 	must(t, done, err)
 	next := objects(t, ns, strings.ReplaceAll(shop, "app: shop", "app: new"))
-	var used string
-	for range 100 { // the quota counts a moment later
-		if used = k.Kubectl(t, "get", "quota", "one", "-n", ns, "-o", "jsonpath={.status.used.count/deployments\\.apps}"); used == "1" {
-			break
+	cluster.Until(t, func() error { // the quota counts a moment later
+		if used := k.Kubectl(t, "get", "quota", "one", "-n", ns, "-o", "jsonpath={.status.used.count/deployments\\.apps}"); used != "1" {
+			return fmt.Errorf("the quota counts %q", used)
 		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	if used != "1" {
-		t.Fatalf("the quota counts %q", used)
-	}
+		return nil
+	})
 	plan, err := apply.Plan(t.Context(), c, next, apply.Options{Recreate: true})
 	t.Log(apply.Diff(must(t, plan, err)))
 	done, err = apply.Apply(t.Context(), c, next, apply.Options{Recreate: true})

@@ -3,9 +3,7 @@
 package apply_test
 
 import (
-	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -28,10 +26,8 @@ func write(t *testing.T, manifests string) string {
 
 // cleanup runs kubectl after a test, whose own context has ended.
 func cleanup(t *testing.T, k *cluster.Cluster, args ...string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
-	defer cancel()
-	if out, err := exec.CommandContext(ctx, "kubectl", append([]string{"--kubeconfig", k.Kubeconfig}, args...)...).CombinedOutput(); err != nil {
-		t.Errorf("kubectl %v: %v: %s", args, err, out)
+	if out, err := k.KubectlDetached(t, args...); err != nil {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 
@@ -262,6 +258,7 @@ func TestClusterRulesOfTheClusterAreGatesThatSayNo(t *testing.T) {
 	t.Run("quota", func(t *testing.T) {
 		ns := k.Namespace(t)
 		k.Apply(t, ns, "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: small}\nspec: {hard: {count/deployments.apps: \"0\"}}")
+		k.Refuses(t, ns, deploymentOf(shop), "exceeded quota: small")
 		_, err := apply.Apply(t.Context(), c, objects(t, ns, shop), apply.Options{})
 		wantFault(t, err, fault.Failed, "Deployment shop is refused by the cluster: exceeded quota: small", "ask for a larger quota")
 	})
@@ -286,24 +283,20 @@ spec:
 		t.Cleanup(func() {
 			cleanup(t, k, "delete", "validatingadmissionpolicy,validatingadmissionpolicybinding", ns)
 		})
-		var err error
-		for range 100 { // a policy is in force a moment after it was made
-			if _, err = apply.Plan(t.Context(), c, objects(t, ns, shop), apply.Options{}); err != nil {
-				break
-			}
-			time.Sleep(100 * time.Millisecond)
-		}
+		k.Refuses(t, ns, deploymentOf(shop), "two replicas at least")
+		_, err := apply.Plan(t.Context(), c, objects(t, ns, shop), apply.Options{})
 		wantFault(t, err, fault.Failed, "Deployment shop is refused by the cluster: ValidatingAdmissionPolicy", "two replicas at least", "A rule of the cluster forbids it")
 	})
 	t.Run("pod security", func(t *testing.T) {
 		ns := k.Namespace(t)
-		k.Kubectl(t, "label", "namespace", ns, "pod-security.kubernetes.io/enforce=restricted")
+		k.Restrict(t, ns, "restricted")
 		_, err := apply.Apply(t.Context(), c, objects(t, ns, "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec: {containers: [{name: x, image: x}]}"), apply.Options{})
 		wantFault(t, err, fault.Failed, "violates PodSecurity")
 	})
 	t.Run("limit range", func(t *testing.T) {
 		ns := k.Namespace(t)
 		k.Apply(t, ns, "apiVersion: v1\nkind: LimitRange\nmetadata: {name: l}\nspec: {limits: [{type: Container, max: {cpu: 10m}}]}")
+		k.Refuses(t, ns, strings.Replace(cluster.Pod, "image: probe", "image: probe, resources: {limits: {cpu: 1}}", 1), "maximum cpu usage per Container")
 		_, err := apply.Apply(t.Context(), c, objects(t, ns, "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec: {containers: [{name: x, image: x, resources: {limits: {cpu: 1}}}]}"), apply.Options{})
 		wantFault(t, err, fault.Failed, "maximum cpu usage per Container")
 	})
@@ -323,15 +316,7 @@ webhooks:
   timeoutSeconds: 1
 `)
 		t.Cleanup(func() { cleanup(t, k, "delete", "validatingwebhookconfiguration", ns) })
-		for end := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) { // it takes a moment to be in force
-			_, err := k.KubectlAs(t, k.Kubeconfig, "create", "configmap", "probe", "-n", ns, "--dry-run=server")
-			if err != nil && strings.Contains(err.Error(), "away.example.com") {
-				break
-			}
-			if time.Now().After(end) {
-				t.Fatalf("the webhook is not in force: %v", err)
-			}
-		}
+		k.Refuses(t, ns, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: probe}\n", "away.example.com")
 		_, err := apply.Plan(t.Context(), c, objects(t, ns, shop), apply.Options{})
 		wantFault(t, err, fault.Undetermined, "an admission webhook of the cluster does not answer", "away.example.com")
 	})
@@ -346,6 +331,9 @@ webhooks:
 		wantFault(t, err, fault.Failed, "being terminated")
 	})
 }
+
+// deploymentOf is the Deployment of manifests that begin with one.
+func deploymentOf(manifests string) string { return strings.SplitN(manifests, "---", 2)[0] }
 
 func TestClusterCredentials(t *testing.T) {
 	k := cluster.Open(t)

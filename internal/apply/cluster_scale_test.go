@@ -6,9 +6,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -17,42 +14,21 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-
 	"github.com/org/idp/internal/apply"
 	"github.com/org/idp/internal/kubernetes"
 	"github.com/org/idp/internal/testkit/cluster"
 )
 
-// between is a way to the API server that counts the requests, and may do something before each.
-func between(t *testing.T, kubeconfig string, before func(n int64, r *http.Request)) (string, *atomic.Int64) {
+// counted is a way to the API server that counts the requests, and may do something before each.
+func counted(t *testing.T, kubeconfig string, before func(n int64)) (string, *atomic.Int64) {
 	t.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	transport, err := rest.TransportFor(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err := url.Parse(config.Host)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var requests atomic.Int64
-	proxy := httputil.NewSingleHostReverseProxy(server)
-	proxy.Transport = transport
-	proxy.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) } // the connection breaks, as it does without this
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return cluster.Between(t, kubeconfig, func(*http.Request) bool {
 		if n := requests.Add(1); before != nil {
-			before(n, r)
+			before(n)
 		}
-		proxy.ServeHTTP(w, r)
-	}))
-	t.Cleanup(front.Close)
-	return write(t, fmt.Sprintf(`{"apiVersion": "v1", "kind": "Config", "current-context": "x", "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
-		"users": [{"name": "x", "user": {}}], "clusters": [{"name": "x", "cluster": {"server": %q}}]}`, front.URL)), &requests
+		return true
+	}, nil), &requests
 }
 
 // many are n objects of a size that people have: 4 of 5 are ConfigMaps of 2 KiB, the others Deployments without pods.
@@ -61,7 +37,7 @@ func many(t *testing.T, ns string, n int, value string) []kubernetes.Object {
 	for i := range n {
 		if i%5 == 0 {
 			b.WriteString("---" + strings.NewReplacer("replicas: 1", "replicas: 0", "{name: shop}", fmt.Sprintf("{name: shop-%d}", i), "value: info", "value: "+value).
-				Replace(strings.SplitN(shop, "---", 2)[0]))
+				Replace(deploymentOf(shop)))
 			continue
 		}
 		fmt.Fprintf(&b, "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: shop-%d}\ndata: {a: %s, text: %q}\n", i, value, strings.Repeat("0123456789abcdef", 128))
@@ -71,7 +47,7 @@ func many(t *testing.T, ns string, n int, value string) []kubernetes.Object {
 
 func TestClusterRequestsGrowAsTheObjectsDoAndMemoryIsBounded(t *testing.T) {
 	k := cluster.Open(t)
-	kubeconfig, requests := between(t, k.Kubeconfig, nil)
+	kubeconfig, requests := counted(t, k.Kubeconfig, nil)
 	for _, n := range []int{50, 500} {
 		ns := k.Namespace(t)
 		c := connect(t, kubeconfig)
@@ -82,6 +58,7 @@ func TestClusterRequestsGrowAsTheObjectsDoAndMemoryIsBounded(t *testing.T) {
 			what, value string
 			each        int64 // requests for each object
 		}{{"first apply", "a", 3}, {"second apply, unchanged", "a", 2}, {"third apply, all changed", "b", 3}} {
+			settled(t, k, ns) // what a controller writes to between two requests is asked about again
 			set := many(t, ns, n, step.value)
 			debug.FreeOSMemory()
 			highest := watchHeap(t)
@@ -90,7 +67,6 @@ func TestClusterRequestsGrowAsTheObjectsDoAndMemoryIsBounded(t *testing.T) {
 			done, err := apply.Apply(t.Context(), c, set, apply.Options{})
 			must(t, done, err)
 			t.Logf("%d objects, %s: %d requests, %.1f s, heap at most %d MB, diff %d bytes", n, step.what, requests.Load(), time.Since(start).Seconds(), highest()>>20, len(apply.Diff(done)))
-			// An object that a controller writes to between two requests is asked about again.
 			if got, want := requests.Load(), step.each*int64(n); got < want || got > want+want/20 {
 				t.Errorf("%d requests, want %d", got, want)
 			}
@@ -108,6 +84,19 @@ func TestClusterRequestsGrowAsTheObjectsDoAndMemoryIsBounded(t *testing.T) {
 	}
 	_, peak, _ := strings.Cut(string(status), "VmHWM:")
 	t.Logf("memory of this process at most: %s", strings.TrimSpace(strings.SplitN(peak, "\n", 2)[0]))
+}
+
+// settled waits until the controllers have done what there is to do for the Deployments of a namespace.
+func settled(t *testing.T, k *cluster.Cluster, ns string) {
+	t.Helper()
+	cluster.Until(t, func() error {
+		for line := range strings.Lines(k.Kubectl(t, "get", "deployments", "-n", ns, "-o", `jsonpath={range .items[*]}{.metadata.generation} {.status.observedGeneration} {.status.conditions[?(@.reason=="NewReplicaSetAvailable")].status} {.metadata.name}{"\n"}{end}`)) {
+			if f := strings.Fields(line); len(f) != 4 || f[0] != f[1] {
+				return fmt.Errorf("a Deployment is still worked on: %s", line)
+			}
+		}
+		return nil
+	})
 }
 
 // watchHeap gives the highest size of the heap that it sees from now until it is asked.
@@ -139,10 +128,11 @@ func TestClusterRestartOfTheAPIServerIsADelay(t *testing.T) {
 	k.Kubectl(t, "create", "role", "deployer", "-n", ns, "--verb=get,create,patch", "--resource=configmaps,deployments.apps")
 	k.Kubectl(t, "create", "rolebinding", "deployer", "-n", ns, "--role=deployer", "--serviceaccount="+ns+":deployer")
 	user := k.User(t, ns, "deployer", time.Hour)
+	k.May(t, user, "patch", "deployments.apps", "-n", ns)
 	for name, at := range map[string]int64{"while it plans": 60, "while it applies": 250} {
 		t.Run(name, func(t *testing.T) {
 			restarted := make(chan struct{})
-			kubeconfig, requests := between(t, user, func(n int64, _ *http.Request) {
+			kubeconfig, requests := counted(t, user, func(n int64) {
 				if n == at {
 					go func() {
 						defer close(restarted)

@@ -344,7 +344,8 @@ func (r *ran) nothingLeft() {
 	}
 }
 
-// eventually waits for something that is about to be so; a minute is far more than it takes.
+// eventually waits for something that is about to be so; a minute is far more than it takes. It counts looks and not time, of
+// which a machine with slow moments may lose some.
 func eventually(so func() bool) bool {
 	for range 1200 {
 		if so() {

@@ -17,7 +17,7 @@ func TestClusterResolvesConflictsByPolicy(t *testing.T) {
 	a.deploy().want(0)
 	c.Kubectl(t, "patch", "deployment", "plain", "-n", a.ns, "--field-manager=someone", "--type=strategic",
 		"-p", `{"spec":{"template":{"spec":{"containers":[{"name":"app","env":[{"name":"GREETING","value":"theirs"}]}]}}}}`)
-	c.Kubectl(t, "rollout", "status", "deployment", "plain", "-n", a.ns, "--timeout=60s")
+	c.Kubectl(t, "rollout", "status", "deployment", "plain", "-n", a.ns, "--timeout=5m")
 
 	a.is(second, settings{env: "GREETING: ours"})
 	a.deploy().want(1, "another manager", "GREETING", "someone", "conflicts: force")

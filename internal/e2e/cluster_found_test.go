@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,7 +14,8 @@ import (
 // owners says who set the fields of an object, and by which operation.
 func (a *app) owners(what, name string) string {
 	a.t.Helper()
-	return a.get(what, name, "--show-managed-fields", "-o", `jsonpath={range .metadata.managedFields[*]}{.manager}/{.operation}/{.subresource} {end}`)
+	fields := a.get(what, name, "--show-managed-fields", "-o", `jsonpath={range .metadata.managedFields[*]}{.manager}/{.operation}/{.subresource} {end}`)
+	return strings.Join(slices.Sorted(slices.Values(strings.Fields(fields))), " ") // which the cluster sorts by their time
 }
 
 // What ran before a service's first release was not made by it: a first release that fails must neither remove nor keep it.
@@ -21,7 +23,7 @@ func TestClusterGivesBackWhatWasThereBefore(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, cluster.Open(t))
 	a.c.Apply(t, a.ns, strings.Replace(deployment(a.c.Registry, "", ""), "image: "+a.c.Registry+"/plain", "image: "+a.images[first].reference, 1))
-	a.c.Kubectl(t, "rollout", "status", "deployment", "plain", "-n", a.ns, "--timeout=60s")
+	a.c.Kubectl(t, "rollout", "status", "deployment", "plain", "-n", a.ns, "--timeout=5m")
 	spec := a.get("deployment", "plain", "-o", "jsonpath={.spec}")
 	uid := a.get("service", "plain", "-o", "jsonpath={.metadata.uid}{.spec.clusterIP}")
 	owners := a.owners("deployment", "plain")
@@ -101,7 +103,7 @@ func TestClusterGivesBackWhatWasCreatedAnew(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, cluster.Open(t))
 	a.c.Apply(t, a.ns, strings.Replace(deployment(a.c.Registry, "", ""), "image: "+a.c.Registry+"/plain", "image: "+a.images[first].reference, 1))
-	a.c.Kubectl(t, "rollout", "status", "deployment", "plain", "-n", a.ns, "--timeout=60s")
+	a.c.Kubectl(t, "rollout", "status", "deployment", "plain", "-n", a.ns, "--timeout=5m")
 	spec := a.get("deployment", "plain", "-o", "jsonpath={.spec}")
 	a.is(second, settings{deploy: "{manifests: k8s/selector}"})
 	bad := deployment(a.c.Registry, "initContainers: [{name: migrate, image: "+a.c.Registry+"/migrations:none}]", "")
@@ -133,7 +135,7 @@ func TestClusterSaysWhatBlueGreenLeaves(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, cluster.Open(t))
 	a.c.Apply(t, a.ns, strings.Replace(deployment(a.c.Registry, "", ""), "image: "+a.c.Registry+"/plain", "image: "+a.images[first].reference, 1))
-	a.c.Kubectl(t, "rollout", "status", "deployment", "plain", "-n", a.ns, "--timeout=60s")
+	a.c.Kubectl(t, "rollout", "status", "deployment", "plain", "-n", a.ns, "--timeout=5m")
 	a.is(second, settings{deploy: "{manifests: k8s/plain, strategy: blue-green}"})
 	a.deploy().want(0, "Deployment plain, which no release has brought, still runs beside it", "kubectl delete deployment plain --namespace "+a.ns)
 	a.c.Kubectl(t, "delete", "deployment", "plain", "--namespace", a.ns, "--wait")

@@ -5,54 +5,143 @@ package e2e
 import (
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/org/idp/internal/testkit/cluster"
 )
 
-// TestClusterHealsAfterAKill kills an upgrade at twenty moments, spread over how long it takes, and deploys again: the new
-// version, or in turn the old one.
+// TestClusterHealsAfterAKill kills an upgrade at twenty moments, spread over all that it changes in the cluster, and deploys
+// again: the new version, or in turn the old one.
 func TestClusterHealsAfterAKill(t *testing.T) {
 	t.Parallel()
 	c := cluster.Open(t)
 	sharedBench(t, c)
 	var cut atomic.Int32
-	moments := 0
 	t.Run("moments", func(t *testing.T) {
 		for kind, n := range map[string]int{"rolling": 8, "canary": 6, "blue-green": 6} {
-			moments += n
-			for i := range n {
-				t.Run(fmt.Sprintf("%s/%d of %d", kind, i+1, n), func(t *testing.T) {
-					t.Parallel()
-					a := newApp(t, c)
-					s := settings{deploy: fmt.Sprintf("{strategy: %s}", kind)}
-					a.is(first, s)
-					a.deploy().want(0)
-					a.is(second, s)
-					r := a.start()
-					// Reading and verifying take the first moment; what follows is mostly waiting.
-					full := map[string]time.Duration{"rolling": 7, "canary": 17, "blue-green": 9}[kind] * time.Second
-					time.Sleep(300*time.Millisecond + full*time.Duration(i)/time.Duration(n))
-					if err := r.cmd.Process.Kill(); err == nil {
-						<-r.ended
-					}
-					if r.cmd.ProcessState.ExitCode() == -1 {
+			s := settings{deploy: fmt.Sprintf("{strategy: %s}", kind)}
+			t.Run(kind, func(t *testing.T) {
+				t.Parallel()
+				all := &moment{}
+				upgradeThrough(newApp(t, c), s, all).wait(t).want(0)
+				t.Logf("it changes something %d times", all.writes)
+				if all.writes < 6 { // the release twice, the Deployment, the Service, …
+					t.Fatal("these are not all")
+				}
+				for i := range n {
+					t.Run(fmt.Sprintf("%d of %d", i+1, n), func(t *testing.T) {
+						t.Parallel()
+						a := newApp(t, c)
+						m := newMoment(1+i*all.writes/n, i)
+						r := upgradeThrough(a, s, m)
+						m.kill(t, r)
 						cut.Add(1)
-					}
-					t.Logf("at %.1fs: %s, releases %v", r.took.Seconds(), r.cmd.ProcessState, a.history())
-					a.healed([]string{second, first}[i%2], s)
-				})
-			}
+						t.Logf("%s: releases %v", m, a.history())
+						a.healed([]string{second, first}[i%2], s)
+					})
+				}
+			})
 		}
 	})
-	t.Logf("%d of %d were cut off", cut.Load(), moments)
-	if moments != 20 || cut.Load() < 15 {
-		t.Error("too few: the moments are not those of a deploy any more")
+	if cut.Load() != 20 {
+		t.Errorf("%d of 20 were cut off", cut.Load())
 	}
+}
+
+// moment is one of a run, by what it does to the cluster: so the machine may be as slow as it likes.
+type moment struct {
+	write  int // the number of the change, from 1 on; 0: none
+	when   string
+	writes int // so far
+
+	mu      sync.Mutex
+	reads   int           // since then
+	reached chan struct{} // closed at the moment
+	over    chan struct{} // closed when the run has ended, and what it asked last may go
+}
+
+const (
+	unsent   = "before change" // which the API server does not see
+	answered = "with the answer to change"
+	later    = "a look after change"
+)
+
+func newMoment(write, i int) *moment {
+	return &moment{write: write, when: []string{unsent, answered, later}[i%3], reached: make(chan struct{}), over: make(chan struct{})}
+}
+
+func (m *moment) String() string { return fmt.Sprintf("%s %d", m.when, m.write) }
+
+// upgradeThrough makes the first version live and begins to deploy the second one, told of by its requests.
+func upgradeThrough(a *app, s settings, m *moment) *running {
+	a.t.Helper()
+	a.is(first, s)
+	a.deploy().want(0)
+	a.is(second, s)
+	direct := a.kubeconfig
+	a.kubeconfig = cluster.Between(a.t, direct, m.before, m.after)
+	defer func() { a.kubeconfig = direct }()
+	return a.start()
+}
+
+// changes tells of a request that changes something, but for the renewals of the lock.
+func changes(r *http.Request) bool {
+	return r.Method != http.MethodGet && !r.URL.Query().Has("dryRun") && !strings.Contains(r.URL.Path, "/leases")
+}
+
+func (m *moment) before(r *http.Request) (goes bool) {
+	m.mu.Lock()
+	write := changes(r)
+	if write {
+		m.writes++
+	} else if m.write > 0 && m.writes >= m.write {
+		m.reads++
+	}
+	now := write && m.writes == m.write && m.when == unsent || m.reads == 2 && m.when == later
+	m.mu.Unlock()
+	return !now || !m.hold()
+}
+
+func (m *moment) after(r *http.Request) {
+	m.mu.Lock()
+	now := m.write > 0 && changes(r) && m.writes == m.write && m.when == answered
+	m.mu.Unlock()
+	if now {
+		m.hold()
+	}
+}
+
+// hold says that the moment is there, and lets it last.
+func (m *moment) hold() bool {
+	m.mu.Lock()
+	select {
+	case <-m.reached:
+	default:
+		close(m.reached)
+	}
+	m.mu.Unlock()
+	<-m.over
+	return true
+}
+
+// kill ends a run at the moment.
+func (m *moment) kill(t *testing.T, r *running) {
+	t.Helper()
+	defer close(m.over)
+	select {
+	case <-m.reached:
+	case <-r.ended:
+		t.Fatalf("it ended before the moment %s, after %d changes", m, m.writes)
+	}
+	if err := r.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-r.ended
 }
 
 // healed deploys a version after a deploy was killed, and holds that nothing of that is left.
@@ -93,16 +182,29 @@ func TestClusterDeploysWhileTheAPIServerRestarts(t *testing.T) {
 	a := newApp(t, c)
 	a.deploy().want(0)
 	a.is(second, settings{})
+	looked, killed := make(chan struct{}), make(chan struct{})
+	once := sync.OnceFunc(func() {
+		close(looked)
+		<-killed
+	})
+	a.kubeconfig = cluster.Between(t, c.Kubeconfig, func(r *http.Request) bool {
+		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/pods") { // it waits for the new ones
+			once()
+		}
+		return true
+	}, nil)
 	// The scheduler and the controllers ask an API server that was away again only after up to a minute.
-	r := a.start("--wait", "5m")
-	time.Sleep(2 * time.Second)
+	r := a.start()
 	select {
+	case <-looked:
 	case <-r.ended:
 		t.Fatal("it ended before the API server did")
-	default:
 	}
-	c.RestartAPIServer(t)
+	back := c.KillAPIServer(t)
+	close(killed)
+	back()
 	r.wait(t).want(0, "replaces")
+	a.kubeconfig = c.Kubeconfig
 	a.serves(second, 2)
 	a.wantHistory(map[string]string{"v1": "superseded", "v2": "live"})
 	a.wantFree()

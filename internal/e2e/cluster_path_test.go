@@ -41,7 +41,7 @@ func (a *app) release(version string, s settings, args ...string) outcome {
 	a.version = version
 	a.repo.git("checkout", "--quiet", a.images[version].commit, "--", "main.go")
 	write(a.t, filepath.Join(a.repo.dir, "idp.yaml"), a.yaml(s))
-	o := a.path(append(args, "--timeout", "6s")...)
+	o := a.path(append(args, "--timeout", "20s")...) // some seconds are enough, but not where the machine stands still for them
 	made := a.images[version]
 	made.digest, made.reference = o.record.Artifact.Digest, o.record.Artifact.Image+"@"+o.record.Artifact.Digest
 	a.images[version] = made

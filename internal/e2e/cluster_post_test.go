@@ -60,7 +60,17 @@ func (a *app) after(action string, code int) string {
 // killed ends a run as soon as something is so.
 func (a *app) killed(r *running, when string, is func() bool) outcome {
 	a.t.Helper()
-	for end := time.Now().Add(2 * time.Minute); !is(); time.Sleep(100 * time.Millisecond) {
+	a.until(r, when, is)
+	if err := r.cmd.Process.Kill(); err != nil {
+		a.t.Fatal(err)
+	}
+	return r.wait(a.t)
+}
+
+// until waits until something is so while a run goes on.
+func (a *app) until(r *running, when string, is func() bool) {
+	a.t.Helper()
+	for end := time.Now().Add(10 * time.Minute); !is(); time.Sleep(100 * time.Millisecond) {
 		select {
 		case <-r.ended:
 			a.t.Fatalf("it ended before %s", when)
@@ -70,10 +80,6 @@ func (a *app) killed(r *running, when string, is func() bool) outcome {
 			a.t.Fatalf("it never came to %s", when)
 		}
 	}
-	if err := r.cmd.Process.Kill(); err != nil {
-		a.t.Fatal(err)
-	}
-	return r.wait(a.t)
 }
 
 // wantCutOff wants people and the record to be told that the step was cut off, and what is live.
@@ -154,7 +160,7 @@ func TestClusterPostAfterAKill(t *testing.T) {
 		a.version = second
 		a.repo.git("checkout", "--quiet", a.images[second].commit, "--", "main.go")
 		write(t, filepath.Join(a.repo.dir, "idp.yaml"), a.yaml(settings{env: "BEHAVE: broken"}))
-		r := a.walk("--timeout", "60s")
+		r := a.walk("--timeout", "20m")
 		o := a.killed(r, "the smoke test", func() bool { return r.began("smoke") })
 		said := a.after("path", 0)
 		if !strings.Contains(said, "back on") {
@@ -170,21 +176,25 @@ func TestClusterPostAfterAKill(t *testing.T) {
 		a := newApp(t, c)
 		a.deploy().want(0)
 		a.is(second, settings{env: "BEHAVE: sick"})
-		other := a.start("--wait", "30s") // holds the lock until it gives up
-		for a.history()["v2"] != "pending" {
-			time.Sleep(100 * time.Millisecond)
-		}
+		other := a.start("--wait", "20m") // holds the lock until it is told to end
+		a.until(other, "the rollout", func() bool { return a.history()["v2"] == "pending" })
 		a.inRun()
 		a.is(second, settings{})
 		r := a.start()
 		a.killed(r, "the lock", func() bool {
-			log, _ := os.ReadFile(r.log)
-			return strings.Contains(string(log), "waiting for another deploy") || time.Since(r.begun) > 5*time.Second
+			log, err := os.ReadFile(r.log)
+			return err == nil && strings.Contains(string(log), "waiting for another deploy")
 		})
 		if said := a.after("deploy", 0); strings.Contains(said, "back on") {
 			t.Errorf("said %s", said)
 		}
-		other.wait(t).want(1, "back on")
+		if got := a.history()["v2"]; got != "pending" {
+			t.Errorf("the deploy that was waited for is %s", got)
+		}
+		if err := other.cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		other.wait(t).want(3, "back on")
 		a.serves(first, 2)
 		a.wantHistory(map[string]string{"v1": "superseded", "v2": "failed", "v3": "live"})
 	})

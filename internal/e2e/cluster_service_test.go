@@ -278,6 +278,9 @@ func (a *app) start(args ...string) *running {
 	return a.run(append([]string{"deploy", "--image", a.images[a.version].reference, "--key", filepath.Join(a.dir, "key.pub")}, args...)...)
 }
 
+// waits is how long a deploy waits unless it is told otherwise: far longer than anything takes that comes to its end.
+const waits = "5m"
+
 // run starts idp in the service's folder.
 func (a *app) run(args ...string) *running {
 	a.t.Helper()
@@ -287,7 +290,7 @@ func (a *app) run(args ...string) *running {
 		a.t.Fatal(err)
 	}
 	if !slices.Contains(args, "--wait") {
-		args = append(args, "--wait", "60s")
+		args = append(args, "--wait", waits)
 	}
 	if !slices.Contains(args, "--environment") {
 		args = append(args, "--environment", "staging")

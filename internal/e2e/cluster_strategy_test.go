@@ -109,7 +109,7 @@ metadata: {name: one}
 spec: {size: 1}
 `, "NAME", a.ns))
 	t.Cleanup(func() {
-		_, _ = a.c.KubectlAs(t, a.c.Kubeconfig, "delete", "customresourcedefinition", "things."+a.ns+".example.com", "--ignore-not-found")
+		_, _ = a.c.KubectlDetached(t, "delete", "customresourcedefinition", "things."+a.ns+".example.com", "--ignore-not-found")
 	})
 	a.deploy().want(0, "replaces")
 	a.serves(second, 2)

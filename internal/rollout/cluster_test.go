@@ -23,7 +23,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
 
 	"github.com/org/idp/internal/fault"
@@ -137,12 +139,73 @@ func (b bench) apply(t *testing.T, manifests string) []kubernetes.Object {
 
 func (b bench) wait(t *testing.T, set []kubernetes.Object, limit time.Duration) (rollout.Ready, error) {
 	t.Helper()
-	return b.waitOn(t.Context(), t, b.client, set, limit)
+	return b.waitBy(t, &clock{at: time.Now()}, set, limit)
 }
 
-func (b bench) waitOn(ctx context.Context, t *testing.T, c rollout.Cluster, set []kubernetes.Object, limit time.Duration) (rollout.Ready, error) {
+func (b bench) waitBy(t *testing.T, c *clock, set []kubernetes.Object, limit time.Duration) (rollout.Ready, error) {
 	t.Helper()
-	return rollout.Wait(ctx, c, set, rollout.Options{Timeout: limit, Now: time.Now, Sleep: sleep, Progress: func(s string) { t.Log(s) }})
+	return rollout.Wait(t.Context(), b.client, set, rollout.Options{Timeout: limit, Now: c.now, Sleep: c.sleep, Progress: func(s string) { t.Log(s) }})
+}
+
+// clock is that of a wait. It goes on only while the wait pauses between two looks, so that a machine or a cluster that stands
+// still for some seconds takes none from it; and not before what a case is about is so.
+type clock struct {
+	at    time.Time
+	until func() bool // nil: it goes on from the start
+}
+
+func (c *clock) now() time.Time { return c.at }
+
+func (c *clock) sleep(ctx context.Context, d time.Duration) error {
+	if err := sleep(ctx, d); err != nil {
+		return err
+	}
+	if c.until == nil || c.until() {
+		c.until, c.at = nil, c.at.Add(d)
+	}
+	return nil
+}
+
+// held is a clock that stands until something is so of an object of a kind in the namespace.
+func (b bench) held(t *testing.T, kind kubernetes.Query, is func(o map[string]any) bool) *clock {
+	t.Helper()
+	kind.Namespace = b.ns
+	end := time.Now().Add(10 * time.Minute)
+	return &clock{at: time.Now(), until: func() bool {
+		list, err := b.client.List(t.Context(), kind)
+		if slices.ContainsFunc(list, func(o kubernetes.Object) bool { return is(o.Object) }) {
+			return true
+		}
+		if time.Now().After(end) {
+			t.Errorf("what the case is about never was, of %d objects of kind %s: %v", len(list), kind.Kind, err)
+			return true
+		}
+		return false
+	}}
+}
+
+// probed stands until a probe of a pod has failed in these words.
+func (b bench) probed(t *testing.T, words string) *clock {
+	t.Helper()
+	return b.held(t, kubernetes.Query{APIVersion: "v1", Kind: "Event", Fields: "reason=Unhealthy"}, func(o map[string]any) bool {
+		message, _, _ := unstructured.NestedString(o, "message")
+		return strings.Contains(message, words)
+	})
+}
+
+// exited stands until a container has ended with an exit code.
+func (b bench) exited(t *testing.T, code int32) *clock {
+	t.Helper()
+	return b.held(t, kubernetes.Query{APIVersion: "v1", Kind: "Pod"}, func(o map[string]any) bool {
+		var pod corev1.Pod
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o, &pod); err != nil {
+			t.Error(err)
+		}
+		return slices.ContainsFunc(slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses), func(s corev1.ContainerStatus) bool {
+			now, before := s.State.Terminated, s.LastTerminationState.Terminated
+			return now != nil && now.ExitCode == code || before != nil && before.ExitCode == code
+		})
+	})
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -221,8 +284,13 @@ func (b bench) keep(t *testing.T, name string, set []kubernetes.Object) {
 // fails applies manifests that must fail as a gate, and gives the diagnosis. It is shown as a person would read it.
 func (b bench) fails(t *testing.T, manifests string, limit time.Duration) *rollout.Diagnosis {
 	t.Helper()
+	return b.failsBy(t, &clock{at: time.Now()}, manifests, limit)
+}
+
+func (b bench) failsBy(t *testing.T, c *clock, manifests string, limit time.Duration) *rollout.Diagnosis {
+	t.Helper()
 	set := b.apply(t, manifests)
-	ready, err := b.wait(t, set, limit)
+	ready, err := b.waitBy(t, c, set, limit)
 	_, name, _ := strings.Cut(t.Name(), "/")
 	b.keep(t, strings.ReplaceAll(name, "_", " "), set)
 	var d *rollout.Diagnosis
@@ -250,7 +318,7 @@ spec:
   selector: {matchLabels: {app: app}}
   template:
     metadata: {labels: {app: app}}
-    spec: {containers: [{name: app, image: "IMAGE", args: [ARGS], CONTAINER}], terminationGracePeriodSeconds: 1, POD}`)
+    spec: {containers: [{name: app, image: "IMAGE", args: [ARGS], CONTAINER}], terminationGracePeriodSeconds: 60, POD}`) // it ends at once, unless it has no processor
 }
 
-const probe = `readinessProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1}`
+const probe = `readinessProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1, timeoutSeconds: 20}`

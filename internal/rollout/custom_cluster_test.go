@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,9 +46,9 @@ func define(t *testing.T, c *cluster.Cluster) {
 			continue
 		}
 		c.Apply(t, "default", text)
-		c.Kubectl(t, "wait", "crd", name, "--for=condition=Established", "--timeout=30s")
+		c.Kubectl(t, "wait", "crd", name, "--for=condition=Established", "--timeout=5m")
 		t.Cleanup(func() {
-			if _, err := c.KubectlDetached(t, "delete", "crd", name, "--wait=false"); err != nil {
+			if _, err := c.KubectlDetached(t, "delete", "crd", name); err != nil {
 				t.Error(err)
 			}
 		})
@@ -128,8 +129,10 @@ func TestClusterCustomResources(t *testing.T) {
 				err   error
 			}
 			ended := make(chan end, 1)
+			var written atomic.Bool
+			written.Store(tc.status == "")
 			go func() {
-				ready, err := b.waitOn(t.Context(), t, b.client, set, limit)
+				ready, err := b.waitBy(t, &clock{at: time.Now(), until: written.Load}, set, limit)
 				ended <- end{ready, err}
 			}()
 			if tc.status != "" {
@@ -139,6 +142,7 @@ func TestClusterCustomResources(t *testing.T) {
 				case <-time.After(1200 * time.Millisecond):
 				}
 				b.says(t, tc.kind, tc.status)
+				written.Store(true)
 			}
 			e := <-ended
 			b.keep(t, name, set)
@@ -174,7 +178,7 @@ func TestClusterCustomResources(t *testing.T) {
 kind: Pod
 metadata: {name: app-5d-x, labels: {rollouts-pod-template-hash: 5d}}
 spec: {terminationGracePeriodSeconds: 1, containers: [{name: app, image: "IMAGE", args: [die]}]}`)
-		_, err := b.wait(t, set, time.Minute)
+		_, err := b.waitBy(t, b.exited(t, 3), set, time.Minute)
 		var d *rollout.Diagnosis
 		if !errors.As(err, &d) || d.Reason != "CrashLoopBackOff" || d.Pod != "app-5d-x" || d.TimedOut {
 			t.Fatalf("%+v, %v", d, err)

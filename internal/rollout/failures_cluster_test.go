@@ -11,8 +11,9 @@ import (
 // TestClusterNamesFailures deploys what cannot work and holds what is said of it.
 func TestClusterNamesFailures(t *testing.T) {
 	cases := map[string]struct {
+		before    string // manifests that are there, and whose probe has failed so
 		manifests string
-		limit     time.Duration // at which it has to be called; 0: it has to be called long before any
+		limit     time.Duration // at which it has to be called, from the first failure of the probe on; 0: it has to be called long before any
 		reason    string
 		container string
 		exit      int32 // -1: none
@@ -36,7 +37,7 @@ func TestClusterNamesFailures(t *testing.T) {
 			message: "Readiness probe failed: HTTP probe failed with statuscode: 503", advice: "/healthz"},
 		"readiness on another port": {manifests: deployment(`serve`, `readinessProbe: {httpGet: {path: /, port: 9}, periodSeconds: 1}`), limit: 8 * time.Second, reason: "NotReady",
 			container: "app", exit: -1, message: "connection refused", advice: "port 9"},
-		"startup": {manifests: deployment(`serve, "503"`, `startupProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1, failureThreshold: 100}`), limit: 8 * time.Second,
+		"startup": {manifests: deployment(`serve, "503"`, `startupProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1, timeoutSeconds: 20, failureThreshold: 600}`), limit: 8 * time.Second,
 			reason: "NotStarted", container: "app", exit: -1, message: "Startup probe failed: HTTP probe failed with statuscode: 503"},
 		"liveness": {manifests: deployment(`serve, "503"`, `livenessProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1, failureThreshold: 1}`),
 			reason: "CrashLoopBackOff", container: "app", exit: 2, message: "iveness probe", advice: "liveness"},
@@ -63,7 +64,7 @@ func TestClusterNamesFailures(t *testing.T) {
 		"paused":                  {manifests: strings.Replace(deployment(`serve`, ``), "replicas: 1", "replicas: 1\n  paused: true", 1), reason: "Paused", exit: -1, advice: "spec.paused"},
 		"job":                     {manifests: job("die", "backoffLimit: 0"), reason: "BackoffLimitExceeded", container: "app", exit: 3, message: "backoff limit", log: "panic: DATABASE_URL is not set", advice: "DATABASE_URL"},
 		"job that takes too long": {manifests: job("idle", "activeDeadlineSeconds: 2"), reason: "DeadlineExceeded", exit: -1, message: "longer than specified deadline"},
-		"progress deadline": {manifests: strings.Replace(deployment(`serve, "503"`, probe), "replicas: 1", "replicas: 1\n  progressDeadlineSeconds: 4", 1), reason: "NotReady", container: "app", exit: -1,
+		"progress deadline": {before: deployment(`serve, "503"`, probe), manifests: strings.Replace(deployment(`serve, "503"`, probe), "replicas: 1", "replicas: 1\n  progressDeadlineSeconds: 4", 1), reason: "NotReady", container: "app", exit: -1,
 			message: "Readiness probe failed: HTTP probe failed with statuscode: 503", advice: "answers 503"},
 		"no endpoints": {manifests: deployment(`serve`, probe) + "\n---\n" + service("app: ap", "8080"), reason: "NoEndpoints", exit: -1, message: "app=ap", advice: "selector"},
 		"no such port": {manifests: deployment(`serve`, probe) + "\n---\n" + service("app: app", "http"), reason: "NoPort", exit: -1, message: "http", advice: "targetPort"},
@@ -74,11 +75,20 @@ func TestClusterNamesFailures(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := open(t)
-			limit := c.limit
+			limit, watch := c.limit, &clock{at: time.Now()}
+			switch {
+			case limit > 0:
+				watch = b.probed(t, c.message)
+			case c.exit >= 0 && !strings.Contains(name, "ready for a moment"): // that one must not be taken for ready
+				watch = b.exited(t, c.exit)
+			}
 			if limit == 0 {
 				limit = 2 * time.Minute
 			}
-			d := b.fails(t, strings.ReplaceAll(c.manifests, "REGISTRY", b.c.Registry), limit)
+			if c.before != "" {
+				b.failsBy(t, b.probed(t, c.message), c.before, time.Second)
+			}
+			d := b.failsBy(t, watch, strings.ReplaceAll(c.manifests, "REGISTRY", b.c.Registry), limit)
 			if d.TimedOut != (c.limit > 0) {
 				t.Errorf("the deadline called it: %t, after %d ms", d.TimedOut, d.AfterMS)
 			}

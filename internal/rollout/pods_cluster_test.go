@@ -7,6 +7,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/org/idp/internal/kubernetes"
+	"github.com/org/idp/internal/testkit/cluster"
 )
 
 // sidecar is a Deployment whose pod is ready, but for a container that runs beside it from the start.
@@ -25,16 +30,17 @@ func TestClusterWatchesSidecars(t *testing.T) {
 	}{
 		"it crashes":              {manifests: sidecar(`die, "2"`, ""), reason: "CrashLoopBackOff", exit: 3, advice: "DATABASE_URL"},
 		"it ends":                 {manifests: sidecar("end", ""), reason: "CrashLoopBackOff", exit: 0, advice: "are to run until"},
-		"its startup probe fails": {manifests: sidecar(`idle`, `, startupProbe: {httpGet: {path: /healthz, port: 9090}, periodSeconds: 1, failureThreshold: 100}`), limit: 8 * time.Second, reason: "NotStarted", exit: -1, advice: "port 9090"},
-		"its readiness fails":     {manifests: sidecar(`idle`, `, readinessProbe: {httpGet: {path: /healthz, port: 9090}, periodSeconds: 1}`), limit: 8 * time.Second, reason: "NotReady", exit: -1, advice: "port 9090"},
+		"its startup probe fails": {manifests: sidecar(`idle`, `, startupProbe: {httpGet: {path: /healthz, port: 9090}, periodSeconds: 1, timeoutSeconds: 20, failureThreshold: 600}`), limit: 8 * time.Second, reason: "NotStarted", exit: -1, advice: "port 9090"},
+		"its readiness fails":     {manifests: sidecar(`idle`, `, readinessProbe: {httpGet: {path: /healthz, port: 9090}, periodSeconds: 1, timeoutSeconds: 20}`), limit: 8 * time.Second, reason: "NotReady", exit: -1, advice: "port 9090"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			limit := limit
+			b, limit := open(t), limit
+			watch := &clock{at: time.Now()} // one that crashes a moment after its start must not be taken for ready
 			if c.limit > 0 {
-				limit = c.limit
+				limit, watch = c.limit, b.probed(t, "connection refused")
 			}
-			d := open(t).fails(t, c.manifests, limit)
+			d := b.failsBy(t, watch, c.manifests, limit)
 			if d.Reason != c.reason || d.Container != "proxy" || d.TimedOut != (c.limit > 0) || (d.ExitCode == nil) != (c.exit < 0) || d.ExitCode != nil && *d.ExitCode != c.exit {
 				t.Errorf("%+v", d)
 			}
@@ -54,7 +60,14 @@ func TestClusterCountsNoPodThatWasReplaced(t *testing.T) {
 	b.ready(t, manifests)
 	name, _, _ := strings.Cut(b.c.Kubectl(t, "get", "pods", "-n", b.ns, "-o", "jsonpath={.items[*].metadata.name}"), " ")
 	b.c.Kubectl(t, "patch", "pod", name, "-n", b.ns, "-p", `{"spec":{"activeDeadlineSeconds":1}}`)
-	b.c.Kubectl(t, "wait", "pod", name, "-n", b.ns, "--for=jsonpath={.status.phase}=Failed", "--timeout=60s")
+	b.c.Kubectl(t, "wait", "pod", name, "-n", b.ns, "--for=jsonpath={.status.phase}=Failed", "--timeout=5m")
+	cluster.Until(t, func() error { // what is waited for then is not the start of the other one
+		ready := b.c.Kubectl(t, "get", "pods", "-n", b.ns, "-o", `jsonpath={range .items[*]}{.status.conditions[?(@.type=="Ready")].status} {end}`)
+		if strings.Count(ready, "True") != 2 {
+			return fmt.Errorf("the pods are ready: %s", ready)
+		}
+		return nil
+	})
 	if ready := b.ready(t, manifests); ready.Pods != 2 || ready.After > 20*time.Second {
 		t.Errorf("%+v", ready)
 	}
@@ -86,7 +99,7 @@ func TestClusterSaysWhatAPartitionLeaves(t *testing.T) {
 	if len(ready.Notes) != 1 || !strings.Contains(ready.Notes[0], "1 of 2 pods") || ready.Pods != 1 {
 		t.Errorf("one is new: %+v", ready)
 	}
-	d := b.fails(t, strings.Replace(at(2), "args: [serve]", `args: [serve, "201"]`, 1), 30*time.Second)
+	d := b.fails(t, strings.Replace(at(2), "args: [serve]", `args: [serve, "201"]`, 1), limit)
 	if d.TimedOut || d.Reason != "Partition" {
 		t.Errorf("none is new: %+v", d)
 	}
@@ -96,7 +109,7 @@ func TestClusterSaysWhatAPartitionLeaves(t *testing.T) {
 func TestClusterNamesWhatRefusesAJob(t *testing.T) {
 	t.Parallel()
 	b := open(t)
-	b.c.Kubectl(t, "label", "namespace", b.ns, "pod-security.kubernetes.io/enforce=restricted")
+	b.c.Restrict(t, b.ns, "restricted")
 	d := b.fails(t, job("end", "backoffLimit: 1"), limit)
 	if d.Reason != "FailedCreate" || d.TimedOut {
 		t.Errorf("%+v", d)
@@ -109,6 +122,9 @@ func TestClusterWaitsForMinReadySeconds(t *testing.T) {
 	t.Parallel()
 	b := open(t)
 	manifests := strings.Replace(deployment(`serve`, probe), "  replicas: 1", "  replicas: 1\n  minReadySeconds: 500", 1)
-	d := b.fails(t, manifests, 8*time.Second)
+	d := b.failsBy(t, b.held(t, kubernetes.Query{APIVersion: "apps/v1", Kind: "Deployment"}, func(o map[string]any) bool {
+		ready, _, _ := unstructured.NestedInt64(o, "status", "readyReplicas")
+		return ready == 1
+	}), manifests, 8*time.Second)
 	holds(t, "message", d.Message, "minReadySeconds")
 }

@@ -60,7 +60,7 @@ func TestClusterNeverCountsOldPods(t *testing.T) {
 			manifests := strings.Replace(deploymentOf(2, `serve`, probe, ``), "Deployment", kind, 1)
 			b.ready(t, manifests)
 			old := b.c.Kubectl(t, "get", "pods", "-n", b.ns, "-o", "name")
-			d := b.fails(t, strings.Replace(manifests, `args: [serve]`, `args: [serve, "500"]`, 1), 10*time.Second)
+			d := b.failsBy(t, b.probed(t, "statuscode: 500"), strings.Replace(manifests, `args: [serve]`, `args: [serve, "500"]`, 1), 10*time.Second)
 			if d.Ready != 0 || d.Reason != "NotReady" || kind == "Deployment" && strings.Contains(old, d.Pod) {
 				t.Errorf("%d pods of the new version are ready, %s names pod %s; the old ones are %s", d.Ready, d.Reason, d.Pod, old)
 			}
@@ -164,7 +164,7 @@ func TestClusterNamesQuotaAndAdmission(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := open(t)
-			b.c.Kubectl(t, "create", "quota", "small", "-n", b.ns, "--hard=pods=1")
+			b.c.Quota(t, b.ns, "small", 1)
 			d := b.fails(t, strings.Replace(deploymentOf(2, `serve`, probe, ``), "Deployment", kind, 1), limit)
 			if d.Reason != "FailedCreate" || d.Pod != "" || d.TimedOut {
 				t.Errorf("%+v", d)
@@ -176,7 +176,7 @@ func TestClusterNamesQuotaAndAdmission(t *testing.T) {
 	t.Run("pod security", func(t *testing.T) {
 		t.Parallel()
 		b := open(t)
-		b.c.Kubectl(t, "label", "namespace", b.ns, "pod-security.kubernetes.io/enforce=restricted")
+		b.c.Restrict(t, b.ns, "restricted")
 		d := b.fails(t, deployment(`serve`, probe), limit)
 		if d.Reason != "FailedCreate" || d.TimedOut {
 			t.Errorf("%+v", d)
@@ -223,15 +223,7 @@ spec:
 			}
 		}
 	})
-	for end := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) { // a policy takes a moment to be in force
-		_, err := b.c.KubectlAs(t, b.c.Kubeconfig, "run", "bare", "-n", b.ns, "--image=x", "--dry-run=server")
-		if err != nil && strings.Contains(err.Error(), "a team label is needed") {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("the policy is not in force: %v", err)
-		}
-	}
+	b.c.Refuses(t, b.ns, cluster.Pod, "a team label is needed")
 }
 
 // Somebody else's version says nothing of this one.
@@ -258,10 +250,15 @@ func TestClusterWaitCanBeCancelled(t *testing.T) {
 	t.Parallel()
 	b := open(t)
 	set := b.apply(t, deployment(`serve, "503"`, probe))
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
-	defer cancel()
-	_, err := b.waitOn(ctx, t, b.client, set, limit)
-	if fault.KindOf(err) != fault.Undetermined || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "Deployment app (0 of 1 ready)") {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	stopped := errors.New("that was long enough")
+	_, err := rollout.Wait(ctx, b.client, set, rollout.Options{Timeout: limit, Now: time.Now, Sleep: sleep, Progress: func(what string) {
+		if strings.Contains(what, "(0 of 1 ready)") {
+			cancel(stopped)
+		}
+	}})
+	if fault.KindOf(err) != fault.Undetermined || !errors.Is(err, stopped) || !strings.Contains(err.Error(), "Deployment app (0 of 1 ready)") {
 		t.Errorf("cancelled: %v", err)
 	}
 }
@@ -270,12 +267,18 @@ func TestClusterWaitCanBeCancelled(t *testing.T) {
 func TestClusterKnowsWhatBlocksAStatefulSet(t *testing.T) {
 	t.Parallel()
 	for name, broken := range map[string]string{"blocked": `[die]`, "unready": `[serve, "500"]`} {
+		broke := func(b bench, t *testing.T) *clock {
+			if name == "blocked" {
+				return b.exited(t, 3)
+			}
+			return b.probed(t, "statuscode: 500")
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := open(t)
 			manifests := strings.Replace(deploymentOf(2, `serve`, probe, ``), "Deployment", "StatefulSet", 1)
 			b.ready(t, manifests)
-			b.fails(t, strings.Replace(manifests, "args: [serve]", "args: "+broken, 1), 15*time.Second)
+			b.failsBy(t, broke(b, t), strings.Replace(manifests, "args: [serve]", "args: "+broken, 1), 15*time.Second)
 			d := b.fails(t, manifests, 30*time.Second)
 			if d.Pod != "app-1" {
 				t.Errorf("%+v", d)
@@ -313,7 +316,7 @@ func TestClusterWaitSurvivesARestartOfTheAPIServer(t *testing.T) {
 	set := b.apply(t, deploymentOf(2, `serve`, strings.Replace(probe, "periodSeconds", "initialDelaySeconds: 8, periodSeconds", 1), ``))
 	done := make(chan error, 1)
 	go func() {
-		ready, err := b.waitOn(t.Context(), t, b.client, set, limit)
+		ready, err := b.wait(t, set, limit)
 		if err == nil && ready.Pods != 2 {
 			err = fmt.Errorf("%d pods, want 2", ready.Pods)
 		}

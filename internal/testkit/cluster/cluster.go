@@ -20,8 +20,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// limit is how long a call of kubectl may take at most.
-const limit = 2 * time.Minute
+// limit is how long a call of kubectl may take at most, and anything that is about to be so. It is far more than either takes,
+// since a machine may have slow moments, and is met only by what has failed.
+const limit = 5 * time.Minute
 
 // Cluster is one that answers.
 type Cluster struct {
@@ -90,7 +91,8 @@ func (c *Cluster) Apply(t *testing.T, namespace, manifests string) {
 	}
 }
 
-// Namespace makes one for a test, whose end removes it. What happened in it is shown when the test fails.
+// Namespace makes one for a test in which pods can be made, and whose end removes it. What happened in it is shown when the
+// test fails.
 func (c *Cluster) Namespace(t *testing.T) string {
 	t.Helper()
 	out := c.Kubectl(t, "create", "-o", "name", "-f", c.manifest(t, "apiVersion: v1\nkind: Namespace\nmetadata: {generateName: idp-test-}\n"))
@@ -103,11 +105,22 @@ func (c *Cluster) Namespace(t *testing.T) string {
 				fmt.Printf("%s failed; kubectl %s: %v\n%s\n", t.Name(), strings.Join(args, " "), err, out)
 			}
 		}
-		if _, err := kubectl(ctx, c.Kubeconfig, "", "delete", "namespace", ns, "--wait=false"); err != nil {
+		// A test may have deleted it itself.
+		if _, err := kubectl(ctx, c.Kubeconfig, "", "delete", "namespace", ns, "--wait=false", "--ignore-not-found"); err != nil {
 			t.Error(err)
 		}
 	})
+	c.populated(t, ns)
 	return ns
+}
+
+// populated waits for what controllers put into every new namespace: without its service account no pod is let in.
+func (c *Cluster) populated(t *testing.T, ns string) {
+	t.Helper()
+	Until(t, func() error {
+		_, err := kubectl(t.Context(), c.Kubeconfig, "", "get", "serviceaccount/default", "configmap/kube-root-ca.crt", "-n", ns, "-o", "name")
+		return err
+	})
 }
 
 func (c *Cluster) manifest(t *testing.T, text string) string {

@@ -4,6 +4,7 @@ package cluster
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,40 +12,43 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // RestartAPIServer kills the API server, which then starts again, and returns once it answers and pods run again.
 // Meanwhile every connection to it breaks or is refused. Only for a cluster from Own.
+func (c *Cluster) RestartAPIServer(t *testing.T) {
+	t.Helper()
+	c.KillAPIServer(t)()
+}
+
+// KillAPIServer is the first half of RestartAPIServer, and gives the other one: what waits.
 //
 // The scheduler and the controllers are started again, too. Left alone they ask an API server that was away only after up to
 // a minute; in a cluster with several of them they end when they lose their lease, and others take over at once.
-func (c *Cluster) RestartAPIServer(t *testing.T) {
+func (c *Cluster) KillAPIServer(t *testing.T) (wait func()) {
 	t.Helper()
 	before := c.process(t, "kube-apiserver")
 	if err := syscall.Kill(before, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	end := time.Now().Add(limit)
-	for {
-		if pid, ok := c.find("kube-apiserver"); ok && pid != before {
-			if out, err := kubectl(t.Context(), c.Kubeconfig, "", "get", "--raw", "/readyz"); err == nil && out == "ok" {
-				break
+	return func() {
+		t.Helper()
+		Until(t, func() error {
+			if pid, ok := c.find("kube-apiserver"); !ok || pid == before {
+				return errors.New("the API server does not run again")
+			}
+			_, err := kubectl(t.Context(), c.Kubeconfig, "", "get", "--raw", "/readyz")
+			return err
+		})
+		for _, program := range []string{"kube-controller-manager", "kube-scheduler"} {
+			if pid, ok := c.find(program); ok { // otherwise it starts again already
+				if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+					t.Fatal(err)
+				}
 			}
 		}
-		if time.Now().After(end) {
-			t.Fatalf("the API server did not come back in %s", limit)
-		}
-		time.Sleep(100 * time.Millisecond)
+		c.working(t)
 	}
-	for _, program := range []string{"kube-controller-manager", "kube-scheduler"} {
-		if pid, ok := c.find(program); ok { // otherwise it starts again already
-			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	c.working(t)
 }
 
 // working waits until the controllers, the scheduler and the node work: a pod runs. The node, too, asks an API server that was
@@ -60,9 +64,9 @@ func (c *Cluster) working(t *testing.T) {
 		t.Fatal("containerd.toml names no image that does nothing")
 	}
 	name := strings.TrimPrefix(c.Kubectl(t, "create", "-o", "name", "-f", c.manifest(t, "apiVersion: v1\nkind: Namespace\nmetadata: {generateName: idp-probe-}\n")), "namespace/")
-	c.Kubectl(t, "wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=120s")
+	c.populated(t, name)
 	c.Kubectl(t, "run", "probe", "-n", name, "--image="+string(pause[1]))
-	c.Kubectl(t, "wait", "--for=condition=Ready", "pod/probe", "-n", name, "--timeout=180s")
+	c.Kubectl(t, "wait", "--for=condition=Ready", "pod/probe", "-n", name, "--timeout="+limit.String())
 	c.Kubectl(t, "delete", "namespace", name, "--wait=false")
 }
 

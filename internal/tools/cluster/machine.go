@@ -230,7 +230,7 @@ func removeGroup(group string) error {
 			if err == nil || errors.Is(err, syscall.ENOENT) {
 				break
 			}
-			if try == 100 {
+			if try == 1200 { // a minute
 				return fmt.Errorf("control group %s: %w", dir, err)
 			}
 			time.Sleep(50 * time.Millisecond)

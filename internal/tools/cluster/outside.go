@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// startLimit is far above the ten seconds that a start takes.
-const startLimit = 2 * time.Minute
+// startLimit is far above the ten seconds that a start takes, for machines with slow moments.
+const startLimit = 5 * time.Minute
 
 // cluster is one that runs.
 type cluster struct {
@@ -176,7 +176,7 @@ func (c *cluster) ready(ctx context.Context) error {
 		{"default", "get serviceaccount default -n default -o jsonpath={.metadata.name}"},
 		{"kubernetes", "get endpoints kubernetes -n default -o jsonpath={.metadata.name}"},
 	} {
-		args := append([]string{"--kubeconfig", c.kubeconfig("admin")}, strings.Fields(step.query)...)
+		args := append([]string{"--kubeconfig", c.kubeconfig("admin"), "--request-timeout=30s"}, strings.Fields(step.query)...)
 		for got := ""; got != step.want; {
 			var err error
 			got, err = output(ctx, "", filepath.Join(c.Bin, "kubectl"), args...)
