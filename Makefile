@@ -148,7 +148,7 @@ e2e-build: build gotest ## Dockerfiles, by a real BuildKit and docker buildx, bu
 
 e2e-cluster: build gotest ## pods on a real Kubernetes, started for this as root on Linux; USE_EXISTING_CLUSTER=1 takes that of KUBECONFIG
 	@IDP_E2E_IDP=$(CURDIR)/bin/idp $(GO) run ./internal/tools/cluster run -cache '$(CACHE)' \
-		$(GOTEST) -tags e2e -count=1 -timeout 30m -p 1 -parallel 10 -run '^TestCluster' \
+		$(GOTEST) -tags e2e -count=1 -timeout 60m -p 1 -parallel 10 -run '^TestCluster' \
 		$$(grep -rl --include='*_test.go' '^//go:build e2e' internal | xargs grep -l '^func TestCluster' | xargs dirname | sort -u | sed 's|^|./|')
 
 e2e-sigstore: build gotest ## signatures on a real sigstore, two registries and two versions of cosign, started for this

@@ -17,6 +17,10 @@ const (
 	// leaseDuration is how long a lock outlives its holder. The holder renews it three times in that time.
 	leaseDuration = 10 * time.Second
 	renewEvery    = leaseDuration / 3
+	renewAgain    = time.Second / 2 // after a renewal that did not succeed
+	// longestLook is what the time between two looks at a lock counts at most: who stood still, or was not answered, has not seen
+	// that its holder did nothing meanwhile.
+	longestLook   = 2 * time.Second
 	leaseAPI      = "coordination.k8s.io/v1"
 	annotationRun = "idp/run"
 )
@@ -56,20 +60,23 @@ var ErrLost = errors.New("another deploy has taken the lock over")
 func Acquire(ctx context.Context, h History, me Holder, clock Clock, waiting func(holder Holder)) (*Lock, error) {
 	l := &Lock{h: h, me: me, clock: clock, done: make(chan struct{})}
 	var seen string
-	var since time.Time
+	var looked time.Time
+	var unchanged time.Duration
 	for {
 		lease, err := h.Cluster.Get(ctx, h.leaseRef())
 		if err != nil {
 			return nil, err
 		}
 		now := clock.Now()
-		if version := versionOf(lease); version != seen || since.IsZero() {
+		unchanged += min(now.Sub(looked), longestLook)
+		if version := versionOf(lease); version != seen || looked.IsZero() {
 			if holder := holderOf(lease); holder.ID != "" && waiting != nil {
 				waiting(holder)
 			}
-			seen, since = version, now
+			seen, unchanged = version, 0
 		}
-		if lease == nil || holderOf(lease).ID == "" || now.Sub(since) >= durationOf(lease) {
+		looked = now
+		if lease == nil || holderOf(lease).ID == "" || unchanged >= durationOf(lease) {
 			taken, err := l.take(ctx, lease, now)
 			if err != nil {
 				return nil, err
@@ -145,9 +152,12 @@ func (l *Lock) written(lease *kubernetes.Object, holder Holder, now time.Time) *
 // keep renews the lock until it is released.
 func (l *Lock) keep(ctx context.Context) {
 	defer close(l.done)
-	for l.clock.Sleep(ctx, renewEvery) == nil {
+	for pause := renewEvery; l.clock.Sleep(ctx, pause) == nil; {
 		l.mu.Lock()
-		_ = l.renew(ctx) // that it is lost, Sure tells
+		pause = renewEvery
+		if err := l.renew(ctx); err != nil && l.lost == nil { // that it is lost, Sure tells
+			pause = renewAgain
+		}
 		l.mu.Unlock()
 	}
 }

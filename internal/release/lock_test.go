@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -129,6 +130,76 @@ func TestLockOutlivesTheAPIServer(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// stalled is a cluster that answers nothing while it stands still.
+type stalled struct {
+	Cluster
+	mu sync.RWMutex
+}
+
+func (s *stalled) stand(d time.Duration) {
+	s.mu.Lock()
+	time.Sleep(d)
+	s.mu.Unlock()
+}
+
+func (s *stalled) Get(ctx context.Context, ref kubernetes.Ref) (*kubernetes.Object, error) {
+	if err := s.wait(ctx); err != nil {
+		return nil, err
+	}
+	return s.Cluster.Get(ctx, ref)
+}
+
+func (s *stalled) Update(ctx context.Context, o *kubernetes.Object) (*kubernetes.Object, error) {
+	if err := s.wait(ctx); err != nil {
+		return nil, err
+	}
+	return s.Cluster.Update(ctx, o)
+}
+
+func (s *stalled) wait(ctx context.Context) error {
+	for !s.mu.TryRLock() {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	s.mu.RUnlock()
+	return nil
+}
+
+// While the API server does not answer, nobody can renew a lock, and nobody sees that it was not renewed.
+func TestLockIsNotTakenFromWhoWasNotAnswered(t *testing.T) {
+	for name, d := range map[string]time.Duration{"for some seconds": 6 * time.Second, "for longer than the lock lasts": 30 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &stalled{Cluster: newCluster()}
+				h := history(nil)
+				h.Cluster = s
+				l := acquire(t, h, "one")
+				ctx, cancel := context.WithCancel(t.Context())
+				ended := make(chan error)
+				go func() {
+					_, err := Acquire(ctx, h, holder("two"), real(), nil)
+					ended <- err
+				}()
+				for range 4 {
+					time.Sleep(5 * time.Second)
+					s.stand(d)
+				}
+				time.Sleep(5 * time.Second)
+				if err := l.Sure(t.Context()); err != nil {
+					t.Error(err)
+				}
+				cancel()
+				if err := <-ended; !errors.Is(err, context.Canceled) {
+					t.Errorf("the other one: %v", err)
+				}
+				l.Release(t.Context())
+			})
+		})
+	}
 }
 
 func TestReleasedLockIsFreeAtOnce(t *testing.T) {
