@@ -3,6 +3,7 @@
 package kubernetes
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,11 +84,14 @@ func Connect(o Options) (*Client, error) {
 	if err != nil {
 		return nil, fault.BadInputf("the kubeconfig cannot be used: %w", err)
 	}
-	dyn, err := dynamic.NewForConfigAndClient(config, client)
+	c := &Client{context: o.Context, http: client, sleep: sleep, now: o.Now, started: o.Now()}
+	asked := *client
+	asked.Transport = outages{cmp.Or(client.Transport, http.DefaultTransport), c.noticeOutage}
+	dyn, err := dynamic.NewForConfigAndClient(config, &asked)
 	if err != nil {
 		return nil, fault.BadInputf("the kubeconfig cannot be used: %w", err)
 	}
-	disco, err := discovery.NewDiscoveryClientForConfigAndClient(config, client)
+	disco, err := discovery.NewDiscoveryClientForConfigAndClient(config, &asked)
 	if err != nil {
 		return nil, fault.BadInputf("the kubeconfig cannot be used: %w", err)
 	}
@@ -96,8 +100,8 @@ func Connect(o Options) (*Client, error) {
 		return nil, fault.BadInputf("the kubeconfig names no usable server: %w", err)
 	}
 	known := memory.NewMemCacheClient(disco)
-	return &Client{server: base.Host, context: o.Context, dynamic: dyn, http: client, base: strings.TrimRight(base.String(), "/"),
-		mapper: restmapper.NewDeferredDiscoveryRESTMapper(known), known: known, sleep: sleep, now: o.Now, started: o.Now()}, nil
+	c.server, c.base, c.dynamic, c.known, c.mapper = base.Host, strings.TrimRight(base.String(), "/"), dyn, known, restmapper.NewDeferredDiscoveryRESTMapper(known)
+	return c, nil
 }
 
 // silence keeps client-go from writing to the standard error. All that matters is in the errors that it returns.
@@ -248,7 +252,7 @@ func (c *Client) attempt(ctx context.Context, verb string, ref Ref, again func(e
 	for wait := 200 * time.Millisecond; ; wait = min(2*wait, 3*time.Second) {
 		err := request()
 		if err != nil && passing(err) {
-			c.away.Store(int64(c.now().Sub(c.started)))
+			c.noticeOutage()
 		}
 		if err == nil || !again(err) && !uncounted(err) && !(c.settles() && unsettled(err)) || ctx.Err() != nil {
 			return explain(err, verb, ref, c.server)
@@ -258,6 +262,9 @@ func (c *Client) attempt(ctx context.Context, verb string, ref Ref, again func(e
 		}
 	}
 }
+
+// noticeOutage notes that the API server does not answer.
+func (c *Client) noticeOutage() { c.away.Store(max(1, int64(c.now().Sub(c.started)))) }
 
 // settles tells that the API server may have been started a moment ago.
 func (c *Client) settles() bool {

@@ -98,6 +98,33 @@ func TestWhatIsForbiddenIsAskedOnce(t *testing.T) {
 	}
 }
 
+// client-go sends a question again by itself when a connection breaks, so that the outage shows in no answer.
+func TestAnOutageThatNoAnswerShowsIsOne(t *testing.T) {
+	for name, away := range map[string]func(w http.ResponseWriter){
+		"the connection breaks": func(http.ResponseWriter) { stop() },
+		"it is not ready yet": func(w http.ResponseWriter) {
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusServiceUnavailable)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, requests := server(t, func(w http.ResponseWriter, _ *http.Request, n int64) {
+				switch n {
+				case 1:
+					away(w)
+				case 2, 3:
+					fail(t, w, "forbidden", http.StatusForbidden)
+				default:
+					succeed(w)
+				}
+			})
+			if o, err := c.Get(t.Context(), RefOf(settings)); err != nil || o == nil || requests.Load() != 4 {
+				t.Errorf("%d requests, want 4: %v, %v", requests.Load(), o, err)
+			}
+		})
+	}
+}
+
 // A quota that nobody has counted yet is so for a moment, and lets nothing in until then: a creation, too, may be sent again.
 func TestAQuotaThatIsNotCountedYetIsADelay(t *testing.T) {
 	c, requests := server(t, func(w http.ResponseWriter, _ *http.Request, n int64) {
