@@ -27,6 +27,7 @@ import (
 	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
 
 	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/testkit/expect"
 )
 
 // patience is how long a test waits for something that has to happen; far more than it takes.
@@ -135,7 +136,7 @@ func (m *machine) hang(tool, text string) (reached string) {
 	check(m.t, err)
 	reached = m.path(tool + "-reached")
 	script := fmt.Sprintf("#!/bin/sh\ncase \"$*\" in *'%s'*) : >'%s'; sleep 600; exit 1;; esac\nexec '%s' \"$@\"\n", text, reached, actual)
-	check(m.t, os.WriteFile(m.path("bin", tool), []byte(script), 0o700))
+	expect.Program(m.t, m.path("bin", tool), script)
 	return reached
 }
 

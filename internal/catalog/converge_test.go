@@ -15,6 +15,7 @@ import (
 	"github.com/org/idp/internal/catalogfile"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/record"
+	"github.com/org/idp/internal/testkit/expect"
 )
 
 func mustRun(t *testing.T, in Inputs) Outputs {
@@ -361,9 +362,7 @@ func hook(t *testing.T, url, name, script string) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	expect.Program(t, path, "#!/bin/sh\n"+script)
 }
 
 func TestPushThatFailsAtFirst(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"github.com/org/idp/internal/testkit/expect"
 	githubfake "github.com/org/idp/internal/testkit/github"
 	"net/http"
 	"net/http/httptest"
@@ -173,9 +174,7 @@ read -r password
 mkdir -p "$HOME/.docker"
 printf '{"auths":{"%s":{"auth":"%s"}}}' "$2" "$(printf '%s:%s' "$4" "$password" | base64 -w0)" >"$HOME/.docker/config.json"
 `
-	if err := os.WriteFile(filepath.Join(dir, "docker"), []byte(script), 0o755); err != nil { //nolint:gosec // it is run
-		t.Fatal(err)
-	}
+	expect.Program(t, filepath.Join(dir, "docker"), script)
 	return dir
 }
 

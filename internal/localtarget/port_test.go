@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/testkit/expect"
 )
 
 // A stranger on the port answers 200, and the service has none: neither a pass, nor the release's fault.
@@ -52,7 +53,8 @@ func TestPortIsTakenBeforeTheService(t *testing.T) {
 	d.Pull = func(context.Context, string) (Image, error) {
 		return Image{Entrypoint: []string{"/start"}, Unpack: func(_ context.Context, root string) error {
 			script := fmt.Sprintf("#!/bin/sh\nwhile [ ! -e '%s' ]; do /bin/sleep 0.05; done\nexec '%s'\n", free, server)
-			return os.WriteFile(filepath.Join(root, "start"), []byte(script), 0o755)
+			expect.Program(t, filepath.Join(root, "start"), script)
+			return nil
 		}}, nil
 	}
 	d.Progress = func(what string) {

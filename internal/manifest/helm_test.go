@@ -16,15 +16,14 @@ import (
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/manifest"
 	"github.com/org/idp/internal/service"
+	"github.com/org/idp/internal/testkit/expect"
 )
 
 // stand is a small program in place of helm, for what the real one does not do on demand.
 func stand(t *testing.T, script string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "helm")
-	if err := os.WriteFile(file, []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil { // #nosec G306 -- has to be run
-		t.Fatal(err)
-	}
+	expect.Program(t, file, "#!/bin/sh\n"+script+"\n")
 	return file
 }
 

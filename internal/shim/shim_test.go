@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/org/idp/internal/testkit/expect"
 )
 
 // tree is a folder as dist/ of a release: the shim, the two files of the action deploy, and a program for this machine
@@ -31,7 +33,7 @@ func tree(t *testing.T, script string) string {
 	write(t, dir, "deploy.js", "require('./idp.js').main('deploy');\n", 0o644)
 	write(t, dir, "deploy-post.js", "require('./idp.js').post('deploy');\n", 0o644)
 	if script != "" {
-		write(t, dir, "idp-"+runtime.GOOS+"-"+runtime.GOARCH, script, 0o755)
+		expect.Program(t, filepath.Join(dir, "idp-"+runtime.GOOS+"-"+runtime.GOARCH), script)
 	}
 	return dir
 }

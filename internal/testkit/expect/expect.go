@@ -2,7 +2,9 @@
 package expect
 
 import (
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -23,4 +25,13 @@ func Error(t testing.TB, err error, part string) {
 	if !strings.Contains(err.Error(), part) {
 		t.Fatalf("error %q, expected one with %q", err, part)
 	}
+}
+
+// Program writes a file that is run. No process is started meanwhile, as other tests do side by side: it would have the file open for
+// writing for a moment, in which Linux does not run it (https://go.dev/issue/22315).
+func Program(t testing.TB, path, text string) {
+	t.Helper()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	NoError(t, os.WriteFile(path, []byte(text), 0o755)) // #nosec G306 -- it is run
 }
