@@ -43,7 +43,7 @@ func Open(ctx context.Context, dir string) (*Repo, error) {
 	r := &Repo{Root: abs}
 	top, err := r.line(ctx, "rev-parse", "--show-toplevel")
 	if err != nil {
-		return nil, notARepository(dir, err)
+		return nil, notARepository(dir, abs, err)
 	}
 	r.Root = filepath.FromSlash(top)
 	rel, err := filepath.Rel(r.Root, abs)
@@ -59,7 +59,7 @@ func Open(ctx context.Context, dir string) (*Repo, error) {
 // ErrNone is a folder that is in no repository.
 var ErrNone = errors.New("not in a git repository")
 
-func notARepository(dir string, err error) error {
+func notARepository(dir, abs string, err error) error {
 	var e *proc.Error
 	switch {
 	case !errors.As(err, &e):
@@ -80,10 +80,29 @@ func notARepository(dir string, err error) error {
 	case !strings.Contains(e.Stderr, "not a git repository"):
 		return fault.Undeterminedf("git cannot read the repository of %s: %w", dir, err)
 	}
+	if broken := dotGit(abs); broken != "" {
+		return fault.BadInputf("%s leads to no repository", broken).WithDetail("git says: "+strings.TrimSpace(e.Stderr)).
+			WithNext("A worktree that was moved: git worktree repair", "A submodule: git submodule update --init", "No repository at all: remove "+broken)
+	}
 	f := fault.BadInputf("%s is not in a git repository, so there is no commit to deliver", dir).
 		WithNext("Start one: git init && git add . && git commit -m 'first version'")
 	f.Err = ErrNone
 	return f
+}
+
+// dotGit is what makes dir, or a folder that it is in, a repository for people, although it does not for git; empty where there is none.
+func dotGit(dir string) string {
+	for {
+		name := filepath.Join(dir, ".git")
+		if _, err := os.Lstat(name); err == nil {
+			return name
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return ""
+		}
+		dir = parent
+	}
 }
 
 func (r *Repo) readHead(ctx context.Context) error {

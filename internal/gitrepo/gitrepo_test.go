@@ -1,6 +1,7 @@
 package gitrepo_test
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -295,5 +296,29 @@ func TestOpenOfAnotherUser(t *testing.T) {
 	_, err := gitrepo.Open(t.Context(), ".")
 	if text := strings.Join(fault.Lines(err), "\n"); fault.KindOf(err) != fault.BadInput || !strings.Contains(text, "safe.directory "+dir) || strings.Contains(text, dir+"/svc") {
 		t.Error(text)
+	}
+}
+
+// A worktree or a submodule whose repository is elsewhere now has a history that cannot be seen. It is not a folder without one.
+func TestOpenOfARepositoryThatIsGone(t *testing.T) {
+	t.Parallel()
+	for name, breakIt := range map[string]func(dir string) error{
+		"file": func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, ".git"), []byte("gitdir: /nowhere\n"), 0o600)
+		},
+		"folder": func(dir string) error { return os.Mkdir(filepath.Join(dir, ".git"), 0o755) },
+	} {
+		dir := t.TempDir()
+		inside := filepath.Join(dir, "service")
+		if err := errors.Join(os.Mkdir(inside, 0o755), breakIt(dir)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := gitrepo.Open(t.Context(), inside)
+		if err == nil || fault.KindOf(err) != fault.BadInput || errors.Is(err, gitrepo.ErrNone) || !strings.Contains(err.Error(), "leads to no repository") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := gitrepo.Open(t.Context(), t.TempDir()); !errors.Is(err, gitrepo.ErrNone) {
+		t.Error(err)
 	}
 }

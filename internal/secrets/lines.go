@@ -5,16 +5,21 @@ import (
 	"encoding/binary"
 	"slices"
 	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // binaryProbe is how many bytes tell text from binary, as in git.
 const binaryProbe = 8000
 
-// asText gives content as UTF-8 text; ok is false for binary content. UTF-16 with a byte order mark, as PowerShell writes
-// it, is text.
+// asText gives content as UTF-8 text; ok is false for binary content. UTF-16 and UTF-32 with a byte order mark, as PowerShell
+// writes them, are text.
 func asText(content []byte) (text []byte, ok bool) {
 	var order binary.ByteOrder
 	switch {
+	case bytes.HasPrefix(content, []byte{0xff, 0xfe, 0, 0}):
+		return fromUTF32(content[4:], binary.LittleEndian), true
+	case bytes.HasPrefix(content, []byte{0, 0, 0xfe, 0xff}):
+		return fromUTF32(content[4:], binary.BigEndian), true
 	case bytes.HasPrefix(content, []byte{0xff, 0xfe}):
 		order = binary.LittleEndian
 	case bytes.HasPrefix(content, []byte{0xfe, 0xff}):
@@ -27,6 +32,13 @@ func asText(content []byte) (text []byte, ok bool) {
 		units = append(units, order.Uint16(rest))
 	}
 	return []byte(string(utf16.Decode(units))), true
+}
+
+func fromUTF32(content []byte, order binary.ByteOrder) (text []byte) {
+	for ; len(content) >= 4; content = content[4:] {
+		text = utf8.AppendRune(text, rune(order.Uint32(content))) // #nosec G115 -- what is no character becomes U+FFFD
+	}
+	return text
 }
 
 // document is a text and where its lines start; the last of starts is the length of the text.

@@ -21,7 +21,7 @@
 // of a rule has to look like: so gitleaks itself reads only what the prefilter leaves, and finds there what it would find
 // in all of it.
 //
-// Binary files (a NUL in the first 8,000 bytes, as git has it, and not UTF-16 with a byte order mark) are checked by name
+// Binary files (a NUL in the first 8,000 bytes, as git has it, and not UTF-16 or UTF-32 with a byte order mark) are checked by name
 // only. Archives stay closed unless archive-depth opens them. A text above [MaxFileSize], and an archive that was to be
 // opened and cannot be, is a gap, so the answer is undetermined unless an allowlist in .gitleaks.toml covers its path. There
 // is no other rule for generated and vendored files: what gitleaks' allowlist names (lock files, node_modules, vendored Go

@@ -2,6 +2,7 @@ package secrets
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"os"
 	"regexp"
 	"strings"
@@ -241,6 +242,21 @@ func TestUTF16IsText(t *testing.T) {
 	r.commit("a.env", content.String())
 	out, err := r.scan(HistoryChange, tok)
 	found(t, out, err, "github-pat a.env:2")
+}
+
+func TestUTF32IsText(t *testing.T) {
+	t.Parallel()
+	tok := token("utf32")
+	for name, order := range map[string]binary.AppendByteOrder{"little": binary.LittleEndian, "big": binary.BigEndian} {
+		var content []byte
+		for _, r := range "\ufeffa\nT=" + tok + "\n" {
+			content = order.AppendUint32(content, uint32(r))
+		}
+		r := newRepo(t)
+		r.commit(name+".env", string(content))
+		out, err := r.scan(HistoryChange, tok)
+		found(t, out, err, "github-pat "+name+".env:2")
+	}
 }
 
 func TestAllowMarkIsHonouredAndCounted(t *testing.T) {
