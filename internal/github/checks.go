@@ -76,9 +76,10 @@ func (c *Client) OpenCheck(ctx context.Context, k Check) (int64, error) {
 	return id, c.judge(ctx, Checks, err)
 }
 
+// openCheck asks for those in progress only: a commit that is scheduled every night has more than a page of those that have ended.
 func (c *Client) openCheck(ctx context.Context, k Check) (int64, error) {
 	list, _, err := c.api.Checks.ListCheckRunsForRef(ctx, c.owner, c.name, k.Commit,
-		&gh.ListCheckRunsOptions{CheckName: &k.Name, Filter: gh.String("all"), ListOptions: gh.ListOptions{PerPage: 100}})
+		&gh.ListCheckRunsOptions{CheckName: &k.Name, Status: gh.String("in_progress"), Filter: gh.String("all"), ListOptions: gh.ListOptions{PerPage: 100}})
 	if err != nil {
 		return 0, err
 	}

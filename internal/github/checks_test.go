@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/org/idp/internal/fault"
 	githubfake "github.com/org/idp/internal/testkit/github"
@@ -161,4 +162,31 @@ func TestCommitStatusCutAnywhere(t *testing.T) {
 			t.Errorf("%+v", all)
 		}
 	})
+}
+
+func TestOpenCheckAmongManyThatHaveEnded(t *testing.T) {
+	t.Parallel()
+	p := at(t, "checks: write")
+	open := p.check()
+	want, err := p.client.BeginCheck(t.Context(), open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 {
+		if err := p.clock.sleep(t.Context(), time.Hour); err != nil { // so that no rate limit is met
+			t.Fatal(err)
+		}
+		k := open
+		k.Delivery = fmt.Sprint("another", i)
+		id, err := p.client.BeginCheck(t.Context(), k)
+		if err == nil {
+			err = p.client.EndCheck(t.Context(), id, CheckEnd{Conclusion: "success", Title: "ok", Summary: "ok"})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if id, err := p.client.OpenCheck(t.Context(), open); id != want || err != nil {
+		t.Errorf("found %d, want %d: %v", id, want, err)
+	}
 }
