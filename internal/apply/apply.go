@@ -136,6 +136,13 @@ func (a applier) do(ctx context.Context, change Change) (Change, error) {
 		if err := a.cluster.Adopt(ctx, change.Ref); err != nil {
 			return change, err
 		}
+		if change.Unchecked != "" {
+			again, err := a.examine(ctx, change)
+			if err != nil {
+				return change, err
+			}
+			change.given, change.Unchecked = again.given, ""
+		}
 	case Recreate:
 		a.progress("%s: deleting, to create it anew", change.Ref)
 		if err := a.remove(ctx, change); err != nil {

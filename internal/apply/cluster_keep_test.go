@@ -81,3 +81,27 @@ func TestClusterAFullQuotaDoesNotKeepAnObjectFromBeingCreatedAnew(t *testing.T) 
 	done, err = apply.Apply(t.Context(), c, next, apply.Options{Recreate: true})
 	wantActions(t, must(t, done, err), "ConfigMap shop: unchanged, Service shop: update, Deployment shop: recreate")
 }
+
+// A port that keeps its name and gets another number cannot be beside the old one, which goes only when the Service is taken over.
+func TestClusterAdoptsAServiceWithAnotherPort(t *testing.T) {
+	k := cluster.Open(t)
+	ns, c := k.Namespace(t), connect(t, k.Kubeconfig)
+	web := "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {selector: {app: web}, ports: [{name: http, port: 80}]}\n"
+	k.Apply(t, ns, web)
+	next := objects(t, ns, strings.Replace(web, "80", "81", 1))
+	plan, err := apply.Plan(t.Context(), c, next, apply.Options{})
+	wantActions(t, must(t, plan, err), "Service web: adopt")
+	wantIn(t, apply.Diff(plan), "+   spec.ports[http].port: 81", "not checked by the cluster: what it has from kubectl-client-side-apply goes only when it is taken over")
+	done, err := apply.Apply(t.Context(), c, next, apply.Options{})
+	wantActions(t, must(t, done, err), "Service web: adopt")
+	if got := k.Kubectl(t, "get", "service", "web", "-n", ns, "-o", "jsonpath={.spec.ports[*].port}"); got != "81" {
+		t.Errorf("its ports are %s", got)
+	}
+	k.Apply(t, ns, strings.NewReplacer("web", "bad").Replace(web))
+	bad := objects(t, ns, strings.NewReplacer("web", "bad", "name: http, port: 80", "name: Not_One, port: 81").Replace(web))
+	done, err = apply.Apply(t.Context(), c, bad, apply.Options{})
+	wantFault(t, err, fault.BadInput, "Not_One")
+	if len(done) > 0 || !strings.Contains(k.Kubectl(t, "get", "service", "bad", "-n", ns, "-o", "yaml", "--show-managed-fields"), "manager: kubectl-client-side-apply") {
+		t.Errorf("what is refused was taken over: %v", done)
+	}
+}

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -142,6 +144,13 @@ func (p planner) update(ctx context.Context, change Change) Change {
 	if len(immutable(err)) > 0 && p.options.Recreate && !Keeps(change.Ref) {
 		return p.recreate(ctx, change)
 	}
+	if apierrors.IsInvalid(err) && len(change.Adopted) > 0 && len(immutable(err)) == 0 {
+		if _, invalid := p.beside(ctx, change.given); invalid == nil {
+			// Such as two ports of one name: what was set by who is adopted is still beside what is given.
+			change.Action, change.After, change.Unchecked = Adopt, change.given, "what it has from "+strings.Join(change.Adopted, ", ")+" goes only when it is taken over"
+			return change
+		}
+	}
 	if err == nil && len(change.Adopted) > 0 {
 		change.Action = Adopt
 		after, err = p.cluster.PlanAdoption(ctx, change.Before, after)
@@ -161,9 +170,7 @@ func (p planner) update(ctx context.Context, change Change) Change {
 // recreate plans a deletion and creation. The creation is tried under another name, since the old object is still there.
 func (p planner) recreate(ctx context.Context, change Change) Change {
 	change.Action, change.Conflicts, change.Adopted = Recreate, nil, nil
-	other := change.given.DeepCopy()
-	other.SetName(fmt.Sprintf("%.50s-anew", other.GetName()))
-	after, err := p.cluster.Apply(ctx, other, kubernetes.ApplyOptions{DryRun: true})
+	after, err := p.beside(ctx, change.given)
 	// A quota counts the old object too, which will be gone by then.
 	if err != nil && fault.KindOf(err) == fault.Failed && !overQuota(err) {
 		return refuse(change, err)
@@ -175,6 +182,13 @@ func (p planner) recreate(ctx context.Context, change Change) Change {
 	after.SetName(change.Ref.Name)
 	change.After = after
 	return change
+}
+
+// beside tries an object under another name, as if there were none of its own.
+func (p planner) beside(ctx context.Context, given *kubernetes.Object) (*kubernetes.Object, error) {
+	other := given.DeepCopy()
+	other.SetName(fmt.Sprintf("%.50s-anew", other.GetName()))
+	return p.cluster.Apply(ctx, other, kubernetes.ApplyOptions{DryRun: true})
 }
 
 // keepCount gives what to apply so that a workload keeps its number of replicas where the manifest leaves that to an

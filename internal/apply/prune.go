@@ -14,7 +14,7 @@ import (
 func Orphans(ctx context.Context, c Cluster, keep []kubernetes.Object, inventory []kubernetes.Ref, service string) ([]kubernetes.Ref, error) {
 	var orphans []kubernetes.Ref
 	for _, ref := range inventory {
-		if Keeps(ref) || slices.ContainsFunc(keep, func(o kubernetes.Object) bool { return named(kubernetes.RefOf(&o), ref) }) ||
+		if Keeps(ref) || slices.ContainsFunc(keep, func(o kubernetes.Object) bool { return Named(kubernetes.RefOf(&o), ref) }) ||
 			slices.ContainsFunc(orphans, ref.Same) {
 			continue
 		}
@@ -29,8 +29,8 @@ func Orphans(ctx context.Context, c Cluster, keep []kubernetes.Object, inventory
 	return orphans, nil
 }
 
-// named is Ref.Same for what may or may not have been given the namespace of its release although it lives in none.
-func named(a, b kubernetes.Ref) bool {
+// Named is Ref.Same for what may or may not have been given the namespace of its release although it lives in none.
+func Named(a, b kubernetes.Ref) bool {
 	if a.Namespace == "" || b.Namespace == "" {
 		a.Namespace, b.Namespace = "", ""
 	}

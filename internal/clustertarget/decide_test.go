@@ -219,13 +219,23 @@ func TestFound(t *testing.T) {
 	created.Before = nil
 	changes := []apply.Change{created, change(apply.Adopt, "Deployment", ""), change(apply.Update, "ConfigMap", ""), change(apply.Update, "Service", "shop"),
 		change(apply.Recreate, "Job", ""), change(apply.Unchanged, "Secret", "shop"), change(apply.Adopt, "PersistentVolumeClaim", "")}
+	brought := func(state string, returned bool, kinds ...string) []release.Release {
+		list := past(state)
+		list[0].Returned = returned
+		for _, kind := range kinds {
+			list[0].Objects = append(list[0].Objects, kubernetes.Ref{APIVersion: "v1", Kind: kind, Name: kind})
+		}
+		return list
+	}
 	for name, tc := range map[string]struct {
 		list []release.Release
 		want string
 	}{
-		"after a release":           {past("live"), "[Deployment ConfigMap Job]"},
-		"after one that failed":     {past("failed"), "[Deployment ConfigMap Job]"},
-		"where the history is lost": {nil, "[Deployment ConfigMap Service Job]"},
+		"after a release":                      {brought("live", false, "Service", "Secret"), "[Deployment ConfigMap Job]"},
+		"after one that failed":                {brought("failed", false, "Service", "Secret"), "[Deployment ConfigMap Job]"},
+		"after one that has given all back":    {brought("failed", true, "Service", "Secret"), "[Deployment ConfigMap Service Job Secret]"},
+		"where a part of the history is lost":  {brought("live", false, "Service"), "[Deployment ConfigMap Job Secret]"},
+		"where the history is lost, unchanged": {nil, "[Deployment ConfigMap Service Job Secret]"},
 	} {
 		d := &deploy{list: tc.list, Target: Target{Inputs: Inputs{Service: "shop"}}}
 		var got []string

@@ -186,7 +186,7 @@ func (d *deploy) begin(ctx context.Context, plan strategy.Plan, restores int, fo
 		return nil, err
 	}
 	r := release.Release{Environment: d.Environment, Image: d.Image, Digest: d.Digest, Commit: d.Commit, Strategy: plan.Kind,
-		Run: d.Holder.Run, Holder: d.Holder.ID, Override: d.Override, Restores: restores}
+		Run: d.Holder.Run, Holder: d.Holder.ID, Override: d.Override, Restores: restores, Tested: d.Tested}
 	passing := plan.Temporary
 	if last := len(plan.Steps) - 1; last >= 0 {
 		r.Drain = plan.Steps[last].Drain

@@ -11,17 +11,19 @@ import (
 	"github.com/org/idp/internal/apply"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/kubernetes"
+	"github.com/org/idp/internal/release"
 	"github.com/org/idp/internal/strategy"
 )
 
 // found is what a deploy takes over that no release has brought: it was in use before, and must survive a rollback. Where the
 // history is lost, that is everything.
 func (d *deploy) found(changes []apply.Change) (list []kubernetes.Object) {
+	brought := release.Inventory(slices.DeleteFunc(slices.Clone(d.list), func(r release.Release) bool { return r.Returned }))
 	for _, c := range changes {
-		if c.Before == nil || c.Action == apply.Unchanged || apply.Keeps(c.Ref) {
+		if c.Before == nil || apply.Keeps(c.Ref) {
 			continue
 		}
-		if len(d.list) == 0 || c.Before.GetLabels()[kubernetes.LabelService] != d.Service {
+		if c.Before.GetLabels()[kubernetes.LabelService] != d.Service || !slices.ContainsFunc(brought, func(ref kubernetes.Ref) bool { return apply.Named(ref, c.Ref) }) {
 			list = append(list, *c.Before)
 		}
 	}
@@ -42,15 +44,18 @@ func (d *deploy) left(ctx context.Context, plan strategy.Plan) (notes []string) 
 	return notes
 }
 
-// theirs is what releases after the one of a number took over, as it was before them, but for what keep has.
-func (d *deploy) theirs(keep []kubernetes.Object, after int) (list []kubernetes.Object, err error) {
+// theirs is what some releases took over and that was not given back since, as it was before them, but for what keep has.
+func (d *deploy) theirs(keep []kubernetes.Object, of func(release.Release) bool) (list []kubernetes.Object, err error) {
 	for _, r := range d.list { // the newest first, which has seen it last
+		if r.Returned || !of(r) {
+			continue
+		}
 		found, err := r.Found()
 		if err != nil {
 			return nil, err
 		}
 		for _, o := range found {
-			if ref := kubernetes.RefOf(&o); r.Number > after && !has(keep, ref) && !has(list, ref) {
+			if ref := kubernetes.RefOf(&o); !has(keep, ref) && !has(list, ref) {
 				list = append(list, o)
 			}
 		}
@@ -58,40 +63,60 @@ func (d *deploy) theirs(keep []kubernetes.Object, after int) (list []kubernetes.
 	return list, nil
 }
 
-func has(list []kubernetes.Object, ref kubernetes.Ref) bool {
-	return slices.ContainsFunc(list, func(o kubernetes.Object) bool { return kubernetes.RefOf(&o).Same(ref) })
+// after chooses the releases that came after the one of a number.
+func after(number int) func(release.Release) bool {
+	return func(r release.Release) bool { return r.Number > number }
 }
 
-// giveBack makes what releases after the one of a number took over what it was before them, but for what keep has, and waits
-// until that is healthy. What somebody else has taken since is left alone.
-func (d *deploy) giveBack(ctx context.Context, keep []kubernetes.Object, after int) (given []kubernetes.Object, err error) {
-	theirs, err := d.theirs(keep, after)
+// failed chooses the releases that nothing was left to go on from.
+func failed(r release.Release) bool { return r.State == release.Failed }
+
+// orphans are what earlier releases had and a set has no more. What one that failed had only taken over is not among them: it is
+// given back.
+func (d *deploy) orphans(ctx context.Context, set []kubernetes.Object) ([]kubernetes.Ref, error) {
+	orphans, err := apply.Orphans(ctx, d.Cluster, set, release.Inventory(d.list), d.Service)
+	if err != nil {
+		return nil, err
+	}
+	theirs, err := d.theirs(set, failed)
+	return slices.DeleteFunc(orphans, func(ref kubernetes.Ref) bool { return has(theirs, ref) }), err
+}
+
+func has(list []kubernetes.Object, ref kubernetes.Ref) bool {
+	return slices.ContainsFunc(list, func(o kubernetes.Object) bool { return apply.Named(kubernetes.RefOf(&o), ref) })
+}
+
+// giveBack makes what some releases took over what it was before them, but for what keep has. What somebody else has taken since is
+// left alone. The result is all of it that is there then.
+func (d *deploy) giveBack(ctx context.Context, keep []kubernetes.Object, of func(release.Release) bool) (given []kubernetes.Object, err error) {
+	theirs, err := d.theirs(keep, of)
 	if err != nil {
 		return nil, err
 	}
 	for i := range theirs {
 		back, err := d.giveBackOne(ctx, &theirs[i])
 		if err != nil {
-			return given, fault.Undeterminedf("%s, which was there before, cannot be given back: %w", kubernetes.RefOf(&theirs[i]), err)
+			return given, fault.Undeterminedf("%s, which was there before, cannot be given back: %w", kubernetes.RefOf(&theirs[i]), err).
+				WithNext("What it was is kept: the next deploy, or idp post deploy, gives it back.")
 		}
 		if back != nil {
 			given = append(given, *back)
 		}
 	}
-	if len(given) == 0 {
-		return nil, nil
-	}
-	return given, d.healthy(ctx, given, restoreLimit)
+	return given, nil
 }
 
 // giveBackOne gives one object back; nil where it is not the service's to give.
 func (d *deploy) giveBackOne(ctx context.Context, was *kubernetes.Object) (*kubernetes.Object, error) {
 	ref := kubernetes.RefOf(was)
 	live, err := d.Cluster.Get(ctx, ref)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case live != nil && live.GetLabels()[kubernetes.LabelService] != d.Service:
+	}
+	if live != nil && live.GetLabels()[kubernetes.LabelService] != d.Service {
+		if live.GetLabels()[kubernetes.LabelService] == was.GetLabels()[kubernetes.LabelService] {
+			return live, nil // it is back already, or was never taken
+		}
 		return nil, nil
 	}
 	anew := live == nil || live.GetUID() != was.GetUID()
@@ -107,7 +132,21 @@ func (d *deploy) giveBackOne(ctx context.Context, was *kubernetes.Object) (*kube
 			return nil, err
 		}
 	}
-	return d.Cluster.GiveBack(ctx, was)
+	return d.Cluster.GiveBack(ctx, was, d.Service)
+}
+
+// settled notes that nothing of what failed releases took over is left to be given back.
+func (d *deploy) settled(ctx context.Context, list []release.Release) error {
+	for i := range list {
+		found, err := list[i].Found()
+		if err == nil && len(found) > 0 && failed(list[i]) {
+			err = d.history.Return(ctx, &list[i])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // vacating is how long an object that was created anew may take to go.

@@ -28,6 +28,7 @@ func (t Target) Plan(ctx context.Context) (Planned, error) {
 	if err != nil {
 		return planned, err
 	}
+	d.list = list
 	if err := t.alone(list); err != nil {
 		return planned, err
 	}
@@ -43,7 +44,7 @@ func (t Target) Plan(ctx context.Context) (Planned, error) {
 	if err != nil {
 		return planned, err
 	}
-	orphans, err := apply.Orphans(ctx, d.Cluster, plan.Set, release.Inventory(list), d.Service)
+	orphans, err := d.orphans(ctx, plan.Set)
 	if err != nil {
 		return planned, err
 	}

@@ -57,7 +57,7 @@ func unfinished(list []release.Release, holder string) *release.Release {
 	if len(list) == 0 || list[0].Holder != holder {
 		return nil
 	}
-	if r := &list[0]; r.State != release.RolledBack && (r.State != release.Good || r.Restores != 0) {
+	if r := &list[0]; !r.Returned && r.State != release.RolledBack && (r.State != release.Good || r.Restores != 0) {
 		return r
 	}
 	return nil

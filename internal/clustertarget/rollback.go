@@ -37,7 +37,11 @@ func (d *deploy) abandon(ctx context.Context, r *release.Release, why error, out
 	if !errors.As(why, &f) {
 		f = fault.Undeterminedf("%w", why)
 	}
-	f = &fault.Error{Kind: f.Kind, What: f.What + "; " + ending(back, err), Detail: f.Detail, Next: f.Next, Err: why}
+	kind := f.Kind
+	if err != nil && fault.KindOf(err) == fault.Undetermined {
+		kind = fault.Undetermined // what is live then is not known
+	}
+	f = &fault.Error{Kind: kind, What: f.What + "; " + ending(back, err), Detail: f.Detail, Next: f.Next, Err: why}
 	if err != nil {
 		for _, line := range fault.Lines(err)[1:] {
 			if !slices.Contains(f.Detail, line) && !slices.Contains(f.Next, line) { // as where both fail alike
@@ -75,14 +79,18 @@ func (d *deploy) restore(ctx context.Context, failed *release.Release, reason st
 		return d.bringBack(ctx, old)
 	}
 	back := target.Restored{Summary: "nothing is live"}
-	given, err := d.giveBack(ctx, nil, 0)
+	given, err := d.giveBack(ctx, nil, after(0))
+	if err == nil && len(given) > 0 {
+		back.Summary = "back on what was there before the first release"
+		err = d.healthy(ctx, given, restoreLimit)
+	}
 	if err != nil {
 		return target.Restored{}, err
 	}
-	if len(given) > 0 {
-		back.Summary = "back on what was there before the first release"
+	if err := d.remove(ctx, given); err != nil {
+		return back, err
 	}
-	return back, d.remove(ctx, given)
+	return back, d.settled(ctx, d.list)
 }
 
 // bringBack makes every object of an earlier release live again, waits, and removes what it does not have. What was made in
@@ -94,7 +102,7 @@ func (d *deploy) bringBack(ctx context.Context, old *release.Release) (target.Re
 	}
 	again := *d
 	again.Image, again.Digest, again.Commit, again.Wait = old.Image, old.Digest, old.Commit, restoreLimit
-	again.Override, again.Recreate = "", true // a field that was changed by recreating goes back the same way
+	again.Override, again.Tested, again.Recreate = "", false, true // a field that was changed by recreating goes back the same way
 	again.Set, again.Strategy, again.Smoke, again.back = set, strategy.Rolling, nil, true
 	plan, err := again.plan(ctx)
 	if err != nil {
@@ -106,7 +114,10 @@ func (d *deploy) bringBack(ctx context.Context, old *release.Release) (target.Re
 		return target.Restored{}, err
 	}
 	// Its pods may need what it did not bring itself.
-	_, err = again.giveBack(ctx, set, origin(old))
+	given, err := again.giveBack(ctx, set, after(origin(old)))
+	if err == nil && len(given) > 0 {
+		err = again.healthy(ctx, given, restoreLimit)
+	}
 	if err == nil {
 		err = again.steps(ctx, plan, nil)
 	}
@@ -135,6 +146,7 @@ func (d *deploy) retire(ctx context.Context, keep *release.Release) error {
 	if err != nil {
 		return err
 	}
+	d.list = list
 	set, err := keep.Set()
 	if err != nil {
 		return err
@@ -145,7 +157,15 @@ func (d *deploy) retire(ctx context.Context, keep *release.Release) error {
 			return err
 		}
 	}
-	return d.sweep(ctx, set, release.Inventory(list), d.PruneMax)
+	// What a deploy that was cut off had taken over, and this one has not.
+	given, err := d.giveBack(ctx, set, failed)
+	if err != nil {
+		return err
+	}
+	if err := d.sweep(ctx, slices.Concat(set, given), release.Inventory(list), d.PruneMax); err != nil {
+		return err
+	}
+	return d.settled(ctx, list)
 }
 
 func (d *deploy) sweep(ctx context.Context, keep []kubernetes.Object, inventory []kubernetes.Ref, most int) error {
@@ -241,7 +261,7 @@ func (d *deploy) allowed(ctx context.Context, old *release.Release) error {
 	if err != nil {
 		return err
 	}
-	theirs, err := d.theirs(set, origin(old)) // which is given back
+	theirs, err := d.theirs(set, after(origin(old))) // which is given back
 	if err != nil {
 		return err
 	}

@@ -119,7 +119,7 @@ func (d *deploy) converge(ctx context.Context, out *target.Outputs) error {
 	if err != nil {
 		return err
 	}
-	orphans, err := apply.Orphans(ctx, d.Cluster, plan.Set, release.Inventory(d.list), d.Service)
+	orphans, err := d.orphans(ctx, plan.Set)
 	if err != nil {
 		return err
 	}
@@ -141,9 +141,13 @@ func (d *deploy) converge(ctx context.Context, out *target.Outputs) error {
 	took := d.Clock.Now().Sub(begun)
 	d.live(out, r)
 	out.Evidence.HealthyMS, out.Evidence.Replaced = took.Milliseconds(), deployment(d.current)
-	out.Summary = "first release, " + record.ShortDigest(r.Digest)
-	if d.current != nil {
+	switch {
+	case d.current != nil:
 		out.Summary = record.ShortDigest(r.Digest) + " replaces " + record.ShortDigest(d.current.Digest)
+	case release.Fallback(d.list, r.Number) != nil:
+		out.Summary = record.ShortDigest(r.Digest) + " takes the place of a release that failed"
+	default:
+		out.Summary = "first release, " + record.ShortDigest(r.Digest)
 	}
 	out.Summary += strings.Join(slices.Concat([]string{"", apply.Done(changes), "healthy after " + seconds(took)}, d.notes, d.kept, d.left(ctx, plan)), " · ")
 	return nil

@@ -3,9 +3,12 @@
 package e2e
 
 import (
+	"bytes"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/org/idp/internal/testkit/cluster"
@@ -72,6 +75,87 @@ func TestClusterGivesBackWhatAFailedReleaseTookOver(t *testing.T) {
 	}
 	a.serves(first, 2)
 	a.wantHistory(map[string]string{"v1": "superseded", "v2": "failed", "v3": "good"})
+}
+
+// A deploy that is killed while it gives back what it had taken over leaves that to what comes after it: post, or the next deploy.
+func TestClusterGivesBackAfterAKill(t *testing.T) {
+	t.Parallel()
+	c := cluster.Open(t)
+	sharedBench(t, c)
+	for name, tc := range map[string]struct {
+		anew   bool
+		method string
+		nth    int // request of the method to the Deployment, from when the release was marked as failed
+		post   bool
+	}{
+		"before it is touched and then post":     {method: http.MethodPatch, nth: 1, post: true},
+		"with its content back and then post":    {method: http.MethodPatch, nth: 2, post: true},
+		"with its content back and then deploy":  {method: http.MethodPatch, nth: 2},
+		"deleted to be made anew and then post":  {anew: true, method: http.MethodPost, nth: 1, post: true},
+		"made anew and not let go and then post": {anew: true, method: http.MethodPatch, nth: 1, post: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newApp(t, c)
+			a.c.Apply(t, a.ns, strings.Replace(deployment(a.c.Registry, "", ""), "image: "+a.c.Registry+"/plain", "image: "+a.images[first].reference, 1))
+			a.c.Kubectl(t, "rollout", "status", "deployment", "plain", "-n", a.ns, "--timeout=60s")
+			spec, owners := a.get("deployment", "plain", "-o", "jsonpath={.spec}{.metadata.labels}"), a.owners("deployment", "plain")
+			args := []string{}
+			a.is(second, settings{deploy: "{manifests: k8s/bad-image}"})
+			if tc.anew {
+				bad := filepath.Join(a.repo.dir, "k8s", "bad-image", "all.yaml")
+				write(t, bad, strings.ReplaceAll(deployment(a.c.Registry, "initContainers: [{name: migrate, image: "+a.c.Registry+"/migrations:none}]", ""), "app: plain", "app: plainer"))
+				args = append(args, "--recreate")
+			}
+			a.inRun()
+			var r *running
+			started, failed, seen, killed := make(chan struct{}), false, 0, false
+			var one sync.Mutex
+			front := cluster.NewFront(t, c.Address(t), func(req *http.Request, body []byte) cluster.Fault {
+				one.Lock()
+				defer one.Unlock()
+				failed = failed || req.Method == http.MethodPut && strings.HasSuffix(req.URL.Path, "/secrets/idp.plain.v1") && bytes.Contains(body, []byte(`"idp/state":"failed"`))
+				if killed || !failed || req.Method != tc.method || !strings.Contains(req.URL.Path, "/deployments") {
+					return cluster.None
+				}
+				if seen++; seen < tc.nth {
+					return cluster.None
+				}
+				<-started
+				killed = true
+				_ = r.cmd.Process.Kill()
+				return cluster.Cut
+			})
+			a.kubeconfig = front.File(t)
+			r = a.start(args...)
+			close(started)
+			<-r.ended
+			if !killed || r.cmd.ProcessState.ExitCode() != -1 {
+				t.Fatalf("it was not killed: %s", r.cmd.ProcessState)
+			}
+			if !tc.post {
+				a.is(second, settings{deploy: "{manifests: k8s/plain}"})
+				a.deploy().want(0)
+				a.serves(second, 2)
+				a.wantFree()
+				return
+			}
+			if said := a.after("deploy", 0); !strings.Contains(said, "back on what was there before the first release") {
+				t.Errorf("said %s", said)
+			}
+			if got := a.get("deployment", "plain", "-o", "jsonpath={.spec}{.metadata.labels}"); got != spec {
+				t.Errorf("the Deployment is\n%s\nand was\n%s", got, spec)
+			}
+			if got := a.owners("deployment", "plain"); got != owners {
+				t.Errorf("its fields are set by %s, and were by %s", got, owners)
+			}
+			a.serves(first, 2)
+			a.wantFree()
+			if said := a.after("deploy", 0); strings.Contains(said, "back on") {
+				t.Errorf("once more: %s", said)
+			}
+		})
+	}
 }
 
 // What a canary makes for a while may have the name of something else, which must be left alone.

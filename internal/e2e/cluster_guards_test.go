@@ -60,6 +60,17 @@ func TestClusterKeepsTheOrderOfEnvironments(t *testing.T) {
 	if got != a.images[first].reference {
 		t.Errorf("production runs %s", got)
 	}
+
+	// What was replaced or taken back does not count, and what was put back counts from then on.
+	a.deploy().want(0, "replaces")
+	a.is(first, more)
+	a.deploy("--environment", "production").want(1, "is no longer what runs in staging")
+	a.run("rollback").wait(t).want(0, "back on")
+	a.is(second, more)
+	a.deploy("--environment", "production").want(1, "was taken back in staging")
+	a.is(first, more)
+	rule(", healthy-for: 10m")
+	a.deploy("--environment", "production").want(1, "was found healthy in staging", "production wants 10m")
 }
 
 func TestClusterWarnsOfAnUndo(t *testing.T) {

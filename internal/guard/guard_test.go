@@ -122,6 +122,8 @@ func TestOrder(t *testing.T) {
 	known := func(list ...guard.Release) guard.History { return guard.History{Known: true, Releases: list} }
 	unsure := release("a", "good", 0)
 	unsure.Healthy = time.Time{}
+	awaits := release("a", "live", time.Hour)
+	awaits.Awaits = true
 	for _, tc := range []struct {
 		name    string
 		after   guard.After
@@ -132,8 +134,7 @@ func TestOrder(t *testing.T) {
 		{"no order", guard.After{}, guard.History{}, 0, ""},
 		{"long enough", after, known(release("a", "good", time.Hour)), 0, ""},
 		{"exactly", after, known(release("a", "live", 10*time.Minute)), 0, ""},
-		{"another one begun there", after, known(release("b", "pending", 0), release("a", "good", time.Hour)), 0, ""},
-		{"another one failed there", after, known(release("b", "failed", 0), release("a", "good", time.Hour)), 0, ""},
+		{"put back after another one failed", after, known(release("a", "good", time.Hour), release("b", "failed", 0), release("a", "superseded", 0)), 0, ""},
 		{"any time is enough", guard.After{Environment: "staging"}, known(release("a", "good", 0)), 0, ""},
 		{"a clock a little behind", guard.After{Environment: "staging"}, known(release("a", "good", -30*time.Second)), 0, ""},
 
@@ -146,6 +147,12 @@ func TestOrder(t *testing.T) {
 		{"being deployed", after, known(release("a", "pending", 0)), fault.Failed, "is being deployed to staging"},
 		{"replaced", after, known(release("b", "good", time.Hour), release("a", "superseded", 0)), fault.Failed, "is no longer what runs in staging"},
 
+		{"another one begun there", after, known(release("b", "pending", 0), release("a", "good", time.Hour)), fault.Failed, "bbbb…bb is being deployed to staging in place of aaaa…aa"},
+		{"put back a moment ago", after, known(release("a", "good", 0), release("b", "failed", 0), release("a", "superseded", 0)), fault.Failed, "production wants 10m"},
+		{"its smoke test goes on", guard.After{Environment: "staging"}, known(awaits), fault.Failed, "has not passed its smoke test in staging yet"},
+
+		{"another one failed there and nothing was put back", after, known(release("b", "failed", 0), release("a", "good", time.Hour)), fault.Undetermined, "did not put it back"},
+		{"nor was it after two", after, known(release("a", "failed", 0), release("b", "failed", 0), release("a", "good", time.Hour)), fault.Undetermined, "what runs is not known"},
 		{"unknown history", after, guard.History{}, fault.Undetermined, "what is deployed in staging is not known"},
 		{"unknown history that looks good", after, guard.History{Releases: []guard.Release{release("a", "good", time.Hour)}}, fault.Undetermined, "is not known"},
 		{"healthy since when", after, known(unsure), fault.Undetermined, "since when aaaa…aa is healthy in staging is not known"},

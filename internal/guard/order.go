@@ -19,6 +19,7 @@ type Release struct {
 	Digest  string    // sha256:HEX
 	State   string    // pending, live, good, failed, superseded or rolled-back
 	Healthy time.Time // since when without a break, where it is live or good
+	Awaits  bool      // a smoke test follows it that has not passed yet
 }
 
 // History is the releases of that environment, the newest first. The zero value is not known.
@@ -31,7 +32,8 @@ type History struct {
 const skew = time.Minute
 
 // Order refuses a digest that is not what runs in the environment before, or not for long enough: since its deploy found it to be
-// healthy. What the history does not tell is undetermined.
+// healthy, with no other deploy begun there since, and, where that has one, only after its smoke test. What the history does not
+// tell is undetermined.
 func Order(now time.Time, environment, digest string, after After, history History) (Decision, error) {
 	d := Decision{Guard: GuardOrder, Answer: Clear, Text: environment + " comes after no other environment"}
 	if after.Environment == "" {
@@ -44,6 +46,9 @@ func Order(now time.Time, environment, digest string, after After, history Histo
 	if live == nil || live.Digest != digest {
 		return d, absent(environment, digest, after, history.Releases)
 	}
+	if err := disturbed(digest, after, history.Releases[0], live); err != nil {
+		return d, err
+	}
 	if live.Healthy.IsZero() || live.Healthy.After(now.Add(skew)) {
 		return d, fault.Undeterminedf("since when %s is healthy in %s is not known", record.ShortDigest(digest), after.Environment)
 	}
@@ -54,6 +59,22 @@ func Order(now time.Time, environment, digest string, after After, history Histo
 	}
 	d.Text = fmt.Sprintf("%s was found healthy in %s %s ago, and is live there", record.ShortDigest(digest), after.Environment, span(since))
 	return d, nil
+}
+
+// disturbed says why the digest, which went live in the environment before, may not be what runs there now; nil where it is.
+func disturbed(digest string, after After, newest Release, live *Release) error {
+	switch {
+	case live.Awaits:
+		return fault.Failedf("%s has not passed its smoke test in %s yet", record.ShortDigest(digest), after.Environment).
+			WithNext("Wait until it has, or deploy it there again where that was cut off.")
+	case newest.State == "pending":
+		return fault.Failedf("%s is being deployed to %s in place of %s", record.ShortDigest(newest.Digest), after.Environment, record.ShortDigest(digest)).
+			WithNext("Deploy what runs there when that has ended.")
+	case newest != *live:
+		return fault.Undeterminedf("a deploy of %s to %s failed after %s was live there, and did not put it back, so what runs is not known", record.ShortDigest(newest.Digest),
+			after.Environment, record.ShortDigest(digest)).WithNext("Deploy it there again.")
+	}
+	return nil
 }
 
 // absent says why what runs in the environment before is not the digest.

@@ -19,20 +19,32 @@ import (
 )
 
 // Adoptable are the managers of an object that Adopt takes its fields over from: the tools with which people and Helm
-// deploy. There are none where Manager has applied the object before, for then their changes are conflicts that somebody
-// has to look at.
+// deploy. There are none but Manager itself where it has applied the object before, for then their changes are conflicts that
+// somebody has to look at. What it wrote otherwise is left by a GiveBack that did not come to its end.
 func Adoptable(live *Object) []string {
 	var names []string
+	ours := false
 	for _, e := range live.GetManagedFields() {
 		switch {
 		case e.Subresource != "":
-		case e.Manager == Manager && e.Operation == metav1.ManagedFieldsOperationApply:
-			return nil
+		case applied(e):
+			ours = true
 		case deploys(e.Manager) && !slices.Contains(names, e.Manager):
 			names = append(names, e.Manager)
 		}
 	}
-	return names
+	switch {
+	case !ours:
+		return names
+	case slices.Contains(names, Manager):
+		return []string{Manager}
+	}
+	return nil
+}
+
+// applied tells of what Manager has applied.
+func applied(e metav1.ManagedFieldsEntry) bool {
+	return e.Manager == Manager && e.Operation == metav1.ManagedFieldsOperationApply
 }
 
 // deploys knows the managers that write whole objects. "kubectl rollout restart" and "kubectl scale" are no such.
@@ -63,44 +75,67 @@ func (c *Client) Adopt(ctx context.Context, ref Ref) error {
 	return fmt.Errorf("%s changes all the time: it could not be adopted in %d attempts", ref, adoptions)
 }
 
+// givings bounds how often GiveBack begins anew.
+const givings = 20
+
 // GiveBack makes an object what it was when it was read, who set its fields too, but for its status. One that is gone is created.
-func (c *Client) GiveBack(ctx context.Context, was *Object) (*Object, error) {
+// The label of the service comes off with the last request, so that it tells whether this came to its end.
+func (c *Client) GiveBack(ctx context.Context, was *Object, service string) (*Object, error) {
 	ref := RefOf(was)
-	for range adoptions {
-		live, err := c.Get(ctx, ref)
-		if err != nil {
+	held := anew(was)
+	labels := held.GetLabels()
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels[LabelService] = service
+	held.SetLabels(labels)
+	var err error
+	for range givings {
+		var live *Object
+		if live, err = c.Get(ctx, ref); err != nil {
 			return nil, err
 		}
 		if live == nil {
-			return c.Create(ctx, anew(was))
+			live, err = c.Create(ctx, held)
+		} else {
+			live, err = c.makeAs(ctx, live, held)
 		}
-		before := plain(anew(live))
-		back, err := jsonmergepatch.CreateThreeWayJSONMergePatch(before, plain(anew(was)), before)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", ref, err)
-		}
-		var content map[string]any
-		if err := json.Unmarshal(back, &content); err != nil {
-			return nil, fmt.Errorf("%s: %w", ref, err)
-		}
-		live, err = c.patchOf(ctx, live, content)
 		if err == nil {
 			return c.disown(ctx, was, live)
 		}
-		if !apierrors.IsConflict(err) {
+		if !IsConflict(err) && !IsExists(err) && !IsAway(err) {
 			return nil, err
 		}
 		if err := c.sleep(ctx, 200*time.Millisecond); err != nil {
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("%s changes all the time: it could not be given back in %d attempts", ref, adoptions)
+	return nil, fmt.Errorf("%s could not be given back in %d attempts: %w", ref, givings, err)
 }
 
-// disown takes from Manager what giving an object back made it the owner of. Whoever writes to the object meanwhile, such as a
-// controller its status, is no reason to begin anew.
+// makeAs gives an object the content of another one, as long as it is the version that was read.
+func (c *Client) makeAs(ctx context.Context, live, wanted *Object) (*Object, error) {
+	before := plain(anew(live))
+	patch, err := jsonmergepatch.CreateThreeWayJSONMergePatch(before, plain(wanted), before)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", RefOf(live), err)
+	}
+	var content map[string]any
+	if err := json.Unmarshal(patch, &content); err != nil {
+		return nil, fmt.Errorf("%s: %w", RefOf(live), err)
+	}
+	return c.patchOf(ctx, live, content)
+}
+
+// disown takes from Manager what giving an object back made it the owner of, and the label. Whoever writes to the object meanwhile,
+// such as a controller its status, is no reason to begin anew.
 func (c *Client) disown(ctx context.Context, was, live *Object) (*Object, error) {
-	data, err := json.Marshal(map[string]any{"metadata": map[string]any{"managedFields": owned(was, live)}})
+	var label any
+	if value, ok := was.GetLabels()[LabelService]; ok {
+		label = value
+	}
+	meta := map[string]any{"managedFields": owned(was, live), "labels": map[string]any{LabelService: label}}
+	data, err := json.Marshal(map[string]any{"metadata": meta})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", RefOf(was), err)
 	}
@@ -152,7 +187,7 @@ func adoption(live *Object) ([]byte, error) {
 	entries := o.GetManagedFields()
 	for i := range entries {
 		// What "kubectl apply --server-side" and Helm 4 applied is theirs in the same sense as what their forerunners wrote.
-		if names.Has(entries[i].Manager) && entries[i].Subresource == "" {
+		if names.Has(entries[i].Manager) && entries[i].Subresource == "" && !applied(entries[i]) {
 			entries[i].Operation = metav1.ManagedFieldsOperationUpdate
 		}
 	}
@@ -197,7 +232,7 @@ func withoutAdopted(o *Object, managers []string) (*Object, error) {
 		if err := fields.FromJSON(e.FieldsV1.GetRawReader()); err != nil {
 			return nil, err
 		}
-		if slices.Contains(managers, e.Manager) && e.Subresource == "" {
+		if slices.Contains(managers, e.Manager) && e.Subresource == "" && !applied(e) {
 			gone = gone.Union(&fields)
 		} else {
 			kept = kept.Union(&fields)

@@ -35,6 +35,11 @@ func TestAdoptableAreTheToolsOfPeopleUntilIdpHasApplied(t *testing.T) {
 	if got := Adoptable(saved(t, "applied.json")); got != nil {
 		t.Errorf("after an apply: %v", got)
 	}
+	half := saved(t, "applied.json")
+	half.SetManagedFields(append(half.GetManagedFields(), metav1.ManagedFieldsEntry{Manager: Manager, Operation: metav1.ManagedFieldsOperationUpdate}))
+	if got := Adoptable(half); !slices.Equal(got, []string{Manager}) {
+		t.Errorf("given back half-way: %v", got)
+	}
 	if got := Adoptable(&Object{Object: map[string]any{}}); got != nil {
 		t.Errorf("of nothing: %v", got)
 	}

@@ -61,6 +61,18 @@ func IsConflict(err error) bool {
 	return apierrors.IsConflict(err) && !errors.As(err, &fields)
 }
 
+// loginError is a program of a kubeconfig that gives no credentials.
+type loginError struct{ error }
+
+// Unwrap gives the cause.
+func (e *loginError) Unwrap() error { return e.error }
+
+// login matches how client-go words it (plugin/pkg/client/auth/exec/exec.go).
+var login = regexp.MustCompile(`getting credentials: (exec: .*)`)
+
+// IsGone tells that there is no object of the name.
+func IsGone(err error) bool { return apierrors.IsNotFound(err) }
+
 // IsForbidden tells that the credentials may not do this, as opposed to an admission that refuses the object.
 func IsForbidden(err error) bool {
 	return apierrors.IsForbidden(err) && denied(err) == "" && !uncounted(err)
@@ -72,10 +84,16 @@ type unreachableError struct{ error }
 // Unwrap gives the cause.
 func (e *unreachableError) Unwrap() error { return e.error }
 
+// IsAway tells that the API server did not answer, so that whether it did what was asked is not known.
+func IsAway(err error) bool {
+	var away *unreachableError
+	return errors.As(err, &away)
+}
+
 // IsUnreachable tells that nothing can be asked of the cluster: it did not answer, or does not know who asks.
 func IsUnreachable(err error) bool {
-	var away *unreachableError
-	return errors.As(err, &away) || apierrors.IsUnauthorized(err) || errors.Is(err, context.Canceled)
+	var session *loginError
+	return IsAway(err) || errors.As(err, &session) || apierrors.IsUnauthorized(err) || errors.Is(err, context.Canceled)
 }
 
 // Causes are the fields that an invalid object was refused for, and why.
@@ -92,7 +110,7 @@ func passing(err error) bool {
 	if errors.Is(err, context.Canceled) {
 		return false
 	}
-	if meta.IsNoMatchError(err) || malformed.MatchString(err.Error()) || webhookAway(err) {
+	if meta.IsNoMatchError(err) || login.MatchString(err.Error()) || malformed.MatchString(err.Error()) || webhookAway(err) {
 		return false
 	}
 	var status apierrors.APIStatus
@@ -159,6 +177,9 @@ func explain(err error, verb string, ref Ref, server string) error {
 		return &ConflictError{ref, conflicts}
 	case apierrors.IsConflict(err), apierrors.IsInvalid(err):
 		return err
+	case login.MatchString(err.Error()):
+		return fault.Undeterminedf("the login that the kubeconfig names gives no credentials for the cluster %s: %w", server, &reworded{login.FindStringSubmatch(err.Error())[1], &loginError{err}}).
+			WithNext("Its session may have expired: log in to the cluster again in a step before. What it says itself is above.")
 	case apierrors.IsUnauthorized(err):
 		return fault.Undeterminedf("the cluster %s does not accept the credentials: %w", server, err).
 			WithNext("They may have expired: log in to the cluster again in a step before, and give the step a fresh kubeconfig.")

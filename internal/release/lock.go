@@ -52,8 +52,12 @@ type Lock struct {
 	done chan struct{}
 }
 
-// ErrLost tells that another deploy holds the lock now.
-var ErrLost = errors.New("another deploy has taken the lock over")
+// ErrLost tells that this deploy does not hold the lock any more.
+var ErrLost = errors.New("the lock is lost")
+
+// asking is how long Sure asks at most while the API server does not answer, which is longer than a restart of it takes. What it
+// refuses is asked again only as long as a lock lasts.
+const asking = 2 * time.Minute
 
 // Acquire waits until the lock is free: its holder released it, or has not renewed it for as long as it lasts, as seen by
 // this process's own clock, because the clocks of two machines may differ. Waiting is told of each new holder.
@@ -172,14 +176,19 @@ func (l *Lock) renew(ctx context.Context) error {
 	defer cancel()
 	now := l.clock.Now()
 	next, err := l.h.Cluster.Update(limited, l.written(l.lease, l.me, now))
-	if kubernetes.IsConflict(err) {
+	if kubernetes.IsConflict(err) || kubernetes.IsGone(err) {
 		// An answer that was lost on the way leaves a lease that this process wrote itself.
 		read, getErr := l.h.Cluster.Get(limited, l.h.leaseRef())
 		switch {
 		case getErr != nil:
 			return getErr
+		case read == nil:
+			l.lost = fault.Undeterminedf("%w: its Lease %s was deleted, alone or with namespace %s", ErrLost, l.h.leaseRef().Name, l.h.Namespace).
+				WithNext("This deploy stopped where it was. Find out who deletes it, and deploy again.")
+			return l.lost
 		case holderOf(read).ID != l.me.ID:
-			l.lost = fault.Undeterminedf("%w: %s", ErrLost, holderOf(read).Run).WithNext("This deploy stopped where it was. The other one puts things in order.")
+			l.lost = fault.Undeterminedf("%w: another deploy has taken it over, %s", ErrLost, holderOf(read).Run).
+				WithNext("This deploy stopped where it was. The other one puts things in order.")
 			return l.lost
 		}
 		l.lease = read
@@ -195,12 +204,16 @@ func (l *Lock) renew(ctx context.Context) error {
 // step that changes something, so that a process that was suspended for a while changes nothing that is not its own any
 // more.
 func (l *Lock) Sure(ctx context.Context) error {
-	for {
+	for begun := l.clock.Now(); ; {
 		err := l.sure(ctx)
 		if err == nil || errors.Is(err, ErrLost) {
 			return err
 		}
-		if l.clock.Sleep(ctx, time.Second) != nil {
+		limit := leaseDuration
+		if kubernetes.IsAway(err) {
+			limit = asking
+		}
+		if l.clock.Now().Sub(begun) > limit || l.clock.Sleep(ctx, time.Second) != nil {
 			return fault.Undeterminedf("whether the lock is still held cannot be asked: %w", err)
 		}
 	}

@@ -112,6 +112,42 @@ func TestClocksOfMachinesDiffer(t *testing.T) {
 	})
 }
 
+// Nobody has taken over what was deleted, as with its namespace.
+func TestLockThatIsDeletedIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		h := history(c)
+		l := acquire(t, h, "one")
+		defer l.Release(t.Context())
+		if err := c.Delete(t.Context(), h.leaseRef(), ""); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(leaseDuration)
+		if err := l.Sure(t.Context()); !errors.Is(err, ErrLost) || !strings.Contains(err.Error(), "its Lease idp.checkout was deleted, alone or with namespace shop") {
+			t.Error(err)
+		}
+	})
+}
+
+// What is refused, such as for credentials that have ended, is not asked for ever.
+func TestLockThatIsRefusedIsAskedForAsLongAsItLasts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		l := acquire(t, history(c), "one")
+		c.fail(errors.New("who are you"))
+		time.Sleep(leaseDuration)
+		begun := time.Now()
+		if err := l.Sure(t.Context()); err == nil || errors.Is(err, ErrLost) || !strings.Contains(err.Error(), "who are you") {
+			t.Error(err)
+		}
+		if took := time.Since(begun); took < leaseDuration || took > 2*leaseDuration {
+			t.Errorf("after %s", took)
+		}
+		c.fail(nil)
+		l.Release(t.Context())
+	})
+}
+
 func TestLockOutlivesTheAPIServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster()

@@ -52,6 +52,8 @@ type Release struct {
 	Restores    int              `json:"restores,omitempty"` // number of the release whose set this is, for a rollback
 	Drain       time.Duration    `json:"drain,omitempty"`    // between its confirmation and the end of what was before
 	Proven      bool             `json:"proven,omitempty"`   // its smoke test passed, whatever came after it
+	Tested      bool             `json:"tested,omitempty"`   // a smoke test follows and makes it good, or takes it back
+	Returned    bool             `json:"returned,omitempty"` // what it took over is given back, or has come to a later release
 	Created     time.Time        `json:"created"`
 	Healthy     time.Time        `json:"healthy,omitzero"` // since when it was healthy without a break; zero: never
 	Objects     []kubernetes.Ref `json:"objects"`
@@ -174,18 +176,66 @@ func (h History) Mark(ctx context.Context, r *Release, state State, reason strin
 	if next.State == r.State && next.Reason == r.Reason && next.Proven == r.Proven {
 		return nil
 	}
+	if err := h.write(ctx, r, next); err != nil {
+		return fmt.Errorf("release %s cannot be marked as %s: %w", r.Name(), state, err)
+	}
+	return nil
+}
+
+// Return notes that nothing is left to be given back of what a release took over.
+func (h History) Return(ctx context.Context, r *Release) error {
+	next := *r
+	next.Returned, next.found = true, nil
+	if err := h.write(ctx, r, next); err != nil {
+		return fmt.Errorf("that what release %s took over is given back cannot be written down: %w", r.Name(), err)
+	}
+	return nil
+}
+
+// writes is how often a release is written of which no answer comes.
+const writes = 3
+
+// write makes a release in the cluster the next one, as long as it is as it was read.
+func (h History) write(ctx context.Context, r *Release, next Release) error {
 	o, err := h.encode(next)
 	if err != nil {
 		return err
 	}
 	o.SetResourceVersion(r.version)
-	updated, err := h.Cluster.Update(ctx, o)
-	if err != nil {
-		return fmt.Errorf("release %s cannot be marked as %s: %w", r.Name(), state, err)
+	for attempt := 1; ; attempt++ {
+		updated, err := h.Cluster.Update(ctx, o)
+		if attempt < writes && kubernetes.IsAway(err) {
+			updated, err = h.written(ctx, r, next, err)
+			if err == nil && updated == nil {
+				continue
+			}
+		}
+		if err != nil {
+			return err
+		}
+		next.version = updated.GetResourceVersion()
+		*r = next
+		return nil
 	}
-	next.version = updated.GetResourceVersion()
-	*r = next
-	return nil
+}
+
+// written finds out whether a release was written though no answer came; nil where it is as it was before.
+func (h History) written(ctx context.Context, r *Release, next Release, cause error) (*kubernetes.Object, error) {
+	live, err := h.Cluster.Get(ctx, h.ref(r.Number))
+	if err != nil || live == nil {
+		return nil, cmp.Or(err, cause)
+	}
+	if live.GetResourceVersion() == r.version {
+		return nil, nil
+	}
+	got, err := decode(live)
+	if err != nil {
+		return nil, err
+	}
+	if got.State != next.State || got.Reason != next.Reason || got.Proven != next.Proven || got.Returned != next.Returned {
+		return nil, cause
+	}
+	return live, nil
 }
 
 // Settle marks the release as what the service runs now, and the ones before it as superseded.

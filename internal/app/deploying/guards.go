@@ -66,7 +66,7 @@ func (w *Deploy) historyOf(ctx context.Context, d *delivery.Delivery, environmen
 	history := guard.History{Known: true}
 	for _, r := range list {
 		if r.Environment == environment {
-			history.Releases = append(history.Releases, guard.Release{Digest: r.Digest, State: string(r.State), Healthy: r.Healthy})
+			history.Releases = append(history.Releases, guard.Release{Digest: r.Digest, State: string(r.State), Healthy: r.Healthy, Awaits: r.Tested && r.State == release.Live})
 		}
 	}
 	return history, nil

@@ -84,6 +84,9 @@ func (w *Smoke) settle(ctx context.Context, d *delivery.Delivery, deployed recor
 	}
 	back, backErr := place.Rollback(ctx, deployed)
 	if backErr != nil {
+		if fault.KindOf(backErr) == fault.Undetermined {
+			err = fault.Undeterminedf("%w", err).WithDetail(fault.Lines(err)[1:]...) // what is live then is not known
+		}
 		return delivery.AddTo(err, "; putting the old version back: "+backErr.Error(), fault.Lines(backErr)[1:])
 	}
 	if back.Release != deployed.Release {

@@ -154,15 +154,15 @@ func (c *Cluster) Push(t *testing.T, repository string, image v1.Image) string {
 func (c *Cluster) ServiceURL(t *testing.T, namespace, service string) string {
 	t.Helper()
 	if c.dir == "" {
-		return c.proxy(t) + "/api/v1/namespaces/" + namespace + "/services/" + service + ":80/proxy"
+		return c.Address(t) + "/api/v1/namespaces/" + namespace + "/services/" + service + ":80/proxy"
 	}
 	return "http://" + c.Kubectl(t, "get", "service", service, "-n", namespace, "-o", "jsonpath={.spec.clusterIP}")
 }
 
-// proxy starts kubectl proxy for a test.
-func (c *Cluster) proxy(t *testing.T) string {
+// Address is where the API server answers without TLS, with the rights of an administrator, until the test ends.
+func (c *Cluster) Address(t *testing.T) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "kubectl", "--kubeconfig", c.Kubeconfig, "proxy", "--port=0")
+	cmd := exec.Command("kubectl", "--kubeconfig", c.Kubeconfig, "proxy", "--port=0")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -170,7 +170,10 @@ func (c *Cluster) proxy(t *testing.T) string {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cmd.Wait() }) // ended by the test's context
+	t.Cleanup(func() { // after the cleanup of what needs it
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
 	var address string
 	if _, err := fmt.Fscanf(out, "Starting to serve on %s\n", &address); err != nil {
 		t.Fatalf("kubectl proxy: %v", err)
