@@ -55,6 +55,8 @@ func advice(d *Diagnosis, p problem) string {
 		return "The node put it out: see what it ran short of, and say in resources what the pod needs."
 	case causeProbe, causeStartup, causeLiveness:
 		return adviceOnProbe(p)
+	case causeInit:
+		return "An init container has to end by itself: see in its log what it waits for. One that is to run beside the others needs restartPolicy: Always."
 	case causeGate:
 		return "The pod has a readiness gate that nothing has opened: see who sets that condition, such as the controller of a load balancer."
 	case causeJob:
@@ -111,7 +113,7 @@ var pullRules = []rule{
 	on(`ErrImageNeverPull`, "imagePullPolicy is Never, and the node does not have the image: let it be pulled."),
 	on(`(?i)unauthorized|authorization|denied|forbidden|\b40[13]\b`, "The registry does not let the node have it: give the namespace's ServiceAccount an imagePullSecret for this registry."),
 	on(`no match for platform`, "The image is not built for the node's platform: build it for that one too."),
-	on(`(?i)not found|manifest unknown|name unknown`, "The registry does not have this image: check that it was pushed, under this name and digest."),
+	on(`(?i)not found|manifest unknown|name unknown`, "The registry does not have this image: check that it was pushed, under this name and digest, and not deleted since."),
 	on(`(?i)toomanyrequests|\b429\b|rate limit`, "The registry refuses more pulls for now: wait, or pull with credentials or from a mirror."),
 	on(`x509|certificate|HTTP response to HTTPS`, "The node does not trust the registry's certificate, or the registry has none: that is set on the nodes."),
 	on(`lookup (\S+)`, "The node finds no address for $1: check the registry's name, and the DNS of the node."),

@@ -169,6 +169,21 @@ func TestClusterCustomResources(t *testing.T) {
 			holds(t, "advice", d.Advice, tc.advice)
 		})
 	}
+	t.Run("the controller of a Rollout writes empty fields into it", func(t *testing.T) {
+		t.Parallel()
+		b := on(t, c)
+		set := b.apply(t, strings.Replace(rolloutYAML, "replicas: 1", "replicas: 1, template: {spec: {containers: [{name: app, image: one}]}}", 1))
+		b.c.Kubectl(t, "patch", "rollout", "app", "-n", b.ns, "--type=json", "-p", `[{"op": "add", "path": "/spec/template/spec/containers/0/resources", "value": {}}]`)
+		b.says(t, "rollout", `{"observedGeneration":"2","phase":"Healthy"}`)
+		if _, err := b.wait(t, set, time.Minute); err != nil {
+			t.Error(err)
+		}
+		b.c.Kubectl(t, "patch", "rollout", "app", "-n", b.ns, "--type=json", "-p", `[{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "other"}]`)
+		b.says(t, "rollout", `{"observedGeneration":"3","phase":"Healthy"}`)
+		if _, err := b.wait(t, set, time.Minute); fault.KindOf(err) != fault.Undetermined || !strings.Contains(err.Error(), "what runs now is not what was deployed") {
+			t.Errorf("with another image: %v", err)
+		}
+	})
 	t.Run("the pods of a Rollout crash", func(t *testing.T) {
 		t.Parallel()
 		b := on(t, c)

@@ -245,6 +245,14 @@ func (w *watch) secrets(ctx context.Context, p *corev1.Pod) *logtext.Mask {
 		if v.Secret != nil {
 			names = append(names, v.Secret.SecretName)
 		}
+		if v.Projected == nil {
+			continue
+		}
+		for _, from := range v.Projected.Sources {
+			if from.Secret != nil {
+				names = append(names, from.Secret.Name)
+			}
+		}
 	}
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {

@@ -59,6 +59,8 @@ func TestClusterNamesFailures(t *testing.T) {
 			advice: "ServiceAccount nobody"},
 		"init container": {manifests: deploymentOf(1, `serve`, ``, `initContainers: [{name: migrate, image: "IMAGE", args: [die]}]`), reason: "CrashLoopBackOff", container: "migrate", exit: 3,
 			log: "panic: DATABASE_URL is not set", advice: "before"},
+		"init container that does not end": {manifests: deploymentOf(1, `serve`, ``, `initContainers: [{name: migrate, image: "IMAGE", args: [serve]}]`), limit: 8 * time.Second, reason: "InitRunning",
+			container: "migrate", exit: -1, message: "the others start only after it", advice: "restartPolicy: Always"},
 		"second container": {manifests: strings.Replace(deployment(`serve`, ``), "}], terminationGrace", `}, {name: sidecar, image: "IMAGE", args: [die]}], terminationGrace`, 1),
 			reason: "CrashLoopBackOff", container: "sidecar", exit: 3},
 		"paused":                  {manifests: strings.Replace(deployment(`serve`, ``), "replicas: 1", "replicas: 1\n  paused: true", 1), reason: "Paused", exit: -1, advice: "spec.paused"},

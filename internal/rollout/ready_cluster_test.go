@@ -152,8 +152,9 @@ spec: {schedule: "0 3 * * *", jobTemplate: {spec: {template: {spec: {restartPoli
 	if len(ready.Notes) != 1 || !strings.Contains(ready.Notes[0], "PersistentVolumeClaim data is not bound") {
 		t.Errorf("notes: %q", ready.Notes)
 	}
-	zero := b.ready(t, deploymentOf(0, `serve`, probe, ``)+"\n---\n"+service("app: app", "8080"))
-	if zero.Pods != 0 || len(zero.Notes) != 1 {
+	nobody := strings.Replace(service("app: app", "8080"), "spec: {", "spec: {type: LoadBalancer, loadBalancerClass: example.org/nobody, ", 1)
+	zero := b.ready(t, deploymentOf(0, `serve`, probe, ``)+"\n---\n"+nobody)
+	if zero.Pods != 0 || len(zero.Notes) != 2 || !strings.Contains(zero.Notes[1], "Service app has no external address yet") {
 		t.Errorf("scaled to zero: %+v", zero)
 	}
 }
@@ -301,11 +302,14 @@ func TestClusterKnowsWhatBlocksAStatefulSet(t *testing.T) {
 func TestClusterShowsNoSecret(t *testing.T) {
 	t.Parallel()
 	b := open(t)
-	hidden, inSecret := "open"+"sesame", "hush"+"hush"
+	hidden, inSecret, projected := "open"+"sesame", "hush"+"hush", "whisper"+"whisper"
 	b.c.Kubectl(t, "create", "secret", "generic", "keys", "-n", b.ns, "--from-literal=key="+inSecret)
-	d := b.fails(t, deployment(`die`, `env: [{name: DATABASE_PASSWORD, value: `+hidden+`}, {name: FROM_SECRET, valueFrom: {secretKeyRef: {name: keys, key: key}}}]`), limit)
+	b.c.Kubectl(t, "create", "secret", "generic", "more", "-n", b.ns, "--from-literal=key="+projected)
+	d := b.fails(t, deploymentOf(1, `die`, `volumeMounts: [{name: v, mountPath: /v}], env: [{name: DATABASE_PASSWORD, value: `+hidden+`}, {name: FROM_SECRET, valueFrom: {secretKeyRef: {name: keys, key: key}}}]`,
+		`volumes: [{name: v, projected: {sources: [{secret: {name: more}}]}}]`), limit)
 	text := strings.Join(append(d.Lines(), d.Advice), "\n")
-	if strings.Contains(text, hidden) || strings.Contains(text, inSecret) || !strings.Contains(text, "connecting with *** and ***") {
+	if strings.Contains(text, hidden) || strings.Contains(text, inSecret) || strings.Contains(text, projected) ||
+		!strings.Contains(text, "connecting with *** and ***") || !strings.Contains(text, "which was told ***") {
 		t.Error(text)
 	}
 }

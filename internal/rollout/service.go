@@ -21,6 +21,9 @@ const labelServiceName = "kubernetes.io/service-name"
 // service is ready when it leads to a ready pod: of this version, where a workload of the set has the pods that it
 // selects. Everything else of the set is ready when this is asked.
 func (w *watch) service(ctx context.Context, t *target) error {
+	if given, _, _ := unstructured.NestedSlice(t.live.Object, "status", "loadBalancer", "ingress"); text(t.live, "spec", "type") == "LoadBalancer" && len(given) == 0 {
+		w.note("%s has no external address yet, so it is not known to be reached from outside.", t.ref)
+	}
 	want, _, _ := unstructured.NestedStringMap(t.live.Object, "spec", "selector")
 	if len(want) == 0 || text(t.live, "spec", "type") == "ExternalName" {
 		t.done = true

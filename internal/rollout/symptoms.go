@@ -29,6 +29,7 @@ const (
 	causeManual   cause = "manual"
 	causeBlocked  cause = "blocked"
 	causeEvicted  cause = "evicted"
+	causeInit     cause = "init"
 	causeStartup  cause = "startup"
 	causeProbe    cause = "probe"
 	causeLiveness cause = "liveness"
@@ -44,7 +45,7 @@ const (
 
 // byWeight has what explains most first.
 var byWeight = []cause{causeOther, causeMemory, causeStart, causePull, causeConfig, causeCrash, causeVolume, causeQuota, causeRefused, causeSchedule, causeBlocked,
-	causeClaim, causeSandbox, causePaused, causeManual, causeEvicted, causeLiveness, causeStartup, causeProbe, causeGate, causeService, causeOwn, causeJob, causeProgress, causeShort, causeLate}
+	causeClaim, causeSandbox, causePaused, causeManual, causeEvicted, causeLiveness, causeInit, causeStartup, causeProbe, causeGate, causeService, causeOwn, causeJob, causeProgress, causeShort, causeLate}
 
 func (c cause) weight() int { return -slices.Index(byWeight, c) }
 
@@ -198,6 +199,8 @@ func (w *watch) pod(ctx context.Context, t *target, p *corev1.Pod, statuses []co
 		switch {
 		case s.State.Waiting != nil && (s.State.Waiting.Reason == "ContainerCreating" || s.State.Waiting.Reason == "PodInitializing"):
 			creating = true
+		case s.State.Running != nil && isInit(p, s.Name):
+			add(causeInit, never, s.Name, "InitRunning", "it has not come to its end, and the others start only after it")
 		case s.State.Running != nil && !s.Ready && s.Started != nil && !*s.Started && !isInit(p, s.Name):
 			add(causeStartup, never, s.Name, "NotStarted", "")
 		case s.State.Running != nil && !s.Ready && !isInit(p, s.Name) && t.ref.Kind != "Job":

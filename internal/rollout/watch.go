@@ -162,11 +162,39 @@ func same(t *target) error {
 	}
 	want, has, _ := unstructured.NestedFieldNoCopy(t.want.Object, "spec", "template")
 	live, _, _ := unstructured.NestedFieldNoCopy(t.live.Object, "spec", "template")
-	if has && t.live.GetGeneration() != t.want.GetGeneration() && !equality.Semantic.DeepEqual(want, live) {
+	if has && t.live.GetGeneration() != t.want.GetGeneration() && !equality.Semantic.DeepEqual(filled(want), filled(live)) {
 		return fault.Undeterminedf("%s was changed by %s while it was waited for: what runs now is not what was deployed", t.ref, lastManager(t.live)).
 			WithNext("Let one of both deploy it, and deploy again.")
 	}
 	return nil
+}
+
+// filled is a value without what is empty in it. The controller of Argo Rollouts writes a template back with empty fields that
+// nobody gave, such as resources: {} (argo-rollouts, rollout/controller.go).
+func filled(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		full := map[string]any{}
+		for key, value := range v {
+			if value = filled(value); value != nil {
+				full[key] = value
+			}
+		}
+		if len(full) > 0 {
+			return full
+		}
+		return nil
+	case []any:
+		full := make([]any, len(v)) // an item that is empty keeps its place
+		for i := range v {
+			full[i] = filled(v[i])
+		}
+		if len(full) > 0 {
+			return full
+		}
+		return nil
+	}
+	return v
 }
 
 // lastManager is who wrote to an object last.

@@ -20,6 +20,9 @@ func main() {
 		wait, _ := strconv.Atoi(args[1])
 		time.Sleep(time.Duration(wait) * time.Second)
 		fmt.Println("connecting with", os.Getenv("DATABASE_PASSWORD"), "and", os.Getenv("FROM_SECRET"))
+		if data, err := os.ReadFile("/v/key"); err == nil {
+			fmt.Println("which was told", string(data))
+		}
 		fmt.Fprintln(os.Stderr, "panic: DATABASE_URL is not set")
 		os.Exit(3)
 	case "end":
