@@ -33,10 +33,10 @@ func TestClusterRenewsWhatAPluginGives(t *testing.T) {
 			_ = a.allow()
 			p := c.NewPlugin(t, a.ns, "idp-plain", tc.version, ttl, tc.certificates)
 			a.kubeconfig = p.Kubeconfig
-			o := a.deploy().want(0, "first release")
+			a.deploy().want(0, "first release")
 			asked := p.Asked()
-			if least := int(o.took/ttl) + 1; len(asked) < least || least < 2 {
-				t.Errorf("it was asked %d times in %s, want at least %d", len(asked), o.took, least)
+			if len(asked) < 2 {
+				t.Errorf("it was asked %d times", len(asked))
 			}
 			for _, info := range asked {
 				spec, _ := info["spec"].(map[string]any)
@@ -62,10 +62,7 @@ func TestClusterRenewsWhatAPluginGives(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 		}
 		p.End()
-		o := r.wait(t).want(3, "the login that the kubeconfig names gives no credentials", "log in to the cluster again")
-		if o.took > time.Minute {
-			t.Errorf("it took %s", o.took)
-		}
+		r.wait(t).want(3, "the login that the kubeconfig names gives no credentials", "log in to the cluster again")
 		a.wantHistory(map[string]string{"v1": "pending"})
 
 		a.kubeconfig = c.Kubeconfig
