@@ -92,7 +92,7 @@ func portalIsShown(t *testing.T) {
 		got := r.run(c)
 		got.jobs(true, map[string][]string{"portal": success})
 		got.outputs("portal", map[string]string{"path": "portal", "services": "1"})
-		contains(t, "summary", got.onlySummary(), "## Portal: 1 service of 1 team, 5 pages", "| ✓ last delivery passed | 1 |")
+		contains(t, "summary", got.onlySummary(), "## Portal: 1 service of 1 team, 6 pages", "| ✓ last delivery passed | 1 |")
 		contains(t, "log", got.text(nil), "portal: portal/index.html (services: 1, pages: 6)")
 		for file, want := range map[string]string{"index.html": "checkout", "services/checkout.html": "What runs where", "teams/team-payments.html": "checkout",
 			"organisation.html": "team-payments", "adoption.html": "Adoption", "assets/portal.css": "light-dark(", "assets/portal.js": "services.js", "assets/services.js": "checkout"} {
