@@ -196,15 +196,27 @@ func (b bench) probed(t *testing.T, words string) *clock {
 // exited stands until a container has ended with an exit code.
 func (b bench) exited(t *testing.T, code int32) *clock {
 	t.Helper()
+	return b.containers(t, func(s corev1.ContainerStatus) bool {
+		now, before := s.State.Terminated, s.LastTerminationState.Terminated
+		return now != nil && now.ExitCode == code || before != nil && before.ExitCode == code
+	})
+}
+
+// runs stands until a container of a name runs.
+func (b bench) runs(t *testing.T, name string) *clock {
+	t.Helper()
+	return b.containers(t, func(s corev1.ContainerStatus) bool { return s.Name == name && s.State.Running != nil })
+}
+
+// containers stands until something is so of a container of a pod.
+func (b bench) containers(t *testing.T, is func(corev1.ContainerStatus) bool) *clock {
+	t.Helper()
 	return b.held(t, kubernetes.Query{APIVersion: "v1", Kind: "Pod"}, func(o map[string]any) bool {
 		var pod corev1.Pod
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o, &pod); err != nil {
 			t.Error(err)
 		}
-		return slices.ContainsFunc(slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses), func(s corev1.ContainerStatus) bool {
-			now, before := s.State.Terminated, s.LastTerminationState.Terminated
-			return now != nil && now.ExitCode == code || before != nil && before.ExitCode == code
-		})
+		return slices.ContainsFunc(slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses), is)
 	})
 }
 

@@ -79,6 +79,8 @@ func TestClusterNamesFailures(t *testing.T) {
 			b := open(t)
 			limit, watch := c.limit, &clock{at: time.Now()}
 			switch {
+			case c.reason == "InitRunning":
+				watch = b.runs(t, c.container)
 			case limit > 0:
 				watch = b.probed(t, c.message)
 			case c.exit >= 0 && !strings.Contains(name, "ready for a moment"): // that one must not be taken for ready
