@@ -49,7 +49,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 	var memory int64
 	var busy time.Duration
 	for range *rounds {
-		cmd := exec.CommandContext(ctx, *idp, "metrics", "--catalog", dir, "--from", "2026-01-01", "--to", "2026-12-31", "--json") // #nosec G204 -- the program that is measured
+		cmd := exec.CommandContext(ctx, *idp, "metrics", "--catalog", dir, "--from", "2025-01-01", "--to", "2025-12-31", "--json") // #nosec G204 -- the program that is measured
 		cmd.Stderr = os.Stderr
 		begun := time.Now()
 		out, err := cmd.Output()
@@ -103,7 +103,7 @@ func generateService(dir string, s, each int) (size int64, err error) {
 	if err := os.MkdirAll(folder, 0o750); err != nil {
 		return 0, err
 	}
-	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	begin := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 	months := map[string][]catalogfile.Line{}
 	for n := range each {
 		at := begin.Add(364 * 24 * time.Hour / time.Duration(each) * time.Duration(n))
