@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -25,13 +26,13 @@ type Client struct {
 	Limits Limits
 }
 
-func (c Client) options(ctx context.Context) []remote.Option {
+func (c Client) options(ctx context.Context, registry name.Registry) []remote.Option {
 	keychain := c.Keychain
 	if keychain == nil {
 		keychain = Keychain()
 	}
 	// The library's own retries sleep through a cancelled context, so each attempt here is one try.
-	return []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(keychain), remote.WithTransport(Transport(c.Limits)),
+	return []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(keychain), remote.WithTransport(Transport(c.Limits, registry)),
 		remote.WithRetryBackoff(remote.Backoff{Steps: 1}), remote.WithRetryStatusCodes()}
 }
 
@@ -87,10 +88,15 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s, "", false
 }
 
-// Transport is how registries are spoken to: plain HTTP to loopback only, no connection that makes no progress, and at the
-// pace that the registry asks for.
-func Transport(l Limits) http.RoundTripper {
-	return rewound{inner: paced{inner: watched{inner: loopbackOnly{inner: remote.DefaultTransport}, idle: l.stall()}, longest: pace}}
+// Transport is how a registry is spoken to: plain HTTP to loopback only, to nowhere that it has no business to lead to, no
+// connection that makes no progress, and at the pace that the registry asks for.
+func Transport(l Limits, registry name.Registry) http.RoundTripper {
+	return transportOn(shared, l, registry)
+}
+
+func transportOn(n network, l Limits, registry name.Registry) http.RoundTripper {
+	host := (&url.URL{Host: registry.RegistryStr()}).Hostname()
+	return rewound{inner: paced{inner: watched{inner: guarded{registry: host, network: n}, idle: l.stall()}, longest: pace}}
 }
 
 // pauses lie between the attempts of one operation, for a registry that restarts or sheds load.

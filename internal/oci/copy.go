@@ -24,7 +24,7 @@ func (c Client) Save(ctx context.Context, ref, dir string) error {
 		return err
 	}
 	return c.retry(ctx, "pull from", from.RegistryStr(), func(ctx context.Context) error {
-		served, err := remote.Get(from, c.options(ctx)...)
+		served, err := remote.Get(from, c.options(ctx, from.Registry)...)
 		if err != nil {
 			return err
 		}

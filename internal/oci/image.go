@@ -32,12 +32,12 @@ func (c Client) Push(ctx context.Context, layoutDir, repo, want string) error {
 			WithNext("Build again: the layout changed after the build.")
 	}
 	return c.retry(ctx, "push to", target.RegistryStr(), func(ctx context.Context) error {
-		if err := found.write(target.Digest(want), c.options(ctx)); err != nil {
+		if err := found.write(target.Digest(want), c.options(ctx, target.Registry)); err != nil {
 			return err
 		}
 		for _, digest := range append(found.parts, want) {
 			// Getting by digest fails unless the bytes that are served have that digest.
-			if _, err := remote.Get(target.Digest(digest), c.options(ctx)...); err != nil {
+			if _, err := remote.Get(target.Digest(digest), c.options(ctx, target.Registry)...); err != nil {
 				return err
 			}
 		}
@@ -64,7 +64,7 @@ func (c Client) Pull(ctx context.Context, ref string) (v1.Image, error) {
 		own, cancel := context.WithCancelCause(ctx)
 		stop := context.AfterFunc(limited, func() { cancel(context.Cause(limited)) })
 		var err error
-		if img, err = remote.Image(from, append(c.options(own), remote.WithPlatform(here()))...); err == nil {
+		if img, err = remote.Image(from, append(c.options(own, from.Registry), remote.WithPlatform(here()))...); err == nil {
 			_, err = img.ConfigFile()
 		}
 		if err != nil || !stop() {
@@ -92,7 +92,7 @@ func (c Client) Tag(ctx context.Context, repo, digest, tag string) error {
 		return fault.BadInputf("tag %q of %s: %w", tag, repo, err)
 	}
 	return c.retry(ctx, "tag in", to.RegistryStr(), func(ctx context.Context) error {
-		manifest, err := remote.Get(from, c.options(ctx)...)
+		manifest, err := remote.Get(from, c.options(ctx, from.Registry)...)
 		if err != nil {
 			return err
 		}
@@ -100,7 +100,7 @@ func (c Client) Tag(ctx context.Context, repo, digest, tag string) error {
 		if err != nil || before == manifest.Digest {
 			return err
 		}
-		if err := remote.Tag(to, manifest, c.options(ctx)...); err != nil {
+		if err := remote.Tag(to, manifest, c.options(ctx, to.Registry)...); err != nil {
 			return kept(err, to, before, manifest.Digest)
 		}
 		now, err := c.tagged(ctx, to)
@@ -113,7 +113,7 @@ func (c Client) Tag(ctx context.Context, repo, digest, tag string) error {
 
 // tagged is the digest that a tag is on; the zero value where there is no such tag.
 func (c Client) tagged(ctx context.Context, tag name.Tag) (v1.Hash, error) {
-	now, err := remote.Get(tag, c.options(ctx)...)
+	now, err := remote.Get(tag, c.options(ctx, tag.Registry)...)
 	var status *transport.Error
 	if errors.As(err, &status) && status.StatusCode == http.StatusNotFound {
 		return v1.Hash{}, nil
@@ -179,7 +179,7 @@ func (c Client) Resolve(ctx context.Context, image string) (Resolved, error) {
 	found := Resolved{Repository: r.Name(), Tag: tag}
 	err = c.retry(ctx, "find "+r.Name()+":"+tag+" in", ref.RegistryStr(), func(ctx context.Context) error {
 		// Getting the manifest, and not its head alone, computes the digest from what is served.
-		desc, err := remote.Get(ref, c.options(ctx)...)
+		desc, err := remote.Get(ref, c.options(ctx, ref.Registry)...)
 		if err == nil {
 			found.Digest = desc.Digest.String()
 		}

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -371,7 +372,11 @@ func TestPlainHTTPIsForLoopback(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp, err := oci.Transport(oci.Limits{}).RoundTrip(req)
+		registry, err := name.NewRegistry(req.URL.Host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := oci.Transport(oci.Limits{}, registry).RoundTrip(req)
 		if err == nil {
 			_ = resp.Body.Close()
 		}

@@ -8,7 +8,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"syscall"
 	"time"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/org/idp/internal/retry"
 )
@@ -31,7 +37,7 @@ var (
 	errLate  = errors.New("not done in the time that it has")
 	errPlain = errors.New("refusing plain HTTP, which is for loopback only: set up TLS")
 	// errInward is a way for a registry to have this machine's own services asked.
-	errInward = errors.New("refusing to follow a redirect to this machine or its link")
+	errInward = errors.New("refusing to be led to this machine, its link or the cloud's metadata by a registry")
 )
 
 // rewound sends every body from its start. The library sends a request again when its token has run out meanwhile, with a body that
@@ -85,40 +91,103 @@ func (t paced) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// loopbackOnly refuses plain HTTP to other machines. The library would speak it to all private networks, credentials
-// included, and follow a redirect to it. What is on this machine, or on its link, where clouds keep the credentials of a machine, is
-// for no registry elsewhere to lead to.
-type loopbackOnly struct{ inner http.RoundTripper }
+// guarded refuses plain HTTP to other machines. The library would speak it to all private networks, credentials included, and
+// follow a redirect to it. And it holds where the answers of a registry lead, be it a redirect, a token service or the address
+// of a layer: what is on this machine, or on its link, where clouds keep the credentials of a machine, is for no registry
+// elsewhere to have asked. The user's own registry and proxy may be anywhere.
+type guarded struct {
+	registry string // the name or address of the host that the user named
+	network
+}
 
-func (t loopbackOnly) RoundTrip(r *http.Request) (*http.Response, error) {
-	if err := allowed(r); err != nil {
+// network opens connections: as the user says, and as a registry elsewhere or on this machine says.
+type network struct {
+	named, led, ledHere *http.Transport
+}
+
+// shared keeps connections for all that is asked of a registry.
+var shared = newNetwork(net.DefaultResolver)
+
+func newNetwork(resolver *net.Resolver) network {
+	with := func(control func(network, address string, c syscall.RawConn) error) *http.Transport {
+		t := remote.DefaultTransport.(*http.Transport).Clone()
+		t.DialContext = (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second, Resolver: resolver, Control: control}).DialContext
+		return t
+	}
+	// The address is looked at when its name is resolved for good, right before the connection: a name may stand for any.
+	n := network{
+		named: with(nil),
+		led: with(func(_, address string, _ syscall.RawConn) error {
+			return inward(address, func(ip netip.Addr) bool { return ip.IsLoopback() || ofTheLink(ip) })
+		}),
+		ledHere: with(func(_, address string, _ syscall.RawConn) error { return inward(address, ofTheLink) }),
+	}
+	n.led.Proxy, n.ledHere.Proxy = nil, nil // what goes through the user's proxy is the proxy's to resolve, and to refuse
+	return n
+}
+
+// inward refuses an address, IP:PORT, that is one of those, and one that it cannot read.
+func inward(address string, those func(netip.Addr) bool) error {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil || those(at.Addr().Unmap()) {
+		return errInward
+	}
+	return nil
+}
+
+func (t guarded) RoundTrip(r *http.Request) (*http.Response, error) {
+	way, err := t.way(r)
+	if err != nil {
 		if r.Body != nil {
 			_ = r.Body.Close()
 		}
 		return nil, err
 	}
-	return t.inner.RoundTrip(r)
+	return way.RoundTrip(r)
 }
 
-func allowed(r *http.Request) error {
+func (t guarded) way(r *http.Request) (*http.Transport, error) {
 	host := r.URL.Hostname()
-	switch from := r.Response; { // the redirect that led here
-	case from != nil && from.Request != nil && !isLoopback(from.Request.URL.Hostname()) && (isLoopback(host) || isLinkLocal(host)):
-		return errInward
-	case r.URL.Scheme != "https" && !isLoopback(host):
-		return errPlain
+	named, here := strings.EqualFold(host, t.registry), isLoopback(t.registry)
+	if !named && (isLinkLocal(host) || isLoopback(host) && !here) {
+		return nil, errInward
 	}
-	return nil
+	if r.URL.Scheme != "https" && !isLoopback(host) {
+		return nil, errPlain
+	}
+	if named {
+		return t.named, nil
+	}
+	proxy, err := t.named.Proxy(r)
+	switch {
+	case err != nil:
+		return nil, err
+	case proxy != nil:
+		return t.named, nil
+	case here:
+		return t.ledHere, nil
+	}
+	return t.led, nil
+}
+
+// metadata is where clouds keep the credentials of a machine, besides on its link: AWS, Google, Alibaba and Azure.
+var metadata = []netip.Prefix{netip.MustParsePrefix("fd00:ec2::/32"), netip.MustParsePrefix("fd20:ce::/32"),
+	netip.MustParsePrefix("100.100.100.200/32"), netip.MustParsePrefix("168.63.129.16/32")}
+
+// ofTheLink is true of addresses at which no registry is, nor what belongs to one.
+func ofTheLink(ip netip.Addr) bool {
+	return ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified() ||
+		slices.ContainsFunc(metadata, func(p netip.Prefix) bool { return p.Contains(ip.WithZone("")) })
 }
 
 func isLinkLocal(host string) bool {
-	ip := net.ParseIP(host)
-	return ip != nil && (ip.IsLinkLocalUnicast() || ip.IsUnspecified())
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ofTheLink(ip.Unmap())
 }
 
 func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
 // watched cancels a request that makes no progress. A time limit for the whole would cut off large layers.

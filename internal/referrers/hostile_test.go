@@ -67,7 +67,7 @@ func TestHostileList(t *testing.T) {
 			_, _ = w.Write(bomb.Bytes())
 		}, 1, "larger than 16 MiB"},
 		"redirects for ever":   {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }, 11, "stopped after 10 redirects"},
-		"the cloud's metadata": {redirect("http://169.254.169.254/latest/meta-data/iam/security-credentials/"), 1, "refusing plain HTTP"},
+		"the cloud's metadata": {redirect("http://169.254.169.254/latest/meta-data/iam/security-credentials/"), 1, "refusing to be led to this machine, its link or the cloud's metadata"},
 		"a file":               {redirect("file:///etc/passwd"), 1, "refusing plain HTTP"},
 		"a page on another host": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Link", `<https://evil.example/v2/x>; rel="next"`)

@@ -55,7 +55,7 @@ func (r Registry) open(ctx context.Context, ref, scope string) (*session, error)
 		return nil, err
 	}
 	// What NewWithContext gives is taken by remote as it is, without retries and without a second authentication.
-	authed, err := transport.NewWithContext(ctx, digest.Context().Registry, auth, oci.Transport(r.Limits), []string{digest.Context().Scope(scope)})
+	authed, err := transport.NewWithContext(ctx, digest.Context().Registry, auth, oci.Transport(r.Limits, digest.Context().Registry), []string{digest.Context().Scope(scope)})
 	if err != nil {
 		return nil, err
 	}
