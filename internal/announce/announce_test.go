@@ -195,6 +195,40 @@ func TestWhatFailedAndWhatWasPutBackAreTwoDeployments(t *testing.T) {
 	}
 }
 
+// What was put back is live again at the end of the deploy, and not when it is shown: by then another delivery may have replaced it.
+func TestWhatWasPutBackDoesNotReplaceALaterDelivery(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, everything)
+	w.repo.Run(githubfake.Run{ID: 77, Status: "in_progress", Attempt: 1})
+	before := w.commit()
+	commit := w.commit()
+	rec := delivery(commit, deployed(record.Failed, record.Deploy{URL: "https://checkout.example", Restored: &record.Deployment{Digest: old, Commit: before}}))
+	a := w.announcer(t, announce.Place{Commit: commit})
+	a.Deploying(t.Context(), rec, &record.Deployment{Digest: old, Commit: before})
+
+	later := delivery(w.commit(), deployed(record.Passed, record.Deploy{URL: "https://checkout.example"}))
+	later.Run.ID = "78"
+	b := w.announcer(t, announce.Place{Commit: later.Source.Commit})
+	b.Run.ID = 78
+	b.Deploying(t.Context(), later, nil)
+	for _, end := range []func() (record.GitHub, error){
+		func() (record.GitHub, error) { return b.End(t.Context(), of(later)) },
+		func() (record.GitHub, error) { return a.End(t.Context(), of(rec)) },
+	} {
+		if _, err := end(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	states := map[string]string{}
+	for _, d := range w.repo.Deployments() {
+		states[d.Task+" "+d.SHA] = d.State()
+	}
+	want := map[string]string{"deploy " + commit: "failure", "deploy " + later.Source.Commit: "success", "deploy:rollback " + before: "inactive"}
+	if diff := cmp.Diff(want, states); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // GitHub's verdict of a name on a commit is that of its newest run, or of all of them: a run that is neither a change nor a delivery
 // must not have the name of one, whichever way it ends.
 func TestAScheduleDoesNotAnswerForTheDelivery(t *testing.T) {

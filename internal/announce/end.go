@@ -148,7 +148,7 @@ func (a *Announcer) rolledBack(ctx context.Context, c *github.Client, rec *recor
 		return err
 	}
 	shown.Rollback = begun.ID
-	_, err = c.EndDeployment(ctx, begun.ID, github.End{Service: d.Service, Environment: d.Environment, State: "success",
+	_, err = c.EndDeployment(ctx, begun.ID, github.End{Service: d.Service, Environment: d.Environment, State: "success", With: a.state.DeploymentID,
 		EnvironmentURL: e.URL, LogURL: a.Run.URL, Description: record.ShortDigest(e.Restored.Digest) + " is live again"})
 	return err
 }

@@ -68,6 +68,7 @@ type Live struct {
 type End struct {
 	Service, Environment string // as in Deployment
 	State                string // success, failure or error
+	With                 int64  // the deployment that this one comes of, and is as old as; 0 for none
 	EnvironmentURL       string // may be empty
 	LogURL               string
 	Description          string
@@ -101,7 +102,8 @@ func (d Deployment) sent() any {
 
 // BeginDeployment files a deployment that is in progress, once: what this attempt of the run has filed is taken up again, and
 // what the job's own `environment:` has filed is adopted. Deployments of the same service and environment whose run was cut
-// off are closed first. It asks at most 1 list and the statuses of 30 deployments; 5 requests are usual.
+// off are closed first. It asks at most 1 list and the statuses of 30 deployments and of 30 that wait for an approval; 5 requests
+// are usual.
 func (c *Client) BeginDeployment(ctx context.Context, d Deployment) (Begun, error) {
 	if d.Service == "" || d.Environment == "" || len(d.Commit) != 40 || d.Run.ID <= 0 {
 		return Begun{}, fault.BadInputf("a deployment needs service, environment, commit and run")
@@ -136,7 +138,7 @@ func (c *Client) before(ctx context.Context, list []*filed, d Deployment) (begun
 		case f.state == "success" && begun.Live == nil:
 			begun.Live = f.live()
 		case !f.open():
-		case f.ours != nil && f.task == TaskWait:
+		case f.waits():
 			begun.waited = append(begun.waited, f)
 		case mine == nil && f.is(d):
 			mine, begun.Adopted = f, f.ours == nil
@@ -183,17 +185,18 @@ func (c *Client) create(ctx context.Context, d Deployment) (*filed, error) {
 }
 
 // EndDeployment says how a deployment ended, and on success makes exactly those inactive that it replaced: what was a success
-// in the same environment, of the same service or filed by others. It may be called again. It gives the replaced ones.
+// in the same environment, of the same service or filed by others. Deliveries end in another order than they deploy in: one that
+// began after this and is a success already has replaced it. It may be called again. It gives the replaced ones.
 func (c *Client) EndDeployment(ctx context.Context, id int64, e End) (replaced []int64, err error) {
 	if !slices.Contains([]string{"success", "failure", "error"}, e.State) {
 		return nil, fault.BadInputf("a deployment cannot end as %q", e.State)
 	}
 	want := statusOf(e.State, e.LogURL, e.EnvironmentURL, e.Description)
-	now, err := c.latest(ctx, id)
+	own, began, err := c.begun(ctx, id, e.With)
 	if err != nil {
 		return nil, err
 	}
-	if !sameStatus(now, want) {
+	if !own.endedAs(want) {
 		if err := c.setState(ctx, id, want); err != nil {
 			return nil, err
 		}
@@ -205,27 +208,51 @@ func (c *Client) EndDeployment(ctx context.Context, id int64, e End) (replaced [
 	if err != nil {
 		return nil, err
 	}
-	err = c.walk(ctx, slices.DeleteFunc(list, func(f *filed) bool { return f.id == id }), e.Service, func(f *filed) error {
-		if f.state != "success" {
-			return nil
-		}
-		err := c.setState(ctx, f.id, statusOf("inactive", "", "", fmt.Sprintf("Replaced by deployment %d.", id)))
+	list = slices.DeleteFunc(list, func(f *filed) bool { return f.id == id || f.waits() })
+	replace := func(old, by int64) error {
+		err := c.setState(ctx, old, statusOf("inactive", "", "", fmt.Sprintf("Replaced by deployment %d.", by)))
 		if err == nil {
-			replaced = append(replaced, f.id)
+			replaced = append(replaced, old)
 		}
 		return err
+	}
+	var newer *filed
+	err = c.walk(ctx, list, e.Service, func(f *filed) error {
+		switch {
+		case f.state != "success":
+			return nil
+		case f.ours != nil && f.began > began:
+			newer = f
+			return nil
+		}
+		return replace(f.id, id)
 	})
+	if err == nil && newer != nil && own.state != "inactive" {
+		err = replace(id, newer.id)
+	}
 	return replaced, err
 }
 
-// LiveDeployment is what an environment runs of a service by what was filed; nil where none of the last 30 succeeded.
+// begun looks at a deployment and when it began, or the one that it comes of.
+func (c *Client) begun(ctx context.Context, id, with int64) (own *filed, began int64, err error) {
+	own = &filed{id: id}
+	if err := c.look(ctx, own); err != nil || with == 0 {
+		return own, own.began, err
+	}
+	first := &filed{id: with}
+	err = c.look(ctx, first)
+	return own, first.began, err
+}
+
+// LiveDeployment is what an environment runs of a service by what was filed; nil where none of the last 30 succeeded, those that
+// wait for an approval not counted.
 func (c *Client) LiveDeployment(ctx context.Context, environment, service string) (*Live, error) {
 	list, err := c.filed(ctx, environment, gh.DeploymentsListOptions{})
 	if err != nil {
 		return nil, err
 	}
 	var live *Live
-	err = c.walk(ctx, list, service, func(f *filed) error {
+	err = c.walk(ctx, slices.DeleteFunc(list, (*filed).waits), service, func(f *filed) error {
 		if f.state == "success" {
 			live = f.live()
 			return errEnough

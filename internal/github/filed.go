@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	// pastLimit is how many deployments of an environment are looked at, newest first; each costs a request for its state.
+	// pastLimit is how many deployments of an environment are looked at, newest first, and how many that wait for an approval; each
+	// costs a request for its state.
 	pastLimit = 30
 	// restLimit is after how many replaced ones the rest is known to be at rest: what was open when they were replaced has
 	// been closed by then, unless its run outlived two deliveries after it.
@@ -27,8 +28,9 @@ type filed struct {
 	sha, task string
 	ours      *payload // nil where others filed it
 	state     string
-	at        time.Time // of the state
-	pages     []string  // that its statuses link to
+	at        time.Time              // of the state
+	began     int64                  // number of the status by which it is in progress, higher for what began later; 0 for none
+	statuses  []*gh.DeploymentStatus // newest first
 }
 
 func filedAs(d *gh.Deployment) *filed {
@@ -56,12 +58,26 @@ func (f *filed) is(d Deployment) bool {
 	case f.ours != nil:
 		return f.ours.Run == d.Run.ID && f.ours.Attempt == d.Run.Attempt && f.ours.Digest == d.Digest
 	}
-	return slices.ContainsFunc(f.pages, d.Run.under)
+	return slices.ContainsFunc(f.statuses, func(s *gh.DeploymentStatus) bool {
+		return d.Run.under(s.GetLogURL()) || d.Run.under(s.GetTargetURL())
+	})
 }
 
-// filed lists the newest deployments of an environment, without their states.
+// waits tells whether a deployment is one that waits for an approval, or did.
+func (f *filed) waits() bool { return f.ours != nil && f.task == TaskWait }
+
+// endedAs tells whether a deployment ended so, whatever has replaced it since.
+func (f *filed) endedAs(want *gh.DeploymentStatusRequest) bool {
+	list := f.statuses
+	if len(list) > 1 && list[0].GetState() == "inactive" {
+		list = list[1:]
+	}
+	return len(list) > 0 && sameStatus(list[0], want)
+}
+
+// filed lists the newest 100 deployments of an environment, without their states.
 func (c *Client) filed(ctx context.Context, environment string, o gh.DeploymentsListOptions) ([]*filed, error) {
-	o.Environment, o.PerPage = environment, pastLimit
+	o.Environment, o.PerPage = environment, 100
 	list, _, err := c.api.Repositories.ListDeployments(ctx, c.owner, c.name, &o)
 	if err != nil {
 		return nil, c.judge(ctx, Deployments, err)
@@ -73,11 +89,15 @@ func (c *Client) filed(ctx context.Context, environment string, o gh.Deployments
 	return all, nil
 }
 
-// walk visits the deployments of a service, those that others filed included, newest first, each with its state.
+// walk visits the deployments of a service, those that others filed included, newest first, each with its state. What waited for an
+// approval is over whenever anything is deployed, so that it says nothing of what was replaced.
 func (c *Client) walk(ctx context.Context, list []*filed, service string, visit func(*filed) error) error {
-	rest := 0
+	rest, looked := 0, map[bool]int{}
 	for _, f := range list {
 		if f.ours != nil && f.ours.Service != service {
+			continue
+		}
+		if looked[f.waits()]++; looked[f.waits()] > pastLimit {
 			continue
 		}
 		if err := c.look(ctx, f); err != nil {
@@ -88,7 +108,7 @@ func (c *Client) walk(ctx context.Context, list []*filed, service string, visit 
 		} else if err != nil {
 			return err
 		}
-		if f.state == "inactive" {
+		if f.state == "inactive" && !f.waits() {
 			if rest++; rest == restLimit {
 				return nil
 			}
@@ -103,12 +123,14 @@ func (c *Client) look(ctx context.Context, f *filed) error {
 	if err != nil {
 		return err
 	}
-	f.state = "pending"
+	f.state, f.statuses = "pending", list
 	if len(list) > 0 {
 		f.state, f.at = list[0].GetState(), list[0].GetCreatedAt().Time
 	}
-	for _, s := range list {
-		f.pages = append(f.pages, s.GetLogURL(), s.GetTargetURL())
+	for _, s := range slices.Backward(list) {
+		if s.GetState() == "in_progress" {
+			f.began = s.GetID()
+		}
 	}
 	return nil
 }
