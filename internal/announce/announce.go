@@ -71,11 +71,21 @@ func (a *Announcer) without(err error) error {
 	if !errors.As(err, &denied) {
 		return err
 	}
-	if line := denied.Error(); !slices.Contains(a.said, line) {
+	a.leaveOut(denied.Error())
+	return nil
+}
+
+// LeaveOut shows less than the place would have, and says why.
+func (a *Announcer) LeaveOut(what Shows, line string) {
+	a.Shows &^= what
+	a.leaveOut(line)
+}
+
+func (a *Announcer) leaveOut(line string) {
+	if !slices.Contains(a.said, line) {
 		a.said = append(a.said, line)
 		a.Say(line)
 	}
-	return nil
 }
 
 func denied(err error) bool {

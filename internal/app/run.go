@@ -39,7 +39,7 @@ func runAction(ctx context.Context, w cli.World, a delivery.Action, args []strin
 		err = promise(d, a, task)
 	}
 	if err == nil {
-		err = d.Announcing(a)
+		err = d.Announcing(ctx, a)
 	}
 	if p, ok := task.(*pathWork); ok && err == nil {
 		d.Record.Plan = p.changesNothing(d.Event) // the check is named by it

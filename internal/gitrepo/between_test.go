@@ -1,6 +1,8 @@
 package gitrepo_test
 
 import (
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -85,5 +87,31 @@ func TestAdded(t *testing.T) {
 	}
 	if got, err := repo.Added(t.Context(), "never.yaml"); err != nil || !got.IsZero() {
 		t.Errorf("a file that is not there: %s %v", got, err)
+	}
+}
+
+// A clone of depth 1, as actions/checkout makes it, has none of the parents.
+func TestParentsOfAShallowClone(t *testing.T) {
+	t.Parallel()
+	dir, first := repository(t, map[string]string{"a": "1"})
+	if list, err := first.Parents(t.Context()); err != nil || len(list) != 0 {
+		t.Errorf("of the first commit: %q, %v", list, err)
+	}
+	git(t, dir, "checkout", "-qb", "feature")
+	git(t, dir, "commit", "-q", "--allow-empty", "-m", "two\n\nparent of nothing")
+	feature, err := gitrepo.Open(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	git(t, dir, "checkout", "-q", "-")
+	git(t, dir, "merge", "-q", "--no-ff", "-m", "merge", "feature")
+	shallow := filepath.Join(t.TempDir(), "shallow")
+	git(t, dir, "clone", "-q", "--depth", "1", "file://"+dir, shallow)
+	merge, err := gitrepo.Open(t.Context(), shallow)
+	if err != nil || !merge.Shallow {
+		t.Fatalf("%+v, %v", merge, err)
+	}
+	if list, err := merge.Parents(t.Context()); err != nil || !slices.Equal(list, []string{first.Commit, feature.Commit}) {
+		t.Errorf("of a merge: %q, %v", list, err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,7 +28,7 @@ func declareToken(s *action.Set, token *string) {
 }
 
 // Announcing prepares to show the delivery on GitHub. Outside a run, and without a token, nothing is shown there.
-func (d *Delivery) Announcing(a Action) error {
+func (d *Delivery) Announcing(ctx context.Context, a Action) error {
 	if !d.Runner.Active() || d.Options.Token == "" {
 		return nil
 	}
@@ -56,7 +57,24 @@ func (d *Delivery) Announcing(a Action) error {
 			}
 			return d.Remember(a, stateGitHub, string(text))
 		}}
+	if err := d.elsewhere(ctx); err != nil && a.Shows&announce.Verdict != 0 {
+		d.Announcer.LeaveOut(announce.Verdict, "the check and the comment are left out: "+fault.Lines(err)[0])
+	}
 	return nil
+}
+
+// elsewhere is why what was checked out says nothing of the pull request that started the run: it is neither its head nor a merge
+// of it, of which GitHub's test merge is one.
+func (d *Delivery) elsewhere(ctx context.Context) error {
+	e, commit := d.Event, d.Repo.Commit
+	if e.Number == 0 || commit == e.SHA || commit == e.Head.SHA {
+		return nil
+	}
+	parents, err := d.Repo.Parents(ctx)
+	if err != nil || len(parents) > 1 && slices.Contains(parents, e.Head.SHA) {
+		return err
+	}
+	return fault.BadInputf("commit %s was checked out, which is neither the head of pull request %d nor a merge of it", ShortHash(commit), e.Number)
 }
 
 // gitHub makes clients of the GitHub that the run belongs to.

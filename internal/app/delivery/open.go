@@ -279,7 +279,7 @@ func (d *Delivery) Identify(ctx context.Context, a Action, task Work) error {
 	if err := d.describe(ctx, a); err != nil {
 		return err
 	}
-	return d.Announcing(a)
+	return d.Announcing(ctx, a)
 }
 
 // refusal is the stage of bad input: it does nothing but say what is wrong.
