@@ -316,6 +316,22 @@ func (e *entity) what() string {
 	return clip(e.spec.Type, 40) + " " + kind
 }
 
+// systems adds to those that services are part of the ones that have no service yet.
+func (all *entities) systems(groups []*group) []*group {
+	known := map[string]bool{}
+	for _, g := range groups {
+		ref, _ := catalogfile.Ref(g.name, "system", "default")
+		known[ref] = true
+	}
+	for ref, e := range all.byRef {
+		if strings.HasPrefix(ref, "system:") && !known[ref] {
+			groups = append(groups, &group{name: catalogfile.Service{System: cmp.Or(e.Metadata.Namespace, "default") + "/" + e.Metadata.Name}.PartOf()})
+		}
+	}
+	slices.SortFunc(groups, func(a, b *group) int { return strings.Compare(a.name, b.name) })
+	return groups
+}
+
 // system is the name of the one that it is part of, as that of a service.
 func (e *entity) system() string { return catalogfile.Service{System: e.spec.System}.PartOf() }
 

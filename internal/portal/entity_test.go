@@ -24,6 +24,8 @@ func around() *catalogue {
 			"---\nkind: Resource\nmetadata: {name: orders-db}\nspec: {type: postgres, owner: team-payments, system: shop, dependencyOf: ['component:mobile', 'component:checkout']}\n" +
 			"---\nkind: Resource\nmetadata: {name: disk}\nspec: {type: volume, owner: somebody, dependencyOf: ['resource:orders-db']}\n",
 		"catalog/systems/shop.yaml":         "kind: System\nmetadata: {name: shop, description: Where people buy., links: [{url: 'https://wiki.acme.example/shop', title: Overview}]}\nspec: {owner: team-payments}\n",
+		"catalog/systems/next.yaml":         "kind: System\nmetadata: {name: Next, description: Where people will buy.}\nspec: {owner: team-payments}\n---\nkind: System\nmetadata: {name: next, namespace: labs}\nspec: {owner: nobody}\n",
+		"catalog/apis-next.yaml":            "kind: API\nmetadata: {name: baskets}\nspec: {type: openapi, lifecycle: experimental, owner: team-payments, system: Next, definition: x}\n",
 		"catalog/groups/team-payments.yaml": "kind: Group\nmetadata: {name: team-payments, description: We take the money.}\nspec: {type: team, children: []}\n",
 		"catalog/templates/new.yaml":        "kind: Template\nmetadata: {name: new}\nspec: {type: service, owner: team-apps, system: [of, another, form]}\n",
 		"apis/checkout/orders.yaml":         "openapi: 3.1.0\ninfo:\n\ttitle: </code><script>alert(1)</script>\n",
@@ -49,15 +51,19 @@ func TestWhatAServiceWorksWith(t *testing.T) {
 		"systems/shop.html": {"Where people buy.", `<a href="https://wiki.acme.example/shop" rel="noreferrer">Overview</a>`, "2 services", "checkout", "payments",
 			`<h3>APIs</h3><ul><li><a href="../apis/default_2forders.html">Orders</a>`, `<h3>Resources</h3><ul><li><a href="../resources/default_2forders-db.html">orders-db</a>`,
 			`<dt>Owner</dt><dd><a href="../teams/team-payments.html">team-payments</a></dd>`, "Delivery performance", "No deployment to production"},
+		"systems/_4eext.html": {"Where people will buy.", "No service of the catalogue is part of it.", `<h3>APIs</h3><ul><li><a href="../apis/default_2fbaskets.html">baskets</a>`, `<dt>Cost a month</dt><dd><span class="muted">not known</span>`,
+			`<dt>Owner</dt><dd><a href="../teams/team-payments.html">team-payments</a></dd>`},
+		"systems/labs_2fnext.html":    {"<h1>labs/next</h1>", `<dt>Owner</dt><dd>nobody</dd>`},
+		"apis/default_2fbaskets.html": {`<dt>System</dt><dd><a href="../systems/_4eext.html">Next</a></dd>`},
 		"resources/default_2forders-db.html": {`<span class="kind">postgres resource</span>`, `<dt>Owner</dt><dd><a href="../teams/team-payments.html">team-payments</a></dd>`, "Depended on by 3 services of 2 owners</h2>",
 			`<a href="../services/checkout.html">checkout</a>`, `<a href="../services/mobile.html">mobile</a>`, `<a href="../services/payments.html">payments</a>`,
 			`<h3>Depends on</h3><ul><li><a href="../resources/default_2fdisk.html">disk</a>`},
 		"resources/default_2fdisk.html": {`<dt>Owner</dt><dd>somebody</dd>`, "No service of the catalogue says so."},
 		"apis/default_2funused.html":    {"grpc API", "No service of the catalogue says so.", `<dt>Provided by</dt><dd><span class="muted">not known</span></dd>`},
-		"apis-and-resources.html": {"4 APIs and resources", `<a href="apis/default_2forders.html">Orders</a><span class="sub">Order things.</span></th><td>openapi API</td>`,
+		"apis-and-resources.html": {"5 APIs and resources", `<a href="apis/default_2forders.html">Orders</a><span class="sub">Order things.</span></th><td>openapi API</td>`,
 			`<a href="resources/default_2forders-db.html">orders-db</a>`, "<td>3 services</td>", `<td><span class="muted">nobody</span></td>`},
 		"teams/team-payments.html": {"We take the money."},
-		"organisation.html":        {"1 system", `<a href="systems/shop.html">shop</a>`, `<a href="teams/team-payments.html">team-payments</a>`},
+		"organisation.html":        {"3 systems", `<a href="systems/shop.html">shop</a>`, `<a href="systems/labs_2fnext.html">labs/next</a>`, `<a href="teams/team-payments.html">team-payments</a>`},
 	} {
 		page := read(t, site, filepath.FromSlash(file))
 		for _, want := range says {
@@ -66,7 +72,7 @@ func TestWhatAServiceWorksWith(t *testing.T) {
 			}
 		}
 	}
-	if files, _ := filepath.Glob(filepath.Join(site, "apis", "*")); len(files) != 2 {
+	if files, _ := filepath.Glob(filepath.Join(site, "apis", "*")); len(files) != 3 {
 		t.Errorf("pages of APIs: %v", files)
 	}
 	if page := read(t, made(t, one()), "services", "checkout.html"); strings.Contains(page, "What it works with") {

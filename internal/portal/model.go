@@ -277,7 +277,7 @@ func (t *target) rhythm(l *catalogfile.Line, made time.Time) {
 // finish puts services into groups and environments in order, once all deliveries are there.
 func (s *site) finish() {
 	s.teams = grouped(s.services, func(x *entry) string { return x.Owner })
-	s.systems = grouped(s.services, func(x *entry) string { return x.PartOf() })
+	s.systems = s.entities.systems(grouped(s.services, func(x *entry) string { return x.PartOf() }))
 	s.byOwner, s.bySystem = byName(s.teams), byName(s.systems)
 	for _, x := range s.services {
 		x.ordered = slices.SortedFunc(maps.Values(x.targets), func(a, b *target) int {

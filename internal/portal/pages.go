@@ -204,12 +204,16 @@ func (s *site) systemPage(g *group) page {
 			resources = append(resources, item)
 		}
 	}
+	services := section("parts", counted(len(g.services), "service", "services"), s.table("../", g.services, true))
+	if len(g.services) == 0 {
+		services = section("parts", "Services", el("p", class("muted"), text("No service of the catalogue is part of it. The key system of idp.yaml says that one is.")))
+	}
 	return page{made: s.made, title: named(g.name), up: "../", here: organisationPage, main: parts{
 		crumbs(organisationPage, "Organisation"),
 		el("div", class("title"), el("h1", text(named(g.name))), el("span", class("kind"), text("system"))),
 		s.entities.written("system", g.name),
 		s.groupFacts(g, owner),
-		section("parts", counted(len(g.services), "service", "services"), s.table("../", g.services, true)),
+		services,
 		only(len(apis)+len(resources) > 0, section("related", "APIs and resources", el("div", class("related"), relatedCard("APIs", apis), relatedCard("Resources", resources)))),
 		s.groupFigures(s.figures.dora.Systems[g.name], s.figures.systemCosts[g.name], g.services),
 	}}
