@@ -159,12 +159,20 @@ func TestAPullRequestIsCheckedAtItsHeadAndCommentedOnce(t *testing.T) {
 			t.Fatalf("%+v %v", shown, err)
 		}
 	}
+	early := w.announcer(t, announce.Place{Commit: w.repo.Head("main"), PullRequest: number}) // of a commit that was the head before
+	early.Run.ID = 76
+	rec := delivery(early.Commit, stage(record.StageSAST, record.Failed, record.Scan{}))
+	rec.Plan, rec.Run.ID = true, "76"
+	const left = "the comment is about a later commit already, by run 77, and is left as it is"
+	if shown, err := early.End(t.Context(), of(rec)); err != nil || shown.Comment != "" || !slices.Contains(shown.Without, left) || !slices.Contains(w.said, left) {
+		t.Errorf("%+v %v, said %q", shown, err, w.said)
+	}
 	comments := w.repo.Comments(number)
 	if len(comments) != 1 || !strings.Contains(comments[0].Body, "would deploy to staging") {
 		t.Errorf("comments %+v", comments)
 	}
 	runs := w.repo.CheckRuns()
-	if len(runs) != 2 || runs[0].Conclusion != "failure" || runs[1].Conclusion != "success" || runs[1].SHA != head {
+	if runs = slices.DeleteFunc(runs, func(k githubfake.CheckRun) bool { return k.SHA != head }); len(runs) != 2 || runs[0].Conclusion != "failure" || runs[1].Conclusion != "success" || runs[1].SHA != head {
 		t.Errorf("checks %+v", runs)
 	}
 	if len(w.repo.Deployments()) != 0 {

@@ -158,7 +158,11 @@ func (a *Announcer) comment(ctx context.Context, c *github.Client, r report.Repo
 	if err := (report.Comment{}).Format(&body, r); err != nil {
 		return err
 	}
-	put, err := c.PutComment(ctx, a.PullRequest, report.CommentKey(r.Record), body.String())
+	put, err := c.PutComment(ctx, a.PullRequest, report.CommentKey(r.Record), github.OrderMarker(a.Run.ID, a.Commit)+body.String())
+	if put.Newer != 0 {
+		a.leaveOut(fmt.Sprintf("the comment is about a later commit already, by run %d, and is left as it is", put.Newer))
+		return err
+	}
 	shown.Comment = put.URL
 	return err
 }

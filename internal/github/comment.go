@@ -3,7 +3,10 @@ package github
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -22,15 +25,39 @@ const (
 // CommentMarker is the first line of the comment that belongs to a key, such as SERVICE/ENVIRONMENT. It is not shown.
 func CommentMarker(key string) string { return "<!-- idp:comment " + key + " -->" }
 
+// OrderMarker begins the body of a comment that a run writes about a commit. GitHub numbers runs in the order in which they are
+// started. It is not shown.
+func OrderMarker(run int64, commit string) string {
+	return fmt.Sprintf("<!-- idp:run %d %s -->\n", run, commit)
+}
+
+var orderMarker = regexp.MustCompile(`^<!-- idp:comment [^\n]* -->\r?\n<!-- idp:run ([0-9]{1,18}) ([0-9a-f]{40}) -->\r?\n`)
+
+// newer is the run that wrote a comment about another commit than body is about, if it was started later; else 0.
+func newer(has, body string) int64 {
+	theirs, ours := orderMarker.FindStringSubmatch(has), orderMarker.FindStringSubmatch(body)
+	if theirs == nil || ours == nil || theirs[2] == ours[2] {
+		return 0
+	}
+	a, _ := strconv.ParseInt(theirs[1], 10, 64) // 18 digits fit
+	b, _ := strconv.ParseInt(ours[1], 10, 64)
+	if a > b {
+		return a
+	}
+	return 0
+}
+
 // Comment is the sticky comment as it is on GitHub.
 type Comment struct {
-	ID  int64
-	URL string
+	ID    int64
+	URL   string
+	Newer int64 // the run whose comment it is, which was started later and is about another commit; 0 where it was kept up to date
 }
 
 // PutComment keeps one comment for a key in a pull request: it is found by its first line and its author, who is the owner of
 // the token, so that a person who pastes the marker gets nothing; updated in place; and created where there is none. Two
-// runs that create it at once end with one. 3 requests are usual, 4 the first time, and 9 more in a discussion of 1,000 comments.
+// runs that create it at once end with one. Where both bodies have an OrderMarker, that of a run of a later commit is left.
+// 3 requests are usual, 4 the first time, and 9 more in a discussion of 1,000 comments.
 func (c *Client) PutComment(ctx context.Context, number int, key, body string) (Comment, error) {
 	body = CommentMarker(key) + "\n" + body
 	if strings.ContainsAny(key, "\n<>") || strings.Contains(key, "--") || number < 1 {
@@ -46,7 +73,8 @@ func (c *Client) PutComment(ctx context.Context, number int, key, body string) (
 	if err != nil {
 		return Comment{}, c.judge(ctx, Comments, err)
 	}
-	if has[0].GetBody() != body {
+	kept := commentOf(has[0])
+	if kept.Newer = newer(has[0].GetBody(), body); kept.Newer == 0 && has[0].GetBody() != body {
 		err = c.write(ctx, Comments, func() error {
 			_, _, err := c.api.Issues.EditComment(ctx, c.owner, c.name, has[0].GetID(), &gh.IssueComment{Body: &body})
 			return err
@@ -61,7 +89,7 @@ func (c *Client) PutComment(ctx context.Context, number int, key, body string) (
 			return err
 		}, never))
 	}
-	return commentOf(has[0]), err
+	return kept, err
 }
 
 // createComment looks again after it wrote: another run may have written at the same time, and then both keep the first.

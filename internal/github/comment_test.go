@@ -168,6 +168,33 @@ func TestTwoRunsThatWriteAtOnceKeepOneComment(t *testing.T) {
 	}
 }
 
+// Runs of two commits that are pushed shortly after each other end in any order: the comment is the later one's.
+func TestAnEarlierRunLeavesTheCommentOfALaterOne(t *testing.T) {
+	t.Parallel()
+	p := at(t, "pull-requests: write")
+	withPull(p)
+	one, two := strings.Repeat("1", 40), strings.Repeat("2", 40)
+	for _, run := range []struct {
+		id          int64
+		commit, say string
+		newer       int64
+		want        string
+	}{
+		{8, two, "new", 0, "new"},
+		{7, one, "old", 8, "new"},
+		{7, two, "of the same commit", 0, "of the same commit"},
+		{10, one, "put back by a push", 0, "put back by a push"},
+		{9, two, "late", 10, "put back by a push"},
+		{10, one, "again", 0, "again"},
+	} {
+		p.become(t, "pull-requests: write")
+		got := must[Comment](t)(p.client.PutComment(t.Context(), 1, "checkout/staging", OrderMarker(run.id, run.commit)+run.say))
+		if has := bodies(p); got.Newer != run.newer || len(has) != 1 || !strings.HasSuffix(has[0], " -->\n"+run.want) {
+			t.Errorf("%+v: %+v, %q", run, got, has)
+		}
+	}
+}
+
 func TestCommentsWithoutPermission(t *testing.T) {
 	t.Parallel()
 	for _, has := range []string{"checks: write", "pull-requests: read"} {
