@@ -159,8 +159,9 @@ func permissionsDoc() string {
 	}
 	fmt.Fprintf(&b, "\nAll of them: `permissions: {%s}`.\n\n", strings.Join(slices.Sorted(slices.Values(writes(scopes))), ", "))
 	fmt.Fprint(&b, "Signing without a key needs `id-token: write` besides, see [signing.md](signing.md). Without it, a key is needed.\n\n")
-	b.WriteString("Naming one permission sets all that are not named to none. The token of a pull request from a fork, and that of Dependabot's\n" +
-		"runs, can read only, whatever the workflow says: findings are then shown as annotations and in the run's summary.\n\n" +
+	b.WriteString("Naming one permission sets all that are not named to none. The token of a pull request from a fork can read\n" +
+		"only, whatever the workflow says: findings are then shown as annotations and in the run's summary. That of Dependabot's runs can read\n" +
+		"only unless the workflow names permissions.\n\n" +
 		"On GitHub Enterprise Server nothing is to be set: the runner says where the API is.\n")
 	return b.String()
 }

@@ -92,8 +92,7 @@ func TestSARIFWhereItIsNotAvailable(t *testing.T) {
 		"no permission":      {scopes: "contents: read", want: "add to the job permissions: {security-events: write}", enabled: true},
 		"fork": {scopes: "security-events: read", readOnly: "the pull request comes from a fork", enabled: true,
 			want: "the token of this run can only read, because the pull request comes from a fork"},
-		"Dependabot": {scopes: "security-events: read", readOnly: "Dependabot started it", enabled: true,
-			want: "the token of this run can only read, because Dependabot started it"},
+		"Dependabot": {scopes: "security-events: read", enabled: true, want: "add to the job permissions: {security-events: write}"},
 	} {
 		p := at(t, scanning)
 		if test.scopes != "" {

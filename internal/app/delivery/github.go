@@ -34,7 +34,7 @@ func (d *Delivery) Announcing(ctx context.Context, a Action) error {
 	}
 	var err error
 	w := d.World
-	if d.ConnectGitHub, err = gitHub(w, d.Options.Token, readOnly(d.Event, d.Record.Run.Actor)); err != nil {
+	if d.ConnectGitHub, err = gitHub(w, d.Options.Token, readOnly(d.Event)); err != nil {
 		return err
 	}
 	if a.Shows == announce.Nothing || d.Repo == nil || d.Event.Deleted {
@@ -90,13 +90,11 @@ func gitHub(w cli.World, token, readOnly string) (func(time.Duration) (*github.C
 	}, nil
 }
 
-// readOnly says why the token of a run can write nothing, whatever its workflow allows.
-func readOnly(e runner.Event, actor string) string {
-	switch {
-	case e.Fork:
+// readOnly says why the token of a run can write nothing, whatever its workflow allows. Dependabot's can only read by default, and is
+// given what its workflow asks for.
+func readOnly(e runner.Event) string {
+	if e.Fork {
 		return "the pull request comes from a fork"
-	case actor == "dependabot[bot]":
-		return "Dependabot's runs get no more"
 	}
 	return ""
 }
