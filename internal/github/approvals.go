@@ -50,7 +50,7 @@ type Approver struct {
 
 // Approval looks for approving reviews of exactly what was merged and for comments that begin with a command, by people who may
 // approve and wrote none of the change. An edited comment counts for nothing, since others than its author may edit it. 5 to 8
-// requests are usual; there are never more than 10 lists of files, 9 others, 4 single ones and memberAsks.
+// requests are usual; there are never more than 10 lists of files, 9 others, 5 single ones and memberAsks.
 func (c *Client) Approval(ctx context.Context, r Rule) (Approval, error) {
 	if len(r.Commit) != 40 || !r.Owners && len(r.Teams) == 0 || r.Since.IsZero() {
 		return Approval{}, fault.BadInputf("an approval is of a commit, since a time, by CODEOWNERS or by a team")
@@ -74,7 +74,7 @@ func (c *Client) Approval(ctx context.Context, r Rule) (Approval, error) {
 	for _, login := range r.NotBy {
 		authors[strings.ToLower(login)] = true
 	}
-	found, err := c.candidates(ctx, pull, r)
+	found, all, err := c.candidates(ctx, pull, r)
 	if err != nil {
 		return Approval{}, err
 	}
@@ -82,6 +82,10 @@ func (c *Client) Approval(ctx context.Context, r Rule) (Approval, error) {
 	a.Approvers, a.Missing, err = c.entitled(ctx, pull, r, found)
 	if err != nil {
 		return Approval{}, err
+	}
+	if !all && !a.Given() {
+		return Approval{}, fault.Undeterminedf("pull request %d has more than %d comments since the approval was asked for; whether one of them approves is not known",
+			a.Pull, approvalPages*100).WithNext("An approving review of what was merged counts as well.")
 	}
 	return a, nil
 }
@@ -133,15 +137,16 @@ func (c *Client) authors(ctx context.Context, pull *gh.PullRequest) (logins map[
 	return logins, unknown, nil
 }
 
-// candidates are the people who approve, whether they may or not. Of several reviews of a person the last counts.
-func (c *Client) candidates(ctx context.Context, pull *gh.PullRequest, r Rule) (found []Approver, err error) {
+// candidates are the people who approve, whether they may or not, and whether these are all. Of several reviews of a person the last
+// counts.
+func (c *Client) candidates(ctx context.Context, pull *gh.PullRequest, r Rule) (found []Approver, all bool, err error) {
 	last := map[string]*gh.PullRequestReview{}
 	var order []string
 	o := &gh.ListOptions{PerPage: 100}
 	for range approvalPages {
 		list, res, err := c.api.PullRequests.ListReviews(ctx, c.owner, c.name, pull.GetNumber(), o)
 		if err != nil {
-			return nil, c.judge(ctx, Approvals, err)
+			return nil, false, c.judge(ctx, Approvals, err)
 		}
 		for _, review := range list {
 			if login := review.GetUser().GetLogin(); review.GetState() != "COMMENTED" && review.GetUser().GetType() == "User" {
@@ -156,7 +161,7 @@ func (c *Client) candidates(ctx context.Context, pull *gh.PullRequest, r Rule) (
 		}
 	}
 	if o.Page != 0 {
-		return nil, fault.Undeterminedf("pull request %d has more than %d reviews; whether it is approved is not known", pull.GetNumber(), approvalPages*100)
+		return nil, false, fault.Undeterminedf("pull request %d has more than %d reviews; whether it is approved is not known", pull.GetNumber(), approvalPages*100)
 	}
 	for _, login := range order {
 		review := last[login]
@@ -164,17 +169,17 @@ func (c *Client) candidates(ctx context.Context, pull *gh.PullRequest, r Rule) (
 			found = append(found, Approver{Login: login, URL: review.GetHTMLURL(), At: review.GetSubmittedAt().Time})
 		}
 	}
-	comments, err := c.commands(ctx, pull.GetNumber(), r)
-	return append(found, comments...), err
+	comments, all, err := c.commands(ctx, pull.GetNumber(), r)
+	return append(found, comments...), all, err
 }
 
-// commands are the comments that approve.
-func (c *Client) commands(ctx context.Context, number int, r Rule) (found []Approver, err error) {
+// commands are the comments that approve, and whether these are all.
+func (c *Client) commands(ctx context.Context, number int, r Rule) (found []Approver, all bool, err error) {
 	o := &gh.IssueListCommentsOptions{Since: &r.Since, ListOptions: gh.ListOptions{PerPage: 100}}
 	for range approvalPages {
 		list, res, err := c.api.Issues.ListComments(ctx, c.owner, c.name, number, o)
 		if err != nil {
-			return nil, c.judge(ctx, Approvals, err)
+			return nil, false, c.judge(ctx, Approvals, err)
 		}
 		for _, one := range list {
 			line, _, _ := strings.Cut(one.GetBody(), "\n")
@@ -187,7 +192,7 @@ func (c *Client) commands(ctx context.Context, number int, r Rule) (found []Appr
 			break
 		}
 	}
-	return found, nil
+	return found, o.Page == 0, nil
 }
 
 // entitled are those of the found who may approve; missing says who has not yet.
@@ -277,6 +282,10 @@ func (c *Client) byOwners(ctx context.Context, m *members, pull *gh.PullRequest,
 		return nil, "", err
 	}
 	if file.Path == "" {
+		// A token that may read no file gets the same answer as for one that is not there.
+		if _, _, err := c.api.Repositories.GetCommit(ctx, c.owner, c.name, pull.GetBase().GetSHA(), &gh.ListOptions{PerPage: 1}); err != nil {
+			return nil, "", c.judge(ctx, Owners, err)
+		}
 		return nil, "there is no CODEOWNERS in the repository, so nobody may approve by it", nil
 	}
 	paths, err := c.changed(ctx, pull.GetNumber())

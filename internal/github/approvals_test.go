@@ -3,8 +3,11 @@ package github
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+
+	gh "github.com/google/go-github/v60/github"
 
 	"github.com/org/idp/internal/fault"
 	githubfake "github.com/org/idp/internal/testkit/github"
@@ -159,6 +162,42 @@ func TestApprovalsThatDoNotCount(t *testing.T) {
 	a, err := p.client.Approval(t.Context(), r)
 	if err != nil || a.Given() || !strings.Contains(a.Missing, "GitHub does not know who wrote commit") {
 		t.Errorf("an author whom GitHub does not know: %+v, %v", a, err)
+	}
+}
+
+// What nobody has read is no "no": an approval may be behind more comments than are asked for.
+func TestAnApprovalBehindTooManyCommentsIsNotKnown(t *testing.T) {
+	t.Parallel()
+	p := at(t, readsApprovals)
+	n := p.change("main.go")
+	r := p.rule(p.repo.Merge(n), true)
+	for range 300 {
+		p.repo.Comment(n, "mallory", "first!")
+	}
+	p.repo.Comment(n, "bob", "/approve")
+	if a, err := p.client.Approval(t.Context(), r); fault.KindOf(err) != fault.Undetermined || a.Given() || !strings.Contains(fmt.Sprint(err), "more than 300 comments") {
+		t.Errorf("%+v, %v", a, err)
+	}
+	p.repo.Review(n, "bob", "APPROVED", "") // which is enough, whatever the comments say
+	if a, err := p.client.Approval(t.Context(), r); err != nil || !a.Given() {
+		t.Errorf("%+v, %v", a, err)
+	}
+}
+
+// GitHub answers 404 for a file that is not there, and to some tokens for every file.
+func TestOwnersThatCannotBeSeenAreNotNone(t *testing.T) {
+	t.Parallel()
+	none := say(404, `{"message": "Not Found"}`)
+	base := strings.Repeat("b", 40)
+	pull := &gh.PullRequest{Number: gh.Int(7), Base: &gh.PullRequestBranch{SHA: &base}}
+	client, _ := scripted(t, none, none, none, none)
+	var denied *Denied
+	if _, missing, err := client.byOwners(t.Context(), &members{c: client}, pull, nil); !errors.As(err, &denied) || denied.Feature != Owners {
+		t.Errorf("missing %q, %v", missing, err)
+	}
+	client, _ = scripted(t, none, none, none, say(200, `{"sha": "`+base+`"}`))
+	if _, missing, err := client.byOwners(t.Context(), &members{c: client}, pull, nil); err != nil || !strings.Contains(missing, "there is no CODEOWNERS") {
+		t.Errorf("missing %q, %v", missing, err)
 	}
 }
 

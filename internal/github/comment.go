@@ -161,7 +161,8 @@ func (c *Client) viewer(ctx context.Context) (string, error) {
 		path = "../graphql" // https://HOST/api/graphql of an Enterprise Server
 	}
 	var answer struct {
-		Data struct{ Viewer gh.User }
+		Data   struct{ Viewer gh.User }
+		Errors []struct{ Message string }
 	}
 	ask := func() error {
 		req, err := c.api.NewRequest("POST", path, map[string]string{"query": "{viewer{login}}"})
@@ -174,8 +175,12 @@ func (c *Client) viewer(ctx context.Context) (string, error) {
 	if err := c.write(ctx, Comments, ask, never); err != nil {
 		return "", err
 	}
-	if c.login = answer.Data.Viewer.GetLogin(); c.login == "" {
-		return "", fault.Undeterminedf("GitHub does not say whose the token is")
+	if c.login = answer.Data.Viewer.GetLogin(); c.login != "" {
+		return c.login, nil
 	}
-	return c.login, nil
+	why := ""
+	for _, e := range answer.Errors[:min(1, len(answer.Errors))] {
+		why = ": " + c.transport.clean(e.Message)
+	}
+	return "", fault.Undeterminedf("GitHub does not say whose the token is%s", why)
 }

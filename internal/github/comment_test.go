@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -165,6 +166,40 @@ func TestTwoRunsThatWriteAtOnceKeepOneComment(t *testing.T) {
 	all := p.repo.Comments(1)
 	if len(all) != 1 || all[0].ID != got.ID || all[0].Body != marker+"ours" {
 		t.Errorf("%+v, kept %+v", all, got)
+	}
+}
+
+// GraphQL says 200 to a question that it does not answer.
+func TestWhoseTheTokenIsCannotBeTold(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		answers []http.HandlerFunc
+		want    string
+	}{
+		"an error": {[]http.HandlerFunc{say(200, `{"data": null, "errors": [{"message": "Something went wrong\nwhile executing your query."}]}`)},
+			"GitHub does not say whose the token is: Something went wrong while executing your query."},
+		"nothing": {[]http.HandlerFunc{say(200, `{"data": {"viewer": null}}`)}, "GitHub does not say whose the token is"},
+	} {
+		client, _ := scripted(t, test.answers...)
+		if _, err := client.viewer(t.Context()); fault.KindOf(err) != fault.Undetermined || err.Error() != test.want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// It says 200 to a question too many, too.
+func TestGraphQLHasItsRateLimits(t *testing.T) {
+	t.Parallel()
+	const primary = `{"errors": [{"type": "RATE_LIMITED", "message": "API rate limit exceeded for installation ID 7."}]}`
+	const secondary = `{"errors": [{"message": "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."}]}`
+	reset := fmt.Sprint(noon.Add(9 * time.Second).Unix())
+	client, clock := scripted(t, say(200, primary, "X-Ratelimit-Remaining", "0", "X-Ratelimit-Reset", reset), say(200, secondary, "Retry-After", "20"),
+		say(200, `{"data": {"viewer": {"login": "github-actions[bot]"}}}`))
+	if login, err := client.viewer(t.Context()); err != nil || login != "github-actions[bot]" {
+		t.Errorf("%q, %v", login, err)
+	}
+	if want := []time.Duration{10 * time.Second, 20 * time.Second}; !slices.Equal(clock.pauses, want) {
+		t.Errorf("paused %v, want %v", clock.pauses, want)
 	}
 }
 

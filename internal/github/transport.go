@@ -35,6 +35,8 @@ var (
 	errHost = errors.New("it redirects to another host, which is not asked")
 	errHuge = fmt.Errorf("its answer is larger than %d MiB", answerLimit>>20)
 	errCut  = errors.New("its answer breaks off")
+
+	errLimited = errors.New("its rate limit is used up")
 )
 
 // transport adds the token, repeats what is safe to repeat, waits as GitHub says, and asks only for what has changed. Each
@@ -104,7 +106,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 				return nil, t.usedUp()
 			}
 		case !t.wait(req.Context(), n, verdict.after):
-			return nil, noAnswer(req.Context(), fmt.Errorf("GitHub at %s gives no answer, asked %d times: %w", t.base.Host, n+1, verdict.cause))
+			return nil, t.noAnswer(req.Context(), fmt.Errorf("GitHub at %s gives no answer, asked %d times: %w", t.base.Host, n+1, verdict.cause))
 		}
 	}
 }
@@ -127,8 +129,11 @@ func (t *transport) verdict(req *http.Request, a *answer, err error) *verdict {
 		return &verdict{cause: fmt.Errorf("it answers %d %s", a.status, http.StatusText(a.status)), after: retry.After(a.header), repeat: reads}
 	case a.status == http.StatusForbidden || a.status == http.StatusTooManyRequests:
 		if after, ok := limited(a, t.now()); ok {
-			return &verdict{cause: errors.New("its rate limit is used up"), after: after, repeat: true, limited: true}
+			return &verdict{cause: errLimited, after: after, repeat: true, limited: true}
 		}
+	case a.status == http.StatusOK && strings.HasSuffix(req.URL.Path, "/graphql") && tooMany(a.body): // GraphQL carries out nothing then
+		after, _ := limited(a, t.now())
+		return &verdict{cause: errLimited, after: after, repeat: true, limited: true}
 	case a.status < 300 && a.status != http.StatusNoContent && a.status != http.StatusResetContent && !json.Valid(a.body):
 		return &verdict{cause: errCut, repeat: reads}
 	}
@@ -246,14 +251,18 @@ func (t *transport) pause(ctx context.Context, n int, lost *lostError) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.wait(ctx, n, lost.after) {
-		return noAnswer(ctx, lost)
+		return t.noAnswer(ctx, lost)
 	}
 	return nil
 }
 
-func noAnswer(ctx context.Context, why error) error {
+func (t *transport) noAnswer(ctx context.Context, why error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	host := t.base.Hostname()
+	if host != "api.github.com" && !strings.HasSuffix(host, ".ghe.com") { // an Enterprise Server
+		return fault.Undeterminedf("%w", why).WithNext("Ask who runs " + t.base.Host + " whether it is in order, then run the job again.")
 	}
 	return fault.Undeterminedf("%w", why).WithNext("See whether GitHub has an incident, then run the job again: https://www.githubstatus.com")
 }
@@ -278,11 +287,21 @@ func limited(a *answer, now time.Time) (time.Duration, bool) {
 		return after, true
 	case a.header.Get("X-Ratelimit-Remaining") == "0":
 		return untilReset(a.header, now), true
-	case a.status == http.StatusTooManyRequests, bytes.Contains(bytes.ToLower(a.body), []byte("secondary rate limit")),
-		bytes.Contains(bytes.ToLower(a.body), []byte("abuse detection mechanism")):
+	case a.status == http.StatusTooManyRequests, tooMany(a.body):
 		return secondaryPause, true
 	}
 	return 0, false
+}
+
+// tooMany tells whether GitHub says that it is asked too often: in words, and as the type of an error of GraphQL.
+func tooMany(body []byte) bool {
+	body = bytes.ToLower(body)
+	for _, words := range []string{"secondary rate limit", "abuse detection mechanism", `"rate_limited"`} {
+		if bytes.Contains(body, []byte(words)) {
+			return true
+		}
+	}
+	return false
 }
 
 // untilReset reads the second in which the limit is given anew; one more, since clocks differ and seconds are cut off.

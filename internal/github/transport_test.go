@@ -193,6 +193,30 @@ func TestAttemptsEnd(t *testing.T) {
 	}
 }
 
+// GitHub's page of incidents knows nothing of a company's own server.
+func TestWhereAnOutageIsToBeLookedUp(t *testing.T) {
+	t.Parallel()
+	for api, want := range map[string]string{
+		"https://api.github.com":             "https://www.githubstatus.com",
+		"https://api.acme.ghe.com":           "https://www.githubstatus.com",
+		"https://github.acme.example/api/v3": "Ask who runs github.acme.example",
+	} {
+		down := func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") }
+		client, err := New(Options{API: api, Token: secret, Repository: "acme/checkout", Transport: roundTripper(down), Now: (&clock{at: noon}).now, Sleep: (&clock{}).sleep})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = get(t.Context(), client)
+		if lines := strings.Join(fault.Lines(err), "\n"); !strings.Contains(lines, want) {
+			t.Errorf("%s: %s", api, lines)
+		}
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
 func TestBudgetIsOfTheWholeClient(t *testing.T) {
 	t.Parallel()
 	wait := say(503, "", "Retry-After", "25")
