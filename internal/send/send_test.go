@@ -107,7 +107,7 @@ func TestWhatIsTriedAgain(t *testing.T) {
 		"nonsense":                   {[]http.HandlerFunc{answer(429, "", "Retry-After", "-9"), answer(429, "", "Retry-After", "soon"), ok}, 3, []time.Duration{s, 2 * s}, ""},
 		"longer than anyone waits":   {[]http.HandlerFunc{answer(429, "", "Retry-After", "61")}, 1, nil, "it answered 429 Too Many Requests and asks to wait 1m1s"},
 		"a number that is no number": {[]http.HandlerFunc{answer(429, "", "Retry-After", "9223372036854775807")}, 1, nil, "asks to wait 24h0m0s"},
-		"a year":                     {[]http.HandlerFunc{answer(503, "", "Retry-After", "Sat, 27 Nov 2027 12:00:00 GMT")}, 1, nil, "asks to wait 24h0m0s"},
+		"a year":                     {[]http.HandlerFunc{answer(503, "", "Retry-After", "Sat, 27 Nov 2027 12:00:00 GMT", "Date", "Fri, 27 Nov 2026 12:00:00 GMT")}, 1, nil, "asks to wait 24h0m0s"},
 		"refused":                    {[]http.HandlerFunc{answer(401, "who are you")}, 1, nil, "it answered 401 Unauthorized: who are you"},
 		"bad":                        {[]http.HandlerFunc{answer(422, `{"error": "no such blueprint"}`)}, 1, nil, `it answered 422 Unprocessable Entity: {"error": "no such blueprint"}`},
 		"refused after an outage":    {[]http.HandlerFunc{answer(502, ""), answer(403, "")}, 2, []time.Duration{s}, "it answered 403 Forbidden"},
