@@ -28,7 +28,24 @@ const (
 	maxBundles   = 256 << 20 // all of one image: anyone who may write there can attach more, and they are held in memory
 )
 
+// read gives the bundles, and what cosign keeps in tags.
 func (s *session) read(ctx context.Context) ([]attest.Attached, error) {
+	attached, err := s.bundles(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, suffix := range []string{".sig", ".att"} {
+		tag := s.tag(suffix)
+		tagged, err := s.tagged(ctx, tag)
+		if err != nil {
+			return nil, fmt.Errorf("tag %s: %w", tag.TagStr(), err)
+		}
+		attached = append(attached, tagged...)
+	}
+	return attached, nil
+}
+
+func (s *session) bundles(ctx context.Context) ([]attest.Attached, error) {
 	// A registry lists nothing for a digest that it does not have; without this, "not there" would read as "unsigned".
 	if _, err := s.puller.Get(ctx, s.digest); err != nil {
 		return nil, err
@@ -140,13 +157,9 @@ func nextPage(from *url.URL, headers []string) (*url.URL, error) {
 // fallback reads the list from the tag that clients keep where the registry keeps none.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
 func (s *session) fallback(ctx context.Context) ([]v1.Descriptor, error) {
-	tag := s.digest.Context().Tag(strings.Replace(s.digest.DigestStr(), ":", "-", 1))
-	desc, err := s.puller.Get(ctx, tag)
-	var answer *transport.Error
-	if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
-		return nil, nil
-	}
-	if err != nil {
+	tag := s.tag("")
+	desc, err := s.at(ctx, tag)
+	if desc == nil || err != nil {
 		return nil, err
 	}
 	index, err := parseIndex(desc.Manifest)
@@ -214,10 +227,7 @@ func (s *session) referrer(ctx context.Context, listed v1.Descriptor) (*attest.A
 	if len(m.Layers) != 1 {
 		return nil, fmt.Errorf("%d layers, expected one bundle", len(m.Layers))
 	}
-	if s.left -= m.Layers[0].Size; s.left < 0 { // whose sizes are true, else blob refuses them
-		return nil, fmt.Errorf("there are more than %d MiB of evidence", maxBundles>>20)
-	}
-	data, err := s.blob(ctx, m.Layers[0])
+	data, err := s.counted(ctx, m.Layers[0])
 	if err != nil {
 		return nil, fmt.Errorf("bundle: %w", err)
 	}
@@ -226,6 +236,14 @@ func (s *session) referrer(ctx context.Context, listed v1.Descriptor) (*attest.A
 		return nil, err
 	}
 	return &attest.Attached{Manifest: listed.Digest.String(), Bundle: data, Statement: statement}, nil
+}
+
+// counted reads a layer, unless it is too much with those before.
+func (s *session) counted(ctx context.Context, d v1.Descriptor) ([]byte, error) {
+	if s.left -= d.Size; s.left < 0 { // a size that is not true is refused by blob
+		return nil, fmt.Errorf("there are more than %d MiB of evidence", maxBundles>>20)
+	}
+	return s.blob(ctx, d)
 }
 
 // blob reads a layer whole; its digest is checked on the way.

@@ -74,8 +74,9 @@ func (r Registry) retry(ctx context.Context, what, ref string, op func(context.C
 	return oci.Retry(ctx, r.Limits, r.Wait, what+" "+ref, host, op)
 }
 
-// Read gives all sigstore bundles that the registry lists for ref, which is IMAGE@DIGEST. A listed referrer that cannot
-// be read whole is an error: what it would have said is not known. Referrers of other kinds are left out.
+// Read gives all sigstore bundles that the registry lists for ref, which is IMAGE@DIGEST, and what cosign up to version 2 keeps
+// in tags instead. One that cannot be read whole is an error: what it would have said is not known. Referrers and layers of other
+// kinds are left out.
 func (r Registry) Read(ctx context.Context, ref string) (attached []attest.Attached, err error) {
 	err = r.retry(ctx, "read the evidence of", ref, func(ctx context.Context) error {
 		s, err := r.open(ctx, ref, transport.PullScope)
@@ -108,7 +109,7 @@ func (r Registry) Attach(ctx context.Context, ref string, v attest.Verifier, bun
 }
 
 func (s *session) attach(ctx context.Context, v attest.Verifier, bundles [][]byte) (int, error) {
-	existing, err := s.read(ctx)
+	existing, err := s.bundles(ctx)
 	if err != nil {
 		return 0, err
 	}

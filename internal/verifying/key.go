@@ -116,7 +116,7 @@ func (k *Key) Verify(ctx context.Context, bundle []byte, digest string) (*attest
 		return nil, err
 	}
 	policy := verify.NewPolicy(artifact, verify.WithKey())
-	if _, err := verifier.Verify(d.bundle, policy); err != nil {
+	if _, _, err := d.verified(verifier, policy); err != nil {
 		return nil, fmt.Errorf("not signed by %s: %w", k.Fingerprint(), err)
 	}
 	return &attest.Verified{Statement: *d.statement, Signer: k.Identity()}, nil

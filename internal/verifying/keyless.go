@@ -44,11 +44,11 @@ func (k *Keyless) Verify(ctx context.Context, bundle []byte, digest string) (*at
 		return nil, err
 	}
 	// The identity is held against all that is asked below, with a reason for each part that differs.
-	result, err := k.verifier.Verify(d.bundle, verify.NewPolicy(artifact, verify.WithoutIdentitiesUnsafe()))
+	way, result, err := d.verified(k.verifier, verify.NewPolicy(artifact, verify.WithoutIdentitiesUnsafe()))
 	if err != nil {
 		return nil, fmt.Errorf("not signed keyless as %s says: %w", k.trust, err)
 	}
-	content, err := d.bundle.VerificationContent()
+	content, err := way.VerificationContent()
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/pem"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -166,6 +167,16 @@ func (i *Instance) Files() (trustedRoot, signingConfig string) {
 	i.check(os.WriteFile(trustedRoot, i.TrustedRoot(), 0o600))
 	i.check(os.WriteFile(signingConfig, i.SigningConfig(), 0o600))
 	return trustedRoot, signingConfig
+}
+
+// LogKey is a file with the key of the log in PEM form.
+func (i *Instance) LogKey() string {
+	i.t.Helper()
+	der, err := x509.MarshalPKIXPublicKey(i.logBy.Public())
+	i.check(err)
+	file := filepath.Join(i.t.TempDir(), "rekor.pub")
+	i.check(os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600))
+	return file
 }
 
 func (i *Instance) host() string {
