@@ -3,12 +3,14 @@
 package e2e
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	githubfake "github.com/org/idp/internal/testkit/github"
+	"github.com/org/idp/internal/testkit/npm"
 )
 
 // onGitHub is a GitHub with the repository, and the token that a job with the workflow's permissions has.
@@ -110,6 +112,107 @@ func pullRequestMayNothing(t *testing.T) {
 	got := r.run(c)
 	got.jobs(true, map[string][]string{"path": success})
 	contains(t, "log", got.text(nil), "permissions: {checks: write}", "permissions: {statuses: write}", "permissions: {pull-requests: write}", "permissions: {security-events: write}")
+}
+
+// forkIsHonest is the pull request of a fork, by GitHub's own payload: whatever the workflow asks for, the token can only read, there is
+// no secret besides, and no identity. It is judged all the same, and says in full what cannot be seen elsewhere, and why.
+func forkIsHonest(t *testing.T) {
+	r := newRepository(t, ".")
+	r.git("checkout", "--quiet", "-b", "feature")
+	r.add("more.go", "package main\n\nvar more = 1\n")
+	c := call{workflow: "pull-request.yml", event: "pull_request"}
+	repo, number := r.fork(t, &c)
+	got := r.run(c)
+	got.jobs(true, map[string][]string{"path": success})
+	got.outputs("org/idp@v1", map[string]string{"outcome": "passed", "digest": "sha256:", "image": "", "url": ""})
+	const why = "the token of this run can only read, because the pull request comes from a fork"
+	parts := []string{"– skipped | github", "nothing of it is shown there"}
+	for _, feature := range []string{"checks", "statuses", "comment", "code scanning"} {
+		parts = append(parts, "⚠ "+feature+": GitHub answers 403, Resource not accessible by integration: "+why)
+	}
+	contains(t, "summary", got.onlySummary(), append(parts, "✓ passed | secrets", "✓ passed | build")...)
+	for _, wrong := range []string{"add to the job permissions", "::warning"} {
+		if strings.Contains(got.text(nil), wrong) || strings.Contains(got.onlySummary(), wrong) {
+			t.Errorf("there is %q in\n%s", wrong, got.onlySummary())
+		}
+	}
+	if notes := got.annotations(); notes != "" {
+		t.Errorf("annotations of a path that passed:\n%s", notes)
+	}
+	r.nothingWritten(repo, number)
+	got.post("org/idp@v1")
+}
+
+// forkFails is one with a secret in its change: the job fails, and the line is annotated, which needs no permission.
+func forkFails(t *testing.T) {
+	r := newRepository(t, ".")
+	r.git("checkout", "--quiet", "-b", "feature")
+	r.add("pay.go", "package main\n\nconst payKey = \""+"ghp_"+"w8Fh3kPq2LrT6vXzB1nMc9YdJ4gSa5Ue7RtK"+"\"\n")
+	c := call{workflow: "pull-request.yml", event: "pull_request"}
+	repo, number := r.fork(t, &c)
+	got := r.run(c)
+	got.jobs(false, map[string][]string{"path": failure})
+	contains(t, "annotations", got.notes("error"), "title=idp secrets", "title=github-pat file=pay.go line=3")
+	contains(t, "summary", got.onlySummary(), "# hello failed: sast, secrets", "✗ failed | secrets")
+	if strings.Contains(got.text(nil)+got.onlySummary(), "w8Fh3kPq2LrT6vXz") {
+		t.Error("the secret is shown")
+	}
+	r.nothingWritten(repo, number)
+}
+
+// fork makes a call the one of a pull request from a fork, whose title, branch and author are as hostile as GitHub lets them be.
+func (r *repository) fork(t *testing.T, c *call) (*githubfake.Repository, int) {
+	t.Helper()
+	lock, err := os.ReadFile(inRepo("internal", "app", "testdata", "webhooks", "package-lock.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pin, err := npm.Locked(lock, "@octokit/webhooks-examples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := pin.File("package/api.github.com/index.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []struct {
+		Name     string
+		Examples []map[string]any
+	}
+	if err := json.Unmarshal(data, &all); err != nil {
+		t.Fatal(err)
+	}
+	for _, event := range all {
+		if event.Name == "pull_request" && c.payload == nil {
+			c.payload = event.Examples[0]
+		}
+	}
+	permissions := permissionsOf(t, r, c.workflow)
+	for name := range permissions {
+		permissions[name] = "read" // GitHub lowers what the workflow asks for
+	}
+	repo := r.onGitHub(c, permissions)
+	title := "::error::`$(id)` --> @acme/everyone\n## passed"
+	number := repo.PullRequest(githubfake.PullRequest{Title: title, Author: "mallory", Head: "feature"})
+	pull := c.payload["pull_request"].(map[string]any)
+	head, base := pull["head"].(map[string]any), pull["base"].(map[string]any)
+	head["ref"], head["sha"], head["label"] = "a;id>$IFS`id`", r.git("rev-parse", "feature"), "mallory:a"
+	head["repo"].(map[string]any)["full_name"] = "mallory/hello"
+	head["repo"].(map[string]any)["fork"] = true
+	base["ref"], base["sha"] = "main", r.git("rev-parse", "main")
+	for _, place := range []map[string]any{base["repo"].(map[string]any), c.payload["repository"].(map[string]any)} {
+		place["full_name"], place["default_branch"] = "acme/hello", "main"
+	}
+	pull["title"], pull["number"], c.payload["number"] = title, number, number
+	return repo, number
+}
+
+// nothingWritten holds a run to have left nothing on GitHub.
+func (r *repository) nothingWritten(repo *githubfake.Repository, number int) {
+	r.t.Helper()
+	if n := len(repo.CheckRuns()) + len(repo.Comments(number)) + len(repo.Sarifs()) + len(repo.Deployments()); n != 0 {
+		r.t.Errorf("%d things were written by a token that can only read", n)
+	}
 }
 
 // permissionsOf are what the workflow gives the token, in the words of its file.

@@ -38,6 +38,8 @@ func TestRunner(t *testing.T) {
 		{"pull-request", "is shown on GitHub, once", pullRequestIsShown},
 		{"pull-request", "a token that may nothing costs what is shown, and nothing else", pullRequestMayNothing},
 		{"pull-request", "changes nothing", pullRequestPlans},
+		{"pull-request", "from a fork is judged, and says why little is shown", forkIsHonest},
+		{"pull-request", "from a fork with a secret fails the job", forkFails},
 		{"pull-request", "a secret in the change fails the job", pullRequestFails},
 		{"pull-request", "a merge queue gets the same", mergeGroup},
 		{"approve", "deploys the same image when somebody approves who may", approvalResumes},

@@ -3,6 +3,7 @@ package github
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -247,18 +248,20 @@ func (c *Client) begun(ctx context.Context, id, with int64) (own *filed, began i
 // LiveDeployment is what an environment runs of a service by what was filed; nil where none of the last 30 succeeded, those that
 // wait for an approval not counted.
 func (c *Client) LiveDeployment(ctx context.Context, environment, service string) (*Live, error) {
-	list, err := c.filed(ctx, environment, gh.DeploymentsListOptions{})
-	if err != nil {
-		return nil, err
-	}
 	var live *Live
-	err = c.walk(ctx, slices.DeleteFunc(list, (*filed).waits), service, func(f *filed) error {
-		if f.state == "success" {
-			live = f.live()
-			return errEnough
-		}
-		return nil
-	})
+	list, err := c.filed(ctx, environment, gh.DeploymentsListOptions{})
+	if err == nil {
+		err = c.walk(ctx, slices.DeleteFunc(list, (*filed).waits), service, func(f *filed) error {
+			if f.state == "success" {
+				live = f.live()
+				return errEnough
+			}
+			return nil
+		})
+	}
+	if denied := new(Denied); errors.As(err, &denied) {
+		denied.Feature = LiveState // nothing is filed for this
+	}
 	return live, err
 }
 

@@ -3,6 +3,7 @@ package github
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -160,6 +161,21 @@ func TestDeploymentsWithoutPermission(t *testing.T) {
 			_, err := p.client.BeginDeployment(ctx, p.delivery(1))
 			return err
 		})
+	}
+}
+
+// A plan files nothing, so it asks for no more than to read.
+func TestWhatIsLiveNeedsToBeRead(t *testing.T) {
+	t.Parallel()
+	p := at(t, "actions: read")
+	_, err := p.client.LiveDeployment(t.Context(), "staging", "checkout")
+	var denied *Denied
+	if !errors.As(err, &denied) || denied.Feature != LiveState || !strings.HasSuffix(err.Error(), ": add to the job permissions: {deployments: read}") {
+		t.Errorf("%v", err)
+	}
+	p.become(t, "deployments: read")
+	if live, err := p.client.LiveDeployment(t.Context(), "staging", "checkout"); live != nil || err != nil {
+		t.Errorf("%+v, %v", live, err)
 	}
 }
 

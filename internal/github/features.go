@@ -21,6 +21,8 @@ var (
 		"deployments: write", "Nothing is filed under Deployments; the run's summary has the same."}
 	Healing = Feature{"healing", "Asks whether the run of a deployment that is still open has ended, and closes it if so.",
 		"actions: read", "The deployment of a run that was killed stays open."}
+	LiveState = Feature{"what is live", "Asks which commit an environment runs, for a plan that asks no cluster.",
+		"deployments: read", "The report of such a plan names no commits, and nobody is warned of changes that would be undone."}
 	Checks = Feature{"checks", "Files a check run idp/SERVICE/ENVIRONMENT with annotations on the lines of the findings.",
 		"checks: write", "A commit status of the same name is set instead; annotations come from the run's log, 10 of each kind at most."}
 	Statuses = Feature{"statuses", "Sets the commit status idp/SERVICE/ENVIRONMENT, where check runs cannot be written.",
@@ -43,7 +45,7 @@ var (
 
 // Features are all of them, in the order in which a run needs them.
 func Features() []Feature {
-	return []Feature{Deployments, Healing, Checks, Statuses, Comments, CodeScanning, History, PullRequests, Approvals, Owners, Teams}
+	return []Feature{Deployments, Healing, LiveState, Checks, Statuses, Comments, CodeScanning, History, PullRequests, Approvals, Owners, Teams}
 }
 
 // Denied is GitHub's answer that a feature may not be used. Its caller goes on without the feature and shows the error, one
