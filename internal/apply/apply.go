@@ -207,8 +207,7 @@ func (a applier) remove(ctx context.Context, change Change) error {
 		return live == nil || live.GetUID() != change.Before.GetUID(), err
 	})
 	if err == nil && live != nil && live.GetUID() == change.Before.GetUID() {
-		return fault.Undeterminedf("%s is still being deleted after %s; finalizers: %v", change.Ref, removal, live.GetFinalizers()).
-			WithNext("See what holds it, and deploy again when it is gone.")
+		return StillThere([]kubernetes.Object{*live}, removal).WithNext("Deploy again when it is gone.")
 	}
 	return err
 }

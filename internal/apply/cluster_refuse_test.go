@@ -156,7 +156,7 @@ spec:
 	wantActions(t, must(t, done, err), "Namespace "+ns+": unchanged, CustomResourceDefinition gadgets."+group+": unchanged, ConfigMap one: unchanged, Gadget one: unchanged")
 
 	kept := set[1:]
-	orphans, err := apply.Orphans(t.Context(), c, kept, refs(set), "shop")
+	orphans, _, err := apply.Orphans(t.Context(), c, kept, refs(set), "shop")
 	if err != nil || len(orphans) != 1 || orphans[0].Kind != "Gadget" {
 		t.Errorf("orphans %v (%v)", orphans, err)
 	}
@@ -198,7 +198,7 @@ spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
 
 	keep := objects(t, ns, strings.ReplaceAll("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: shop, labels: {idp/environment: staging}}", "", ""))
 	inventory := append(refs(all), kubernetes.Ref{APIVersion: "gone.example/v1", Kind: "Gone", Namespace: ns, Name: "x"}, kubernetes.Ref{APIVersion: "v1", Kind: "Secret", Namespace: ns, Name: "never-was"})
-	orphans, err := apply.Orphans(t.Context(), c, keep, inventory, "shop")
+	orphans, _, err := apply.Orphans(t.Context(), c, keep, inventory, "shop")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
 	if got, want := strings.Join(names, ", "), "Deployment shop, Service shop, ConfigMap old"; got != want {
 		t.Fatalf("orphans are %s, want %s", got, want)
 	}
-	if none, err := apply.Orphans(t.Context(), c, keep, inventory, ""); err != nil || len(none) > 0 {
+	if none, _, err := apply.Orphans(t.Context(), c, keep, inventory, ""); err != nil || len(none) > 0 {
 		t.Errorf("without a service everything is ours: %v %v", none, err)
 	}
 

@@ -112,8 +112,7 @@ func belongs(given, live *kubernetes.Object) error {
 			WithNext("Give it another name, or, where it is really yours, change its label " + kubernetes.LabelService + ".")
 	}
 	if live.GetDeletionTimestamp() != nil {
-		return fault.Undeterminedf("%s is being deleted (finalizers: %v)", ref, live.GetFinalizers()).
-			WithNext("Deploy again when it is gone.")
+		return fault.Undeterminedf("%s is being deleted; %s", ref, held(live)).WithNext("Deploy again when it is gone.")
 	}
 	return nil
 }

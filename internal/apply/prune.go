@@ -10,23 +10,26 @@ import (
 )
 
 // Orphans are the objects of an inventory that are still there, belong to the service (and, where it says so, to the
-// environment of what is kept), and are not in keep. Namespaces, definitions and volumes are never among them.
-func Orphans(ctx context.Context, c Cluster, keep []kubernetes.Object, inventory []kubernetes.Ref, service string) ([]kubernetes.Ref, error) {
-	var orphans []kubernetes.Ref
+// environment of what is kept), and are not in keep. Namespaces, definitions and volumes are never among them. Leaving are those
+// that somebody has deleted already and that are not gone yet.
+func Orphans(ctx context.Context, c Cluster, keep []kubernetes.Object, inventory []kubernetes.Ref, service string) (orphans, leaving []kubernetes.Ref, err error) {
 	for _, ref := range inventory {
 		if Keeps(ref) || slices.ContainsFunc(keep, func(o kubernetes.Object) bool { return Named(kubernetes.RefOf(&o), ref) }) ||
-			slices.ContainsFunc(orphans, ref.Same) {
+			slices.ContainsFunc(orphans, ref.Same) || slices.ContainsFunc(leaving, ref.Same) {
 			continue
 		}
 		live, err := present(ctx, c, ref)
-		if err != nil {
-			return nil, err
-		}
-		if live != nil && ours(live, keep, service) {
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case live == nil || !ours(live, keep, service):
+		case live.GetDeletionTimestamp() != nil:
+			leaving = append(leaving, ref)
+		default:
 			orphans = append(orphans, ref)
 		}
 	}
-	return orphans, nil
+	return orphans, leaving, nil
 }
 
 // Named is Ref.Same for what may or may not have been given the namespace of its release although it lives in none.
@@ -37,11 +40,11 @@ func Named(a, b kubernetes.Ref) bool {
 	return a.Same(b)
 }
 
-// present reads an object; nil where it is gone, is going, or its whole kind is gone.
+// present reads an object; nil where it is gone, or its whole kind is.
 func present(ctx context.Context, c Cluster, ref kubernetes.Ref) (*kubernetes.Object, error) {
 	live, err := c.Get(ctx, ref)
 	var unknown *kubernetes.UnknownKindError
-	if errors.As(err, &unknown) || live != nil && live.GetDeletionTimestamp() != nil {
+	if errors.As(err, &unknown) {
 		return nil, nil
 	}
 	return live, err
@@ -93,7 +96,7 @@ func Prune(ctx context.Context, c Cluster, refs []kubernetes.Ref, service string
 		if err != nil {
 			return done, err
 		}
-		if live == nil || service == "" || live.GetLabels()[kubernetes.LabelService] != service {
+		if live == nil || live.GetDeletionTimestamp() != nil || service == "" || live.GetLabels()[kubernetes.LabelService] != service {
 			continue
 		}
 		if err := c.Delete(ctx, ref, live.GetUID()); err != nil {

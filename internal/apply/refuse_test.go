@@ -133,7 +133,8 @@ func TestWhatIsNotKnownIsNeverAPass(t *testing.T) {
 	for name, run := range map[string]func() error{
 		"plan":    func() error { _, err := Plan(t.Context(), c, set, Options{}); return err },
 		"apply":   func() error { _, err := Apply(t.Context(), c, set, Options{Force: true, Recreate: true}); return err },
-		"orphans": func() error { _, err := Orphans(t.Context(), c, nil, refs, "checkout"); return err },
+		"orphans": func() error { _, _, err := Orphans(t.Context(), c, nil, refs, "checkout"); return err },
+		"leaving": func() error { _, err := Leaving(t.Context(), c, refs); return err },
 		"prune":   func() error { _, err := Prune(t.Context(), c, refs, "checkout", 10, nil); return err },
 	} {
 		if err := run(); err == nil || fault.KindOf(err) != fault.Undetermined || !errors.Is(err, errBroken) {

@@ -30,6 +30,7 @@ type deploy struct {
 	back    bool              // what comes live was live before: a pod that keeps it from coming back is deleted
 	notes   []string          // what people should know of what is live
 	kept    []string          // which pods were not restarted for new configuration
+	leaving []kubernetes.Ref  // what was removed and may not be gone yet
 }
 
 // open takes the lock and puts in order what a killed deploy left.
@@ -187,16 +188,22 @@ func (d *deploy) begin(ctx context.Context, plan strategy.Plan, restores int, fo
 	}
 	r := release.Release{Environment: d.Environment, Image: d.Image, Digest: d.Digest, Commit: d.Commit, Strategy: plan.Kind,
 		Run: d.Holder.Run, Holder: d.Holder.ID, Override: d.Override, Restores: restores, Tested: d.Tested}
-	passing := plan.Temporary
 	if last := len(plan.Steps) - 1; last >= 0 {
 		r.Drain = plan.Steps[last].Drain
-		passing = append(slices.Clip(passing), plan.Steps[last].Remove...)
 	}
-	r, err := d.history.Begin(ctx, r, plan.Set, found, passing...)
+	r, err := d.history.Begin(ctx, r, plan.Set, found, passing(plan)...)
 	if err != nil {
 		return nil, err
 	}
 	return &r, nil
+}
+
+// passing is what a plan makes for a while, and what it takes the place of.
+func passing(plan strategy.Plan) []kubernetes.Ref {
+	if len(plan.Steps) == 0 {
+		return plan.Temporary
+	}
+	return slices.Concat(plan.Temporary, plan.Steps[len(plan.Steps)-1].Remove)
 }
 
 // walk makes a release live by the steps of its plan.

@@ -74,10 +74,11 @@ func failed(r release.Release) bool { return r.State == release.Failed }
 // orphans are what earlier releases had and a set has no more. What one that failed had only taken over is not among them: it is
 // given back.
 func (d *deploy) orphans(ctx context.Context, set []kubernetes.Object) ([]kubernetes.Ref, error) {
-	orphans, err := apply.Orphans(ctx, d.Cluster, set, release.Inventory(d.list), d.Service)
+	orphans, leaving, err := apply.Orphans(ctx, d.Cluster, set, release.Inventory(d.list), d.Service)
 	if err != nil {
 		return nil, err
 	}
+	d.leaving = leaving
 	theirs, err := d.theirs(set, failed)
 	return slices.DeleteFunc(orphans, func(ref kubernetes.Ref) bool { return has(theirs, ref) }), err
 }
@@ -157,14 +158,16 @@ func (d *deploy) vacate(ctx context.Context, ref kubernetes.Ref, uid types.UID) 
 	if err := d.Cluster.Delete(ctx, ref, uid); err != nil {
 		return err
 	}
-	for begun := d.Clock.Now(); d.Clock.Now().Sub(begun) < vacating; {
+	for begun := d.Clock.Now(); ; {
 		live, err := d.Cluster.Get(ctx, ref)
 		if err != nil || live == nil || live.GetUID() != uid {
 			return err
+		}
+		if d.Clock.Now().Sub(begun) >= vacating {
+			return apply.StillThere([]kubernetes.Object{*live}, vacating)
 		}
 		if err := d.Clock.Sleep(ctx, 250*time.Millisecond); err != nil {
 			return err
 		}
 	}
-	return fault.Undeterminedf("it is still being deleted after %s", vacating)
 }

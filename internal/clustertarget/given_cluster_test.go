@@ -187,11 +187,11 @@ func (s *site) is() map[string]string {
 	return all
 }
 
-// target is the service, by a process of its own: deployed through an address of the API server, with time ten times as fast.
+// target is the service, by a process of its own: deployed through an address of the API server, with time five times as fast.
 func (s *site) target(address, who, image string, other bool) clustertarget.Target {
 	s.t.Helper()
 	begun := time.Now()
-	now := func() time.Time { return begun.Add(10 * time.Since(begun)) }
+	now := func() time.Time { return begun.Add(5 * time.Since(begun)) }
 	c, err := kubernetes.Connect(kubernetes.Options{Data: cluster.Front{Address: address}.Kubeconfig(), Agent: "idp-test", Now: now})
 	if err != nil {
 		s.t.Fatal(err)
@@ -205,7 +205,7 @@ func (s *site) target(address, who, image string, other bool) clustertarget.Targ
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
-			case <-time.After(d / 10):
+			case <-time.After(d / 5):
 				return nil
 			}
 		}}},

@@ -44,6 +44,9 @@ func (t Target) Plan(ctx context.Context) (Planned, error) {
 	if err != nil {
 		return planned, err
 	}
+	if err := d.history.Fits(plan.Set, d.found(changes), passing(plan)...); err != nil {
+		return planned, err
+	}
 	orphans, err := d.orphans(ctx, plan.Set)
 	if err != nil {
 		return planned, err

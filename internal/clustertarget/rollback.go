@@ -41,7 +41,7 @@ func (d *deploy) abandon(ctx context.Context, r *release.Release, why error, out
 	if err != nil && fault.KindOf(err) == fault.Undetermined {
 		kind = fault.Undetermined // what is live then is not known
 	}
-	f = &fault.Error{Kind: kind, What: f.What + "; " + ending(back, err), Detail: f.Detail, Next: f.Next, Err: why}
+	f = &fault.Error{Kind: kind, What: f.What + "; " + ending(back, err), Detail: slices.Concat(f.Detail, back.Detail), Next: f.Next, Err: why}
 	if err != nil {
 		for _, line := range fault.Lines(err)[1:] {
 			if !slices.Contains(f.Detail, line) && !slices.Contains(f.Next, line) { // as where both fail alike
@@ -76,7 +76,11 @@ func (d *deploy) restore(ctx context.Context, failed *release.Release, reason st
 	d.list = list
 	old := release.Fallback(list, failed.Number)
 	if old != nil {
-		return d.bringBack(ctx, old)
+		back, err := d.bringBack(ctx, old)
+		if err == nil {
+			back = d.lingering(ctx, back)
+		}
+		return back, err
 	}
 	back := target.Restored{Summary: "nothing is live"}
 	given, err := d.giveBack(ctx, nil, after(0))
@@ -90,7 +94,10 @@ func (d *deploy) restore(ctx context.Context, failed *release.Release, reason st
 	if err := d.remove(ctx, given); err != nil {
 		return back, err
 	}
-	return back, d.settled(ctx, d.list)
+	if err := d.settled(ctx, d.list); err != nil {
+		return back, err
+	}
+	return d.lingering(ctx, back), nil
 }
 
 // bringBack makes every object of an earlier release live again, waits, and removes what it does not have. What was made in
@@ -132,7 +139,9 @@ func (d *deploy) bringBack(ctx context.Context, old *release.Release) (target.Re
 		return target.Restored{}, err
 	}
 	again.PruneMax = unlimited // what came after it was brought by a deploy, and goes with that
-	return again.backOn(r), again.retire(ctx, r)
+	err = again.retire(ctx, r)
+	d.leaving = again.leaving
+	return again.backOn(r), err
 }
 
 // remove takes away what a first release made that failed, but for what was there before.
@@ -169,14 +178,20 @@ func (d *deploy) retire(ctx context.Context, keep *release.Release) error {
 }
 
 func (d *deploy) sweep(ctx context.Context, keep []kubernetes.Object, inventory []kubernetes.Ref, most int) error {
-	orphans, err := apply.Orphans(ctx, d.Cluster, keep, inventory, d.Service)
-	if err != nil || len(orphans) == 0 {
+	orphans, leaving, err := apply.Orphans(ctx, d.Cluster, keep, inventory, d.Service)
+	if err != nil {
 		return err
+	}
+	if d.leaving = leaving; len(orphans) == 0 {
+		return nil
 	}
 	if err := d.lock.Sure(ctx); err != nil {
 		return err
 	}
-	_, err = apply.Prune(ctx, d.Cluster, orphans, d.Service, most+len(orphans)-len(counted(keep, orphans)), d.say)
+	pruned, err := apply.Prune(ctx, d.Cluster, orphans, d.Service, most+len(orphans)-len(counted(keep, orphans)), d.say)
+	for _, c := range pruned {
+		d.leaving = append(d.leaving, c.Ref)
+	}
 	return err
 }
 
@@ -239,6 +254,9 @@ func (t Target) Return(ctx context.Context, to string) (_ target.Restored, from 
 		// It was superseded by what was brought back; that a person took it back says more.
 		err = d.mark(ctx, current.Number, release.RolledBack, "taken back by "+d.Holder.Run)
 	}
+	if err == nil {
+		err = d.gone(ctx, back.Summary, d.Wait)
+	}
 	if err != nil && current != nil && back.Release == "" {
 		d.say("putting back what was live")
 		steady, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*restoreLimit)
@@ -257,7 +275,7 @@ func (d *deploy) allowed(ctx context.Context, old *release.Release) error {
 	if err != nil {
 		return err
 	}
-	orphans, err := apply.Orphans(ctx, d.Cluster, set, release.Inventory(d.list), d.Service)
+	orphans, _, err := apply.Orphans(ctx, d.Cluster, set, release.Inventory(d.list), d.Service)
 	if err != nil {
 		return err
 	}

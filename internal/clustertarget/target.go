@@ -150,7 +150,7 @@ func (d *deploy) converge(ctx context.Context, out *target.Outputs) error {
 		out.Summary = "first release, " + record.ShortDigest(r.Digest)
 	}
 	out.Summary += strings.Join(slices.Concat([]string{"", apply.Done(changes), "healthy after " + seconds(took)}, d.notes, d.kept, d.left(ctx, plan)), " · ")
-	return nil
+	return d.goneUntested(ctx, r)
 }
 
 // unchanged tells whether an apply would change nothing.
@@ -170,7 +170,7 @@ func (d *deploy) stay(ctx context.Context, plan strategy.Plan, out *target.Outpu
 	}
 	d.live(out, d.current)
 	out.Summary = strings.Join(append([]string{"already live, nothing changed"}, d.notes...), " · ")
-	return nil
+	return d.goneUntested(ctx, d.current)
 }
 
 func (d *deploy) live(out *target.Outputs, r *release.Release) {
@@ -191,7 +191,10 @@ func (t Target) Confirm(ctx context.Context, name string) error {
 	if err := d.history.Settle(ctx, d.current, release.Good); err != nil {
 		return err
 	}
-	return d.retire(ctx, d.current)
+	if err := d.retire(ctx, d.current); err != nil {
+		return err
+	}
+	return d.gone(ctx, record.ShortDigest(d.current.Digest)+" is live and passed its smoke test", d.Wait)
 }
 
 // Address is where the service can be asked: its URL, or through the API server, with the transport for that.

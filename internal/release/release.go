@@ -85,8 +85,6 @@ const (
 	keyRelease   = "release"
 	keySet       = "set"
 	keyFound     = "found"
-	// largest is what fits into a Secret (1 MiB) beside its metadata.
-	largest = 1000 << 10
 )
 
 // History is the releases of one service in one namespace.
@@ -123,27 +121,11 @@ func (h History) Begin(ctx context.Context, r Release, set, found []kubernetes.O
 	if err != nil {
 		return r, err
 	}
-	r.Number, r.State, r.Service, r.Created = 1, Pending, h.Service, h.Now().UTC()
 	if len(list) > 0 {
-		r.Number = list[0].Number + 1
+		r.Number = list[0].Number
 	}
-	r.Objects = slices.Clone(extra)
-	for i := range set {
-		r.Objects = append(r.Objects, kubernetes.RefOf(&set[i]))
-	}
-	if r.set, err = pack(set); err != nil {
-		return r, err
-	}
-	if len(found) > 0 {
-		if r.found, err = pack(found); err != nil {
-			return r, err
-		}
-	}
-	if size := len(r.set) + len(r.found); size > largest {
-		return r, fault.BadInputf("the manifests of the service are too large to be kept for a rollback: %d KiB compressed, at most %d", size>>10, largest>>10).
-			WithNext("Take large files out of ConfigMaps and Secrets.")
-	}
-	o, err := h.encode(r)
+	r.Number++
+	r, o, err := h.pending(r, set, found, extra)
 	if err != nil {
 		return r, err
 	}
@@ -158,10 +140,39 @@ func (h History) Begin(ctx context.Context, r Release, set, found []kubernetes.O
 	return r, nil
 }
 
-// Mark changes what is known of a release.
+// Fits tells whether Begin could write a release down: one that a Secret cannot hold is bad input. It asks the cluster nothing.
+func (h History) Fits(set, found []kubernetes.Object, extra ...kubernetes.Ref) error {
+	_, _, err := h.pending(Release{}, set, found, extra)
+	return err
+}
+
+// pending is a release that is begun, and its Secret.
+func (h History) pending(r Release, set, found []kubernetes.Object, extra []kubernetes.Ref) (Release, *kubernetes.Object, error) {
+	r.State, r.Service, r.Created = Pending, h.Service, h.Now().UTC()
+	r.Objects = slices.Clone(extra)
+	for i := range set {
+		r.Objects = append(r.Objects, kubernetes.RefOf(&set[i]))
+	}
+	var err error
+	if r.set, err = pack(set); err != nil {
+		return r, nil, err
+	}
+	if len(found) > 0 {
+		if r.found, err = pack(found); err != nil {
+			return r, nil, err
+		}
+	}
+	o, size, err := h.encode(r)
+	if err == nil && size > largest && r.Restores == 0 { // what is put back was let in, and has the room that was left for it
+		err = tooLarge(size, set, found)
+	}
+	return r, o, err
+}
+
+// Mark changes what is known of a release. A reason is kept as far as there is room for it.
 func (h History) Mark(ctx context.Context, r *Release, state State, reason string) error {
 	next := *r
-	next.State, next.Reason = state, reason
+	next.State, next.Reason = state, cut(reason)
 	switch {
 	case state == Good:
 		next.Proven = true
@@ -197,7 +208,7 @@ const writes = 3
 
 // write makes a release in the cluster the next one, as long as it is as it was read.
 func (h History) write(ctx context.Context, r *Release, next Release) error {
-	o, err := h.encode(next)
+	o, _, err := h.encode(next)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package release
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strconv"
@@ -10,9 +11,12 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/kubernetes"
@@ -78,6 +82,14 @@ func (c *cluster) Update(_ context.Context, o *kubernetes.Object) (*kubernetes.O
 func (c *cluster) put(ref kubernetes.Ref, o *kubernetes.Object, err error) (*kubernetes.Object, error) {
 	if err != nil {
 		return nil, err
+	}
+	size := 0
+	data, _, _ := unstructured.NestedStringMap(o.Object, "data")
+	for _, value := range data {
+		size += base64.StdEncoding.DecodedLen(len(value)) - strings.Count(value, "=")
+	}
+	if size > corev1.MaxSecretSize {
+		return nil, apierrors.NewInvalid(schema.GroupKind{Kind: ref.Kind}, ref.Name, field.ErrorList{field.TooLong(field.NewPath("data"), "", corev1.MaxSecretSize)})
 	}
 	c.version++
 	o = o.DeepCopy()
@@ -260,16 +272,83 @@ func TestReleasesThatCannotBeRead(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("too large", func(t *testing.T) {
-		t.Parallel()
-		big := set("config")
-		big[0].Object["data"] = map[string]any{"x": noise(3 << 20)}
-		h := history(newCluster())
-		_, err := h.Begin(t.Context(), Release{}, big, nil)
-		if fault.KindOf(err) != fault.BadInput || !strings.Contains(err.Error(), "too large") {
+}
+
+// What a Secret cannot hold is refused before there is anything of it, whether it is large itself, for what it took over, or for the
+// number of its objects; the plan knows it too.
+func TestAReleaseThatDoesNotFitIsNotBegun(t *testing.T) {
+	t.Parallel()
+	half := noise(largest * 6 / 10 * 100 / 65) // of which each character has 5.2 bits
+	big, other := set("config"), set("small", "other")
+	big[0].Object["data"], other[1].Object["data"] = map[string]any{"x": half}, map[string]any{"x": half[1:]}
+	var many []string
+	for i := range 6000 {
+		many = append(many, fmt.Sprintf("one-of-the-many-objects-of-this-service-%d", i))
+	}
+	for name, tc := range map[string]struct {
+		set, found []kubernetes.Object
+		says       string
+	}{
+		"itself":            {slices.Concat(big, other), nil, "ConfigMap config: "},
+		"what it took over": {big, other, "ConfigMap other as it was before, which is kept too: "},
+		"its inventory":     {slices.Concat(big, set(many...)), nil, "ConfigMap config: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCluster()
+			h := history(c)
+			_, err := h.Begin(t.Context(), Release{}, tc.set, tc.found)
+			for _, err := range []error{err, h.Fits(tc.set, tc.found)} {
+				if err == nil || fault.KindOf(err) != fault.BadInput || !strings.Contains(strings.Join(fault.Lines(err), "\n"), tc.says) || !strings.Contains(err.Error(), "at most 1000") {
+					t.Error(err)
+				}
+			}
+			if len(c.objects) > 0 {
+				t.Errorf("there is %v", c.objects)
+			}
+		})
+	}
+	if err := history(newCluster()).Fits(big, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// The largest release that is begun can be marked with a reason of any length, and can be put back.
+func TestWhatIsBegunCanBeEnded(t *testing.T) {
+	t.Parallel()
+	h := history(newCluster())
+	text, large := noise(largest*2), set("config")
+	put := func(n int) { large[0].Object["data"] = map[string]any{"x": text[:n]} }
+	put(len(text))
+	all, err := pack(large)
+	n := len(text) * largest / len(all)
+	for put(n); h.Fits(large, nil) != nil; put(n) {
+		n -= 1 << 10
+	}
+	if put(n - 1<<10); err != nil { // for the names in a release
+		t.Fatal(err)
+	}
+	one, err := h.Begin(t.Context(), Release{Digest: "a"}, large, nil)
+	if err != nil || len(one.set) < largest-4<<10 {
+		t.Fatalf("%d bytes: %v", len(one.set), err)
+	}
+	settle(t, h, &one, Good)
+	two := begin(t, h, "b", "config")
+	if err := h.Mark(t.Context(), two, Failed, strings.Repeat("<", 1<<20)); err != nil || !strings.HasSuffix(two.Reason, "<…") {
+		t.Errorf("%v: %q", err, two.Reason)
+	}
+	again, err := h.Begin(t.Context(), Release{Digest: "a", Restores: 1}, large, nil, kubernetes.RefOf(&set("canary")[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []*Release{&one, &again} {
+		if err := h.Mark(t.Context(), r, Failed, strings.Repeat("<é", 1<<20)); err != nil {
 			t.Error(err)
 		}
-	})
+	}
+	if got := states(t, h); got != "v3 failed, v2 failed, v1 failed" {
+		t.Error(got)
+	}
 }
 
 // What a release found stays with it, whatever is marked later.

@@ -69,6 +69,9 @@ func Wait(ctx context.Context, c Cluster, set []kubernetes.Object, o Options) (R
 		case err != nil:
 			return Ready{}, err
 		case done:
+			if err := w.kept(ctx); err != nil {
+				return Ready{}, err
+			}
 			return w.ready(), nil
 		}
 		if problem := w.called(); problem != nil {
@@ -86,8 +89,12 @@ func Wait(ctx context.Context, c Cluster, set []kubernetes.Object, o Options) (R
 	}
 }
 
-// failed explains a problem and makes it the error of a gate that said no.
+// failed explains a problem and makes it the error of a gate that said no. What fails as somebody else has changed it says nothing
+// of this version.
 func (w *watch) failed(ctx context.Context, p problem) error {
+	if err := altered(p.target); err != nil {
+		return err
+	}
 	limited, cancel := context.WithTimeout(ctx, diagnosing)
 	defer cancel()
 	d := w.diagnose(limited, p)

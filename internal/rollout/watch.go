@@ -22,6 +22,7 @@ type watch struct {
 	o       Options
 	begun   time.Time
 	targets []*target
+	still   []*target // what is ready as soon as it is applied
 	told    string
 	notes   []string
 	view    *view
@@ -67,8 +68,12 @@ const never = -1
 func newWatch(c Cluster, set []kubernetes.Object, o Options) *watch {
 	w := &watch{c: c, set: set, o: o, first: map[string]sighting{}}
 	for i := range set {
-		if !static(&set[i]) {
-			w.targets = append(w.targets, &target{want: &set[i], ref: kubernetes.RefOf(&set[i])})
+		t := &target{want: &set[i], ref: kubernetes.RefOf(&set[i])}
+		switch {
+		case !static(&set[i]):
+			w.targets = append(w.targets, t)
+		case set[i].GetUID() != "":
+			w.still = append(w.still, t)
 		}
 	}
 	// Services last: what they lead to has to be ready first.
@@ -146,8 +151,7 @@ func (w *watch) gone(ctx context.Context, t *target) error {
 	if t.ref.Kind == "Job" {
 		return w.jobGone(ctx, t)
 	}
-	return fault.Undeterminedf("%s was deleted by somebody else while it was waited for", t.ref).
-		WithNext("Find out who does so, and deploy again.")
+	return deleted(t.ref)
 }
 
 // same holds that the target is what was applied: another object of its name, or another template of its pods, has been
@@ -162,39 +166,55 @@ func same(t *target) error {
 	}
 	want, has, _ := unstructured.NestedFieldNoCopy(t.want.Object, "spec", "template")
 	live, _, _ := unstructured.NestedFieldNoCopy(t.live.Object, "spec", "template")
-	if has && t.live.GetGeneration() != t.want.GetGeneration() && !equality.Semantic.DeepEqual(filled(want), filled(live)) {
+	if has && t.live.GetGeneration() != t.want.GetGeneration() && !equality.Semantic.DeepEqual(kubernetes.Filled(want), kubernetes.Filled(live)) {
 		return fault.Undeterminedf("%s was changed by %s while it was waited for: what runs now is not what was deployed", t.ref, lastManager(t.live)).
 			WithNext("Let one of both deploy it, and deploy again.")
 	}
 	return nil
 }
 
-// filled is a value without what is empty in it. The controller of Argo Rollouts writes a template back with empty fields that
-// nobody gave, such as resources: {} (argo-rollouts, rollout/controller.go).
-func filled(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		full := map[string]any{}
-		for key, value := range v {
-			if value = filled(value); value != nil {
-				full[key] = value
-			}
+// kept holds, when all is ready, that everything still has the values that were applied. What is ready as soon as it is applied is
+// read for that; what changes on the way, as traffic is shifted, has its values again by now.
+func (w *watch) kept(ctx context.Context) error {
+	v := newView(w.c, w.still)
+	for _, t := range w.still {
+		live, err := v.get(ctx, t.ref)
+		if err != nil {
+			return err
 		}
-		if len(full) > 0 {
-			return full
+		if live == nil {
+			return deleted(t.ref)
 		}
-		return nil
-	case []any:
-		full := make([]any, len(v)) // an item that is empty keeps its place
-		for i := range v {
-			full[i] = filled(v[i])
+		if t.live = live; t.live.GetDeletionTimestamp() != nil && t.want.GetDeletionTimestamp() == nil {
+			return deleted(t.ref)
 		}
-		if len(full) > 0 {
-			return full
+		if err := same(t); err != nil {
+			return err
 		}
+	}
+	for _, t := range slices.Concat(w.targets, w.still) {
+		if err := altered(t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// altered holds that a target has the values that were applied.
+func altered(t *target) error {
+	if t.live == nil || t.want == nil || t.want.GetUID() == "" {
 		return nil
 	}
-	return v
+	if field := kubernetes.Changed(t.want, t.live); field != "" {
+		return fault.Undeterminedf("%s was changed by %s while it was waited for: %s is not what was deployed", t.ref, lastManager(t.live), clean(field)).
+			WithNext("Let one of both deploy it, and deploy again.")
+	}
+	return nil
+}
+
+func deleted(ref kubernetes.Ref) error {
+	return fault.Undeterminedf("%s was deleted by somebody else while it was waited for", ref).
+		WithNext("Find out who does so, and deploy again.")
 }
 
 // lastManager is who wrote to an object last.
