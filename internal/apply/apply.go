@@ -55,7 +55,8 @@ type Change struct {
 	Unchecked     string                // why the API server could not be asked in a plan
 	Refused       string                // why the object is not applied
 
-	given *kubernetes.Object // as the set has it, for Diff to know what the API server only filled in
+	plain *kubernetes.Object // as the set has it
+	given *kubernetes.Object // as it is applied, for Diff to know what the API server only filled in
 	err   error              // Refused, classified
 	owned bool               // Manager has all fields of given already, so that there is nothing to apply
 }
@@ -150,6 +151,14 @@ func (a applier) do(ctx context.Context, change Change) (Change, error) {
 		}
 	}
 	after, err := a.put(ctx, change)
+	for attempt := 1; attempt < attempts && a.coming.rescaled(change, err); attempt++ {
+		again := a.one(ctx, change.plain)
+		if again.err != nil {
+			return change, again.err
+		}
+		change.given = again.given
+		after, err = a.put(ctx, change)
+	}
 	if err != nil {
 		return change, refuse(change, err).err
 	}
@@ -184,7 +193,7 @@ const (
 func (a applier) examine(ctx context.Context, change Change) (Change, error) {
 	var again Change
 	err := poll(ctx, discovery, func() (bool, error) {
-		again = a.one(ctx, change.given)
+		again = a.one(ctx, change.plain)
 		return again.Unchecked == "", nil
 	})
 	if err == nil && again.err != nil {

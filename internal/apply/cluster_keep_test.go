@@ -4,7 +4,9 @@ package apply_test
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/org/idp/internal/apply"
@@ -44,6 +46,69 @@ func TestClusterTheNumberOfReplicasStaysWhereTheManifestLeavesIt(t *testing.T) {
 			wantActions(t, must(t, done, err), "ConfigMap shop: unchanged, Service shop: unchanged, Deployment shop: unchanged")
 		})
 	}
+}
+
+// Where an autoscaler of the set decides the number of replicas, the number in the manifest is only that to begin with: no deploy
+// resets it, none is refused for it, with fields taken over or not, and also when it changes while a deploy is on its way.
+func TestClusterTheAutoscalerOfTheSetDecidesTheNumber(t *testing.T) {
+	t.Parallel()
+	k := cluster.Open(t)
+	ns, c := k.Namespace(t), connect(t, k.Kubeconfig)
+	const autoscaler = `---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: shop}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: shop}
+  minReplicas: 2
+  maxReplicas: 9
+  metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 70}}}]
+`
+	scale := func(n string) { // as the controller does
+		k.Kubectl(t, "scale", "deployment", "shop", "-n", ns, "--replicas="+n)
+	}
+	has := func(want string) {
+		t.Helper()
+		if got := k.Kubectl(t, "get", "deployment", "shop", "-n", ns, "-o", "jsonpath={.spec.replicas}"); got != want {
+			t.Errorf("it has %s replicas, want %s", got, want)
+		}
+	}
+	written := strings.Replace(shop, "      containers:", "      nodeSelector: {no: node}\n      containers:", 1) + autoscaler
+	next := func(version string) string {
+		return strings.Replace(written, "value: info", "value: "+version, 1)
+	}
+	done, err := apply.Apply(t.Context(), c, objects(t, ns, written), apply.Options{})
+	must(t, done, err)
+	has("2")
+	for i, o := range []apply.Options{{}, {Force: true}} {
+		scale("5")
+		for _, manifests := range []string{written, strings.Replace(written, "  replicas: 1\n", "", 1), written} {
+			plan, err := apply.Plan(t.Context(), c, objects(t, ns, manifests), o)
+			if got := apply.Summary(must(t, plan, err)); got != "4 unchanged" {
+				t.Errorf("%s\n%s", got, apply.Diff(plan))
+			}
+		}
+		done, err := apply.Apply(t.Context(), c, objects(t, ns, next(fmt.Sprint("v", i))), o)
+		wantActions(t, must(t, done, err), "ConfigMap shop: unchanged, Service shop: unchanged, Deployment shop: update, HorizontalPodAutoscaler shop: unchanged")
+		has("5")
+	}
+
+	k.Kubectl(t, "delete", "deployment", "shop", "-n", ns)
+	done, err = apply.Apply(t.Context(), c, objects(t, ns, written), apply.Options{}) // so that idp has set the number
+	must(t, done, err)
+	var once sync.Once
+	between := cluster.Between(t, k.Kubeconfig, func(r *http.Request) bool {
+		if r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, "/deployments/shop") && r.URL.Query().Get("dryRun") == "" {
+			once.Do(func() { scale("6") })
+		}
+		return true
+	}, nil)
+	done, err = apply.Apply(t.Context(), connect(t, between), objects(t, ns, next("last")), apply.Options{})
+	must(t, done, err)
+	has("6")
+
+	_, err = apply.Apply(t.Context(), c, objects(t, ns, strings.TrimSuffix(written, autoscaler)), apply.Options{}) // by an autoscaler that is not in the manifests, for all that idp knows
+	wantFault(t, err, fault.Failed, "spec.replicas is set by")
 }
 
 // What would be refused when it is created anew must not be deleted before.

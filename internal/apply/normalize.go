@@ -13,10 +13,11 @@ import (
 	"github.com/org/idp/internal/kubernetes"
 )
 
-// coming is what the set itself brings, so that a plan cannot know it from the cluster.
+// coming is what the set itself brings, so that a plan cannot know it from the cluster, and what of it decides about the rest.
 type coming struct {
 	kinds  map[schema.GroupKind]bool // and whether they live in a namespace
 	spaces map[string]bool
+	scaled map[workload]int64 // with the least number of pods
 }
 
 // kind says why an object of a kind that the set brings cannot be asked about; empty where it can.
@@ -47,8 +48,11 @@ func (c coming) place(ref kubernetes.Ref, err error) string {
 }
 
 func brings(set []kubernetes.Object) coming {
-	c := coming{map[schema.GroupKind]bool{}, map[string]bool{}}
+	c := coming{map[schema.GroupKind]bool{}, map[string]bool{}, map[workload]int64{}}
 	for i := range set {
+		if w, least, ok := target(&set[i]); ok {
+			c.scaled[w] = least
+		}
 		switch o := &set[i]; o.GetKind() {
 		case "CustomResourceDefinition":
 			group, _, _ := unstructured.NestedString(o.Object, "spec", "group")

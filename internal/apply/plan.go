@@ -11,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/kubernetes"
@@ -66,7 +65,7 @@ func (p planner) one(ctx context.Context, given *kubernetes.Object) Change {
 
 // ask has the API server say what it would make of an object.
 func (p planner) ask(ctx context.Context, given *kubernetes.Object) Change {
-	change := Change{Ref: kubernetes.RefOf(given), given: given}
+	change := Change{Ref: kubernetes.RefOf(given), plain: given, given: given}
 	live, err := p.cluster.Get(ctx, change.Ref)
 	if reason := p.coming.kind(change.Ref, err); reason != "" {
 		return unchecked(change, reason)
@@ -74,6 +73,7 @@ func (p planner) ask(ctx context.Context, given *kubernetes.Object) Change {
 	if err != nil {
 		return refuse(change, err)
 	}
+	change.given = p.coming.numbered(given, live)
 	for attempt := 1; ; attempt++ {
 		if change.Before = live; live == nil {
 			return p.create(ctx, change)
@@ -188,25 +188,6 @@ func (p planner) beside(ctx context.Context, given *kubernetes.Object) (*kuberne
 	other := given.DeepCopy()
 	other.SetName(fmt.Sprintf("%.50s-anew", other.GetName()))
 	return p.cluster.Apply(ctx, other, kubernetes.ApplyOptions{DryRun: true})
-}
-
-// keepCount gives what to apply so that a workload keeps its number of replicas where the manifest leaves that to an
-// autoscaler; nil where it does anyway. An apply that stops to name the number, which idp or who is adopted named before,
-// sets it to 1, until the autoscaler looks the next time
-// (https://kubernetes.io/docs/reference/using-api/server-side-apply/#transferring-ownership).
-func keepCount(change Change) *kubernetes.Object {
-	if change.Before == nil || change.After == nil {
-		return nil
-	}
-	_, named, _ := unstructured.NestedFieldNoCopy(change.given.Object, "spec", "replicas")
-	before, ok, _ := unstructured.NestedInt64(change.Before.Object, "spec", "replicas")
-	after, _, _ := unstructured.NestedInt64(change.After.Object, "spec", "replicas")
-	if named || !ok || before == after {
-		return nil
-	}
-	given := change.given.DeepCopy()
-	_ = unstructured.SetNestedField(given.Object, before, "spec", "replicas")
-	return given
 }
 
 // same tells whether two states of an object say the same.
