@@ -80,15 +80,17 @@ spec:
 	done, err := apply.Apply(t.Context(), c, objects(t, ns, written), apply.Options{})
 	must(t, done, err)
 	has("2")
+	current := written
 	for i, o := range []apply.Options{{}, {Force: true}} {
 		scale("5")
-		for _, manifests := range []string{written, strings.Replace(written, "  replicas: 1\n", "", 1), written} {
+		for _, manifests := range []string{current, strings.Replace(current, "  replicas: 1\n", "", 1)} {
 			plan, err := apply.Plan(t.Context(), c, objects(t, ns, manifests), o)
 			if got := apply.Summary(must(t, plan, err)); got != "4 unchanged" {
 				t.Errorf("%s\n%s", got, apply.Diff(plan))
 			}
 		}
-		done, err := apply.Apply(t.Context(), c, objects(t, ns, next(fmt.Sprint("v", i))), o)
+		current = next(fmt.Sprint("v", i))
+		done, err := apply.Apply(t.Context(), c, objects(t, ns, current), o)
 		wantActions(t, must(t, done, err), "ConfigMap shop: unchanged, Service shop: unchanged, Deployment shop: update, HorizontalPodAutoscaler shop: unchanged")
 		has("5")
 	}

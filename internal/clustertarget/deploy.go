@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/org/idp/internal/apply"
@@ -243,6 +244,9 @@ func (d *deploy) steps(ctx context.Context, plan strategy.Plan, planned []apply.
 
 // step applies, waits and tests. The last step is tested by the smoke stage, as the whole service.
 func (d *deploy) step(ctx context.Context, step strategy.Step, last bool, planned []apply.Change) error {
+	if _, err := d.recount(ctx, step, last); err != nil {
+		return err
+	}
 	changes, err := d.apply(ctx, step.Apply, planned)
 	if err != nil {
 		return err
@@ -260,7 +264,51 @@ func (d *deploy) step(ctx context.Context, step strategy.Step, last bool, planne
 			return within(err, step.Name)
 		}
 	}
+	if err := d.keepUp(ctx, step); err != nil {
+		return err
+	}
 	return d.delete(ctx, step.Remove)
+}
+
+// recount holds the pods of a step against how many are live now: an autoscaler may have changed that since the plan.
+func (d *deploy) recount(ctx context.Context, step strategy.Step, more bool) ([]kubernetes.Object, error) {
+	var live []kubernetes.Object
+	for _, c := range step.Counts {
+		o, err := d.Cluster.Get(ctx, c.Of)
+		if err != nil {
+			return nil, err
+		}
+		if o != nil {
+			live = append(live, *o)
+		}
+	}
+	changed := step.Recount(live, more)
+	for i := range changed {
+		n, _, _ := unstructured.NestedInt64(changed[i].Object, "spec", "replicas")
+		d.say(fmt.Sprintf("%s: %s, by what is live now", kubernetes.RefOf(&changed[i]), finding.Plural(int(n), "replica")))
+	}
+	return changed, nil
+}
+
+// catchUps is how often the new pods are made as many as the live ones that they take over from, which may become more again.
+const catchUps = 3
+
+// keepUp has the new pods be as many as those that they are about to take over from, before they do.
+func (d *deploy) keepUp(ctx context.Context, step strategy.Step) error {
+	for range catchUps {
+		more, err := d.recount(ctx, step, true)
+		if err != nil || len(more) == 0 {
+			return err
+		}
+		changes, err := d.apply(ctx, more, nil)
+		if err == nil {
+			err = d.healthy(ctx, changes, d.Wait)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // within names the step in the headline of an error.

@@ -22,6 +22,10 @@ func manifests(registry string) map[string]string {
 		"state/all.yaml":     stateful(deployment(registry, "", "")),
 		"broken/all.yaml":    stateful(strings.Replace(deployment(registry, "", ""), "env: [", "env: [{name: BEHAVE, value: crash}, ", 1)),
 	}
+	for _, folder := range []string{"selector", "state", "broken"} { // nobody may evict a pod, ever
+		files[folder+"/budget.yaml"] = "apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: budget}\n" +
+			"spec: {maxUnavailable: 0, selector: {matchExpressions: [{key: app, operator: In, values: [plain, plainer]}]}}\n"
+	}
 	for folder, n := range map[string]int{"two": 2, "colors": 12, "fifteen": 15, "half": 250, "many": 500} {
 		for i := range n {
 			files[fmt.Sprintf("%s/c%02d.yaml", folder, i)] = fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c%02d}\ndata: {NUMBER: %q, FOLDER: %s}\n", i, fmt.Sprint(i), folder)

@@ -11,13 +11,17 @@ import (
 	"github.com/org/idp/internal/testkit/cluster"
 )
 
-// A StatefulSet waits for ever for a pod of a version that crashes, whatever is applied then.
+// A StatefulSet waits for ever for a pod of a version that crashes, whatever is applied then. A disruption budget that lets no pod
+// be evicted does not keep that one.
 func TestClusterBringsBackAStatefulSet(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, cluster.Open(t))
 	a.is(first, settings{deploy: "{manifests: k8s/state}"})
 	a.deploy().want(0)
 	a.serves(first, 2)
+	if !eventually(func() bool { return a.get("pdb", "budget", "-o", "jsonpath={.status.expectedPods}/{.status.disruptionsAllowed}") == "2/0" }) {
+		t.Errorf("the budget is %s", a.get("pdb", "budget", "-o", "jsonpath={.status}"))
+	}
 	untouched := a.get("pod", "plain-0", "-o", "jsonpath={.metadata.uid}")
 
 	a.is(second, settings{deploy: "{manifests: k8s/broken}"})

@@ -199,6 +199,7 @@ type app struct {
 type settings struct {
 	env      string // a flow mapping without braces, such as "BEHAVE: crash"
 	replicas int    // 0: 2
+	max      int    // above replicas: an autoscaler may have as many
 	size     string // empty: small
 	deploy   string // a flow mapping, such as "{strategy: canary}"
 	more     string // further lines
@@ -236,9 +237,9 @@ func (a *app) yaml(s settings) string {
 	if s.deploy == "" {
 		s.deploy = "{}"
 	}
-	return fmt.Sprintf("name: plain\nowner: team-plain\nsize: %s\nscale: {min: %d}\nenv: {HOST: 0.0.0.0, %s}\ndeploy: %s\n"+
+	return fmt.Sprintf("name: plain\nowner: team-plain\nsize: %s\nscale: {min: %d, max: %d}\nenv: {HOST: 0.0.0.0, %s}\ndeploy: %s\n"+
 		"smoke:\n  - {get: /, expect: {body: {contains: ok}}}\nenvironments:\n  staging: {namespace: %s}\n%s",
-		s.size, s.replicas, s.env, s.deploy, a.ns, s.more)
+		s.size, s.replicas, max(s.max, s.replicas), s.env, s.deploy, a.ns, s.more)
 }
 
 // rules gives the case a policy of its own, with a further line under defaults.

@@ -3,8 +3,12 @@
 package e2e
 
 import (
+	"fmt"
+	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/org/idp/internal/testkit/cluster"
@@ -15,35 +19,37 @@ const canary = "{strategy: canary, steps: [25, 50]}"
 func TestClusterCanary(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, cluster.Open(t))
-	a.release(first, settings{deploy: canary, replicas: 4}).want(0)
+	a.release(first, settings{deploy: canary, replicas: 4, max: 9}).want(0)
 	a.serves(first, 4)
 
-	bad := a.release(second, settings{deploy: canary, replicas: 4, env: "BEHAVE: broken"}).want(1, "canary 25%", "500", "back on", "(healthy)")
+	bad := a.release(second, settings{deploy: canary, replicas: 4, max: 9, env: "BEHAVE: broken"}).want(1, "canary 25%", "500", "back on", "(healthy)")
 	if d := bad.record.deploy(t); d.Restored == nil || d.Restored.Digest != a.images[first].digest {
 		t.Errorf("the evidence is %+v", d)
 	}
 	a.onlyThese("deployment.apps/plain", "service/plain")
 	a.serves(first, 4)
-	crashed := a.release(second, settings{deploy: canary, replicas: 4, env: "BEHAVE: crash"}).want(1, "DATABASE_URL is not set", "back on")
+	crashed := a.release(second, settings{deploy: canary, replicas: 4, max: 9, env: "BEHAVE: crash"}).want(1, "DATABASE_URL is not set", "back on")
 	if s := crashed.record.stage(t, "smoke"); s.Outcome != "skipped" {
 		t.Errorf("smoke is %+v", s)
 	}
 	a.onlyThese("deployment.apps/plain", "service/plain")
 	a.serves(first, 4)
 
-	good := a.release(second, settings{deploy: canary, replicas: 4}).want(0, "replaces")
+	a.onRequest("plain-canary", "plain", 6) // as the autoscaler does, in the middle of it
+	good := a.release(second, settings{deploy: canary, replicas: 4, max: 9}).want(0, "replaces", "Deployment plain-canary: 2 replicas, by what is live now",
+		"Deployment plain-canary: 3 replicas, by what is live now")
 	if d := good.record.deploy(t); d.Strategy != "canary" || !d.Changed {
 		t.Errorf("the evidence is %+v", d)
 	}
 	a.onlyThese("deployment.apps/plain", "service/plain")
-	a.serves(second, 4)
+	a.serves(second, 6)
 	a.wantFree()
 }
 
 func TestClusterBlueGreen(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, cluster.Open(t))
-	colors := settings{deploy: "{strategy: blue-green}"}
+	colors := settings{deploy: "{strategy: blue-green}", max: 6}
 	a.release(first, colors).want(0)
 	a.serves(first, 2)
 	color := func() string { return a.get("service", "plain", "-o", "jsonpath={.spec.selector.idp/color}") }
@@ -64,17 +70,49 @@ func TestClusterBlueGreen(t *testing.T) {
 	a.onlyThese("deployment.apps/plain-"+before, "service/plain")
 	a.serves(first, 2)
 
+	atSwitch := a.onRequest("plain-preview", "plain-"+before, 3) // so that the new pods have to take over from three
 	good := a.release(second, colors).want(0, "replaces")
 	if d := good.record.deploy(t); d.Strategy != "blue-green" || !d.Changed {
 		t.Errorf("the evidence is %+v", d)
+	}
+	if got := atSwitch(); got != "2 3" && got != "3 3" { // of blue and green, in either order
+		t.Errorf("when the Service was switched the Deployments had %q ready pods", got)
 	}
 	after := color()
 	if after == before || after == "" {
 		t.Errorf("the Service leads to %q, before to %q", after, before)
 	}
 	a.onlyThese("deployment.apps/plain-"+after, "service/plain")
-	a.serves(second, 2)
+	a.serves(second, 3)
 	a.wantFree()
+}
+
+// onRequest scales a Deployment when the first request for a Service comes through the API server. The result gives the ready pods of
+// all Deployments when the Service plain is applied after that.
+func (a *app) onRequest(service, deployment string, replicas int) (atSwitch func() string) {
+	var scaled, switched sync.Once
+	var done atomic.Bool
+	var ready atomic.Value
+	kubectl := func(args ...string) string {
+		out, err := a.c.KubectlDetached(a.t, append(args, "-n", a.ns)...)
+		if err != nil {
+			a.t.Errorf("%v: %v\n%s", args, err, out)
+		}
+		return out
+	}
+	a.kubeconfig = cluster.Between(a.t, a.c.Kubeconfig, func(r *http.Request) bool {
+		switch {
+		case strings.Contains(r.URL.Path, "/services/http:"+service+":"):
+			scaled.Do(func() {
+				kubectl("scale", "deployment", deployment, fmt.Sprintf("--replicas=%d", replicas))
+				done.Store(true)
+			})
+		case done.Load() && r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, "/services/plain") && r.URL.Query().Get("dryRun") == "":
+			switched.Do(func() { ready.Store(kubectl("get", "deployments", "-o", "jsonpath={.items[*].status.readyReplicas}")) })
+		}
+		return true
+	}, nil)
+	return func() string { got, _ := ready.Load().(string); return got }
 }
 
 // onlyThese holds that the service has these Deployments and Services, and no others.

@@ -36,7 +36,8 @@ func (p *planner) blueGreen() (Plan, error) {
 		next = p.color
 	}
 	plan := Plan{Kind: BlueGreen, Set: p.colored(next, content)}
-	last := Step{Name: "switch to " + next, Apply: p.withReplicas(plan.Set, next), Smoke: p.door(""), Remove: p.others(next)}
+	last := Step{Name: "switch to " + next, Smoke: p.door(""), Remove: p.others(next)}
+	last.Apply, last.Counts = p.withReplicas(plan.Set, next)
 	if same || !slices.ContainsFunc(p.mains, func(m workload) bool { return replicas(m.live) > 0 }) {
 		last.Name, plan.Note = next, "nothing runs yet that could be switched from"
 		if same {
@@ -53,7 +54,7 @@ func (p *planner) blueGreen() (Plan, error) {
 	}
 	previews := p.doors(suffixPreview, map[string]string{LabelColor: next})
 	shared, created := p.support()
-	first := Step{Name: next + " beside " + p.liveName(), Apply: slices.Concat(shared, clone(own), previews), Smoke: p.door(suffixPreview),
+	first := Step{Name: next + " beside " + p.liveName(), Apply: slices.Concat(shared, clone(own), previews), Counts: last.Counts, Smoke: p.door(suffixPreview),
 		Restore: p.restore(), Abort: slices.Concat(refs(own), refs(previews), created)}
 	last.Restore, last.Abort, last.Drain = first.Restore, first.Abort, p.drain()
 	last.Remove = union(last.Remove, refs(previews))
@@ -165,14 +166,20 @@ func (p *planner) colored(color, content string) []kubernetes.Object {
 
 // withReplicas gives the Deployments of a color as many replicas as are live, where the set leaves the number to an
 // autoscaler: they have to take all the traffic from one moment to the next. A release does not keep the number.
-func (p *planner) withReplicas(set []kubernetes.Object, color string) []kubernetes.Object {
+func (p *planner) withReplicas(set []kubernetes.Object, color string) ([]kubernetes.Object, []Count) {
 	set = clone(set)
+	var counts []Count
 	for _, m := range p.mains {
-		if m.scaled && m.live != nil {
-			setReplicas(find(set, renamed(kubernetes.RefOf(m.deployment), "-"+color)), max(1, replicas(m.live)))
+		colored := renamed(kubernetes.RefOf(m.deployment), "-"+color)
+		if !m.scaled || m.live == nil {
+			continue
+		}
+		setReplicas(find(set, colored), max(1, replicas(m.live)))
+		if of := kubernetes.RefOf(m.live); !of.Same(colored) {
+			counts = append(counts, Count{For: colored, Of: of, Percent: 100})
 		}
 	}
-	return set
+	return set, counts
 }
 
 // follow leads to another Deployment, of a color, what led to d: Services, disruption budgets and autoscalers. A network

@@ -48,7 +48,11 @@ func (p *planner) canary() (Plan, error) {
 		step := Step{Name: fmt.Sprintf("canary %d%% (%d beside %d)", percent, count, n), Apply: slices.Concat(clone(shared), clone(own)), Smoke: p.door(suffixCanary),
 			Abort: slices.Concat(refs(own), created)}
 		for _, m := range p.mains {
-			setReplicas(find(step.Apply, renamed(kubernetes.RefOf(m.deployment), suffixCanary)), share(max(1, replicas(m.live)), percent))
+			copied := renamed(kubernetes.RefOf(m.deployment), suffixCanary)
+			setReplicas(find(step.Apply, copied), share(max(1, replicas(m.live)), percent))
+			if m.live != nil {
+				step.Counts = append(step.Counts, Count{For: copied, Of: kubernetes.RefOf(m.live), Percent: percent})
+			}
 		}
 		plan.Steps = append(plan.Steps, step)
 	}

@@ -92,7 +92,7 @@ func (p *planner) workload(d *kubernetes.Object) workload {
 		return cmp.Compare(differs(a.GetName(), d.GetName()), differs(b.GetName(), d.GetName()))
 	})
 	_, written, _ := unstructured.NestedFieldNoCopy(d.Object, "spec", "replicas")
-	w.scaled = !written || slices.ContainsFunc(p.set, func(o kubernetes.Object) bool { return scales(&o, d) != nil })
+	w.scaled = !written || slices.ContainsFunc(p.set, func(o kubernetes.Object) bool { return slices.Contains(scales(&o, d), "scaleTargetRef") })
 	return w
 }
 
@@ -209,12 +209,13 @@ func (p *planner) again(color string) Plan {
 	for _, o := range last.Apply {
 		if m := p.main(&o); m != nil && m.scaled && m.live != nil {
 			setReplicas(&o, max(1, replicas(m.live)))
+			first.Counts = append(first.Counts, Count{For: kubernetes.RefOf(&o), Of: kubernetes.RefOf(m.live), Percent: 100})
 		}
 		if !late(&o) || isDeployment(&o) {
 			first.Apply = append(first.Apply, *o.DeepCopy())
 		}
 	}
-	last.Drain, last.Restore = p.drain(), p.restore()
+	last.Drain, last.Restore, last.Counts = p.drain(), p.restore(), first.Counts
 	return Plan{Kind: BlueGreen, Set: p.set, Steps: []Step{first, last}}
 }
 

@@ -53,7 +53,9 @@ type Plan struct {
 type Step struct {
 	Name  string // for people, such as "canary 10% (1 beside 4)"
 	Apply []kubernetes.Object
-	Smoke *Door // nil where no Service leads to the new version
+	// Counts are Deployments of Apply that have as many pods as something live, which may have another number by now.
+	Counts []Count
+	Smoke  *Door // nil where no Service leads to the new version
 	// Restore leads traffic back to the old version as long as that still runs: applied first of all when this step, its
 	// smoke test or what is after it fails. It does not replace the re-apply of the last good release.
 	Restore []kubernetes.Object
@@ -63,6 +65,28 @@ type Step struct {
 	Drain time.Duration
 	// Remove is removed when the step has passed; for the last step: when the release is confirmed.
 	Remove []kubernetes.Ref
+}
+
+// Count says that one Deployment has a share of the replicas of another one, at least one.
+type Count struct {
+	For, Of kubernetes.Ref
+	Percent int
+}
+
+// Recount gives the Deployments of Apply their share of what is live now, and gives those that have another number for it. Where only
+// more is asked for, none gets fewer.
+func (s Step) Recount(live []kubernetes.Object, more bool) (changed []kubernetes.Object) {
+	for _, c := range s.Counts {
+		to, of := find(s.Apply, c.For), find(live, c.Of)
+		if to == nil || of == nil {
+			continue
+		}
+		if n := share(max(1, replicas(of)), c.Percent); n != replicas(to) && (n > replicas(to) || !more) {
+			setReplicas(to, n)
+			changed = append(changed, *to)
+		}
+	}
+	return changed
 }
 
 // Door is a Service through which one version alone is reached; for the last step, the Service that everybody uses.
