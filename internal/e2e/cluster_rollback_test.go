@@ -19,7 +19,9 @@ func TestClusterBringsBackAStatefulSet(t *testing.T) {
 	a.is(first, settings{deploy: "{manifests: k8s/state}"})
 	a.deploy().want(0)
 	a.serves(first, 2)
-	if !eventually(func() bool { return a.get("pdb", "budget", "-o", "jsonpath={.status.expectedPods}/{.status.disruptionsAllowed}") == "2/0" }) {
+	if !eventually(func() bool {
+		return a.get("pdb", "budget", "-o", "jsonpath={.status.expectedPods}/{.status.disruptionsAllowed}") == "2/0"
+	}) {
 		t.Errorf("the budget is %s", a.get("pdb", "budget", "-o", "jsonpath={.status}"))
 	}
 	untouched := a.get("pod", "plain-0", "-o", "jsonpath={.metadata.uid}")
