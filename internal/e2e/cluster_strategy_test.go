@@ -35,9 +35,11 @@ func TestClusterCanary(t *testing.T) {
 	a.onlyThese("deployment.apps/plain", "service/plain")
 	a.serves(first, 4)
 
-	a.onRequest("plain-canary", "plain", 6) // as the autoscaler does, in the middle of it
-	good := a.release(second, settings{deploy: canary, replicas: 4, max: 9}).want(0, "replaces", "Deployment plain-canary: 2 replicas, by what is live now",
-		"Deployment plain-canary: 3 replicas, by what is live now")
+	ready := a.scaledAt("plain-canary", "plain", 6, "/deployments/plain", "plain-canary") // as the autoscaler does, in the middle of it
+	good := a.release(second, settings{deploy: canary, replicas: 4, max: 9}).want(0, "replaces")
+	if got := ready(); got != "3" {
+		t.Errorf("beside 6 pods, the canary of 50%% had %q when all pods were replaced", got)
+	}
 	if d := good.record.deploy(t); d.Strategy != "canary" || !d.Changed {
 		t.Errorf("the evidence is %+v", d)
 	}
@@ -70,13 +72,14 @@ func TestClusterBlueGreen(t *testing.T) {
 	a.onlyThese("deployment.apps/plain-"+before, "service/plain")
 	a.serves(first, 2)
 
-	atSwitch := a.onRequest("plain-preview", "plain-"+before, 3) // so that the new pods have to take over from three
+	next := map[string]string{"blue": "green", "green": "blue"}[before]
+	ready := a.scaledAt("plain-preview", "plain-"+before, 3, "/services/plain", "plain-"+next)
 	good := a.release(second, colors).want(0, "replaces")
 	if d := good.record.deploy(t); d.Strategy != "blue-green" || !d.Changed {
 		t.Errorf("the evidence is %+v", d)
 	}
-	if got := atSwitch(); got != "2 3" && got != "3 3" { // of blue and green, in either order
-		t.Errorf("when the Service was switched the Deployments had %q ready pods", got)
+	if got := ready(); got != "3" {
+		t.Errorf("when the Service was switched from 3 pods the new ones were %q", got)
 	}
 	after := color()
 	if after == before || after == "" {
@@ -87,12 +90,12 @@ func TestClusterBlueGreen(t *testing.T) {
 	a.wantFree()
 }
 
-// onRequest scales a Deployment when the first request for a Service comes through the API server. The result gives the ready pods of
-// all Deployments when the Service plain is applied after that.
-func (a *app) onRequest(service, deployment string, replicas int) (atSwitch func() string) {
-	var scaled, switched sync.Once
+// scaledAt scales a Deployment when the first request for a Service comes through the API server. The result gives how many pods of
+// another one were ready when the object at the end of a path was applied after that.
+func (a *app) scaledAt(service, deployment string, replicas int, path, other string) (ready func() string) {
+	var scaled, applied sync.Once
 	var done atomic.Bool
-	var ready atomic.Value
+	var number atomic.Value
 	kubectl := func(args ...string) string {
 		out, err := a.c.KubectlDetached(a.t, append(args, "-n", a.ns)...)
 		if err != nil {
@@ -107,12 +110,12 @@ func (a *app) onRequest(service, deployment string, replicas int) (atSwitch func
 				kubectl("scale", "deployment", deployment, fmt.Sprintf("--replicas=%d", replicas))
 				done.Store(true)
 			})
-		case done.Load() && r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, "/services/plain") && r.URL.Query().Get("dryRun") == "":
-			switched.Do(func() { ready.Store(kubectl("get", "deployments", "-o", "jsonpath={.items[*].status.readyReplicas}")) })
+		case done.Load() && r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, path) && r.URL.Query().Get("dryRun") == "":
+			applied.Do(func() { number.Store(kubectl("get", "deployment", other, "-o", "jsonpath={.status.readyReplicas}")) })
 		}
 		return true
 	}, nil)
-	return func() string { got, _ := ready.Load().(string); return got }
+	return func() string { got, _ := number.Load().(string); return got }
 }
 
 // onlyThese holds that the service has these Deployments and Services, and no others.
