@@ -65,6 +65,9 @@ func (c Client) Pull(ctx context.Context, ref string) (v1.Image, error) {
 		stop := context.AfterFunc(limited, func() { cancel(context.Cause(limited)) })
 		var err error
 		if img, err = remote.Image(from, append(c.options(own, from.Registry), remote.WithPlatform(here()))...); err == nil {
+			err = smallConfig(img, ref)
+		}
+		if err == nil {
 			_, err = img.ConfigFile()
 		}
 		if err != nil || !stop() {

@@ -164,4 +164,8 @@ func TestSaveRefusesIndexesInAnIndex(t *testing.T) {
 			t.Errorf("asked %d times: %v", asked.Load()-before, err)
 		}
 	}
+	before := asked.Load()
+	if _, err := (oci.Client{}).Pull(t.Context(), repo+"@"+huge); fault.KindOf(err) != fault.BadInput || !strings.Contains(err.Error(), "1099511627776 bytes") {
+		t.Errorf("pulled after %d requests: %v", asked.Load()-before, err)
+	}
 }

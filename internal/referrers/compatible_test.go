@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +25,8 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/verify"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 	"github.com/sigstore/sigstore/pkg/signature"
+	"golang.org/x/mod/modfile"
+	"golang.org/x/mod/semver"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/org/idp/internal/attest"
@@ -188,4 +191,28 @@ func TestCosignSignaturesVerifyHere(t *testing.T) {
 			t.Errorf("statement %+v", s)
 		}
 	})
+}
+
+// Older ones of cosign take what is not signed for signed: https://github.com/sigstore/cosign/security/advisories/GHSA-fx35-mq7g-6g98.
+// That holds for the library here, and for the command line that tells the tests what is signed.
+func TestCosignIsMended(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{"../../go.mod", "../../testdata/sigstore/cosign-v2/go.mod"} {
+		data, err := os.ReadFile(file)
+		expect.NoError(t, err)
+		parsed, err := modfile.Parse(file, data, nil)
+		expect.NoError(t, err)
+		found := false
+		for _, r := range parsed.Require {
+			if r.Mod.Path != "github.com/sigstore/cosign/v2" {
+				continue
+			}
+			if found = true; semver.Compare(r.Mod.Version, "v2.6.5") < 0 {
+				t.Errorf("%s has cosign %s", file, r.Mod.Version)
+			}
+		}
+		if !found || len(parsed.Replace) > 0 {
+			t.Errorf("%s: cosign is named: %v, %d replacements", file, found, len(parsed.Replace))
+		}
+	}
 }
