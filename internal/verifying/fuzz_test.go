@@ -56,3 +56,36 @@ func FuzzBundle(f *testing.F) {
 		}
 	})
 }
+
+// FuzzTagged is the same of what cosign keeps in tags, part by part.
+func FuzzTagged(f *testing.F) {
+	const said = "https://example.com/said"
+	i := sigstorefake.Start(f, sigstorefake.Options{Rekor: 1, TSA: true})
+	claims, key := sigstorefake.Workflow(repository, workflow, mainRef), signed.Key(f)
+	v, err := verifying.NewKeyless(signed.Trust(f, i), ours)
+	expect.NoError(f, err)
+	verifiers := []attest.Verifier{v, key.Public()}
+	for _, l := range []signed.Layer{
+		signed.KeylessTagged(f, i, claims, digestA, said, map[string]string{"a": "b"}),
+		signed.BundleTagged(f, key, digestA, said, map[string]string{"a": "b"}),
+		signed.Image(f, i, claims, digestA), signed.Image(f, i, claims, digestB),
+	} {
+		a := l.Annotations
+		f.Add(l.MediaType, l.Data, a["dev.cosignproject.cosign/signature"], a[noted+"certificate"], a[noted+"bundle"], a[noted+"rfc3161timestamp"])
+	}
+	f.Fuzz(func(t *testing.T, mediaType string, layer []byte, signature, certificate, entry, timestamp string) {
+		packed := signed.Layer{MediaType: mediaType, Data: layer, Annotations: map[string]string{"dev.cosignproject.cosign/signature": signature,
+			noted + "certificate": certificate, noted + "bundle": entry, noted + "rfc3161timestamp": timestamp}}.Pack(t)
+		for _, v := range verifiers {
+			got, err := v.Verify(context.Background(), packed, digestA)
+			if err != nil {
+				continue
+			}
+			digest, err := got.Digest()
+			statement := got.PredicateType == said && string(got.Predicate) == `{"a":"b"}`
+			if err != nil || digest != digestA || !statement && (got.PredicateType != attest.PredicateSignature || got.Predicate != nil) {
+				t.Fatalf("%s: verified what nobody signed: %+v", v.Identity(), got)
+			}
+		}
+	})
+}
