@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/org/idp/internal/testkit/npm"
 	"github.com/org/idp/internal/tools/ports"
 )
 
@@ -123,7 +124,7 @@ func program(ctx context.Context) (string, error) {
 	if path, err := exec.LookPath(name); err == nil {
 		return path, nil
 	}
-	cache, err := os.UserCacheDir()
+	cache, err := npm.CacheDir()
 	if err != nil {
 		return "", err
 	}

@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"strings"
 )
@@ -84,10 +85,22 @@ func (p Pin) take(archive, path string) ([]byte, error) {
 	}
 }
 
+// CacheDir is the user's cache folder, as npm also finds it where $HOME is not set.
+func CacheDir() (string, error) {
+	if dir, err := os.UserCacheDir(); err == nil {
+		return dir, nil
+	}
+	me, err := user.Current()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(me.HomeDir, ".cache"), nil
+}
+
 // Cached gives what is kept under a key, or else makes it, in an empty folder that is removed afterwards, and keeps it. Others
 // may do so at the same time: what is kept is whole.
 func Cached(key string, make func(dir string) ([]byte, error)) ([]byte, error) {
-	cache, err := os.UserCacheDir()
+	cache, err := CacheDir()
 	if err != nil {
 		return nil, err
 	}
