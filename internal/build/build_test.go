@@ -314,7 +314,7 @@ func TestSecretsDoNotReachTheCompiler(t *testing.T) {
 		t.Fatal(err)
 	}
 	spies, seen := t.TempDir(), filepath.Join(t.TempDir(), "seen")
-	spy := "#!/bin/sh\nenv >> " + seen + "\nexec " + real + " \"$@\"\n"
+	spy := "#!/bin/sh\nenv >> '" + seen + "'\nexec '" + real + "' \"$@\"\n"
 	if err := os.WriteFile(filepath.Join(spies, "go"), []byte(spy), 0o755); err != nil { // it must be executable
 		t.Fatal(err)
 	}

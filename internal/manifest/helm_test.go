@@ -59,7 +59,7 @@ func chart(t *testing.T) string {
 func TestHelmIsCalled(t *testing.T) {
 	t.Parallel()
 	dir, log := chart(t), filepath.Join(t.TempDir(), "log")
-	helm := stand(t, `{ echo "$@"; find . -type f | sort; cat values-0.yaml; env | sort | cut -d= -f1; } > `+log+`; cat chart/templates/*.yaml`)
+	helm := stand(t, `{ echo "$@"; find . -type f | sort; cat values-0.yaml; env | sort | cut -d= -f1; } > '`+log+`'; cat chart/templates/*.yaml`)
 	set, err := load(t, dir, manifest.Options{Helm: helm, Image: ours + "@" + digest,
 		Environ: []string{"PATH=" + os.Getenv("PATH"), "GITHUB_TOKEN=t", "KUBECONFIG=/root/.kube/config", "HELM_PLUGINS=/p", "AWS_SECRET_ACCESS_KEY=s"}})
 	if err != nil {
@@ -170,7 +170,7 @@ func TestHelmThatHangs(t *testing.T) {
 	}()
 	svc := valid()
 	svc.Deploy.Helm = &service.Helm{Chart: "deploy/chart"}
-	_, err := manifest.Load(ctx, svc, manifest.Options{Dir: dir, Helm: stand(t, "echo $$ > "+file+"; sleep 600"), Environ: os.Environ()})
+	_, err := manifest.Load(ctx, svc, manifest.Options{Dir: dir, Helm: stand(t, "echo $$ > '"+file+"'; sleep 600"), Environ: os.Environ()})
 	if err == nil || fault.KindOf(err) != fault.Undetermined {
 		t.Errorf("%v", err)
 	}
