@@ -126,12 +126,19 @@ func (a *Announcer) beginCheck(ctx context.Context, rec *record.Record) error {
 
 // openCheck files the check in progress, or finds out that the token may not.
 func (a *Announcer) openCheck(ctx context.Context, c *github.Client, rec *record.Record) error {
+	begun := a.state.Check // without an answer, so that it may be there
 	check := checkOf(rec, a.Place)
 	a.state.Check = &check
 	if err := a.remember(); err != nil {
 		return err
 	}
-	id, err := c.BeginCheck(ctx, check)
+	id, err := int64(0), error(nil)
+	if begun != nil {
+		id, err = c.OpenCheck(ctx, *begun)
+	}
+	if id == 0 && err == nil {
+		id, err = c.BeginCheck(ctx, check)
+	}
 	if denied(err) {
 		a.noChecks, a.state.Check = true, nil
 		return a.without(err)

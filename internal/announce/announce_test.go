@@ -410,6 +410,41 @@ func TestAnOutageAtTheBeginningIsMadeGood(t *testing.T) {
 	}
 }
 
+// Alerts belong to a ref. Without one nothing is uploaded, and whoever reads the report knows.
+func TestFindingsOfNoRefAreLeftOutAloud(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, everything)
+	commit := w.commit()
+	d := of(delivery(commit, stage(record.StageSAST, record.Passed, record.Scan{})))
+	d.Ref, d.Report.Scans = "", []record.Stage{{Name: record.StageSAST, Outcome: record.Passed, Tool: &record.Tool{Name: "gosec"}}}
+	shown, err := w.announcer(t, announce.Place{Commit: commit}).End(t.Context(), d)
+	const why = "code scanning: the commit is of no branch, tag or pull request that is known, so nothing is uploaded"
+	if err != nil || shown.CodeScanning != "" || !slices.Contains(shown.Without, why) || len(w.repo.Sarifs()) != 0 {
+		t.Errorf("%+v, %v", shown, err)
+	}
+}
+
+// What GitHub took at the beginning without anybody seeing its answer is found at the end, and not begun twice.
+func TestACheckWhoseBeginningWasLostIsFound(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, everything)
+	commit := w.commit()
+	a := w.announcer(t, announce.Place{Commit: commit})
+	connect, rec := a.Connect, delivery(commit)
+	w.Inject(githubfake.Fault{On: "POST /repos/{owner}/{repo}/check-runs", Call: 1, Cut: true, Taken: true})
+	a.Connect = func(time.Duration) (*github.Client, error) { return connect(time.Nanosecond) }
+	a.Begin(t.Context(), rec)
+	if list := w.repo.CheckRuns(); len(list) != 1 || len(w.said) != 1 {
+		t.Fatalf("checks %+v, said %q", list, w.said)
+	}
+	a.Connect = connect
+	rec.Put(deployed(record.Passed, record.Deploy{}))
+	shown, err := a.End(t.Context(), of(rec))
+	if list := w.repo.CheckRuns(); err != nil || len(list) != 1 || list[0].Conclusion != "success" || list[0].ID != shown.Check {
+		t.Errorf("%+v, %v; checks %+v", shown, err, list)
+	}
+}
+
 // A run that is killed at any request of the beginning leaves nothing open, whether or not GitHub's answer was seen.
 func TestCutOffLeavesNothingOpen(t *testing.T) {
 	t.Parallel()

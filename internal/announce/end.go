@@ -194,7 +194,7 @@ func (a *Announcer) endCheck(ctx context.Context, c *github.Client, d Delivery, 
 // upload hands the findings to code scanning, whose alerts belong to a ref.
 func (a *Announcer) upload(ctx context.Context, c *github.Client, d Delivery, shown *record.GitHub) error {
 	if d.Ref == "" {
-		a.Say("code scanning: the commit is of no branch, tag or pull request that is known, so nothing is uploaded")
+		a.leaveOut("code scanning: the commit is of no branch, tag or pull request that is known, so nothing is uploaded")
 		return nil
 	}
 	var sarif bytes.Buffer
