@@ -287,6 +287,10 @@ func approvalResumes(t *testing.T) {
 		c.payload = map[string]any{"action": "created", "comment": map[string]any{"body": "/approve local", "user": map[string]any{"login": who.login}},
 			"issue": map[string]any{"number": number, "pull_request": map[string]any{"url": "https://api.github.com/repos/acme/hello/pulls/1"}}}
 		r.run(c).jobs(who.ok, map[string][]string{"deploy": who.job})
+		says := map[bool]string{true: "hello deployed to local", false: "hello waits for approval to deploy to local"}[who.ok]
+		if list := repo.Comments(number); !strings.Contains(list[0].Body, says) {
+			t.Errorf("after the comment of %s the pull request says %s", who.login, list[0].Body)
+		}
 		states := map[string]string{}
 		for _, d := range repo.Deployments() {
 			states[d.Task] = d.State()

@@ -99,6 +99,16 @@ func TestConclusions(t *testing.T) {
 			t.Errorf("%q, waiting for %q: %s and %s", test.outcome, test.awaits, c.Conclusion, s.State)
 		}
 	}
+	alone := delivery("production")
+	alone.Record.Stages = nil
+	alone.Record.Put(waiting("ada")) // as when a comment that does not count starts the deploy again
+	if c, s := NewCheck(alone, nil), NewStatus(alone); c.Conclusion != "action_required" || s.State != "pending" || c.Title != "waits for approval to deploy to production" {
+		t.Errorf("%s, %s, %q", c.Conclusion, s.State, c.Title)
+	}
+	alone.Record.Put(record.Stage{Name: "verify", Outcome: record.Error})
+	if c, s := NewCheck(alone, nil), NewStatus(alone); c.Conclusion != "failure" || s.State != "error" {
+		t.Errorf("beside what could not be determined: %s, %s", c.Conclusion, s.State)
+	}
 	if c := NewCheck(Report{Record: record.New(record.Service{}, record.Source{}, record.Run{}, "")}, nil); c.Conclusion != "failure" || c.Title != "could not be determined" {
 		t.Errorf("an empty record: %+v", c)
 	}

@@ -83,10 +83,10 @@ func aside(rec *record.Record) bool {
 // conclusion is success only of a delivery that passed and waits for nobody.
 func conclusion(r Report) string {
 	switch {
-	case r.Record.Outcome != record.Passed:
-		return Failure
 	case waits(r):
 		return ActionRequired
+	case r.Record.Outcome != record.Passed:
+		return Failure
 	}
 	return Success
 }

@@ -19,13 +19,12 @@ func Verdict(rec *record.Record) string {
 			names = append(names, s.Name)
 		}
 	}
-	switch rec.Outcome {
-	case record.Passed:
-		if rec.Waits() != "" {
-			return "not deployed yet: waits for approval"
-		}
+	switch {
+	case onlyWaits(rec):
+		return "not deployed yet: waits for approval"
+	case rec.Outcome == record.Passed:
 		return "passed"
-	case record.Failed:
+	case rec.Outcome == record.Failed:
 		return "failed: " + strings.Join(names, ", ")
 	}
 	if len(names) == 0 {
@@ -37,7 +36,7 @@ func Verdict(rec *record.Record) string {
 // headline is the verdict in terms of the environment, such as "would deploy to staging"; plain text.
 func headline(r Report) string {
 	rec := r.Record
-	if rec.Outcome != record.Passed {
+	if rec.Outcome != record.Passed && !waits(r) {
 		return Verdict(rec) + backOn(rec)
 	}
 	switch {
@@ -65,7 +64,13 @@ func headline(r Report) string {
 }
 
 // waits tells whether all that is missing is somebody's approval. What did not pass waits for nobody.
-func waits(r Report) bool { return r.Record.Waits() != "" && r.Record.Outcome == record.Passed }
+func waits(r Report) bool { return onlyWaits(r.Record) }
+
+// onlyWaits is waits. A deploy that an approval resumes is the only stage of its record, so that nothing else has passed.
+func onlyWaits(rec *record.Record) bool {
+	alone := rec.Outcome == record.Error && !slices.ContainsFunc(rec.Stages, func(s record.Stage) bool { return s.Outcome != record.Skipped })
+	return rec.Waits() != "" && (rec.Outcome == record.Passed || alone)
+}
 
 // unchanged tells whether a plan was compared with what runs and would change nothing of it.
 func unchanged(p record.Plan) bool {

@@ -222,8 +222,8 @@ func (d *Delivery) Consent(ctx context.Context, rule guard.Approve) (guard.Conse
 	if err != nil {
 		return guard.Consent{}, err
 	}
-	if !found.Given() && d.Announcer != nil {
-		d.Announcer.PullRequest = found.Pull // where whoever may approve reads of it
+	if d.Announcer != nil {
+		d.Announcer.PullRequest = found.Pull // where whoever may approve reads of it, and later what came of it
 	}
 	consent := guard.Consent{Known: true, Missing: found.Missing}
 	for _, a := range found.Approvers {
