@@ -65,9 +65,10 @@ const BundleType = "application/vnd.dev.sigstore.bundle.v0.3+json"
 // BundleTypePrefix is common to the media types of all versions.
 const BundleTypePrefix = "application/vnd.dev.sigstore.bundle"
 
-// Attached is a bundle that a registry lists for a digest. Nothing in it is verified.
+// Attached is a bundle that a registry lists for a digest, or what cosign keeps of one in a tag. Nothing in it is verified.
 type Attached struct {
-	Manifest  string     // digest of the referrer
+	Manifest  string     // digest of the referrer, or of what the tag is on
+	Tagged    bool       // it is in a tag of cosign, and no referrer
 	Bundle    []byte     // JSON
 	Statement *Statement // what it claims; nil for a bundle that holds no statement
 }

@@ -67,7 +67,7 @@ func (s *session) tagged(ctx context.Context, tag name.Tag) ([]attest.Attached, 
 		if err != nil {
 			return nil, fmt.Errorf("layer %s: %w", l.Digest, err)
 		}
-		attached = append(attached, attest.Attached{Manifest: desc.Digest.String(), Bundle: packed, Statement: statement})
+		attached = append(attached, attest.Attached{Manifest: desc.Digest.String(), Tagged: true, Bundle: packed, Statement: statement})
 	}
 	return attached, nil
 }

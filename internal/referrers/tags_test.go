@@ -86,7 +86,7 @@ func TestTagsOfCosign(t *testing.T) {
 		for _, got := range read(t, a, 3) {
 			s, err := key.Verify(t.Context(), got.Bundle, a.digest)
 			expect.NoError(t, err)
-			if got.Statement.PredicateType != s.PredicateType || got.Manifest == "" {
+			if got.Statement.PredicateType != s.PredicateType || got.Manifest == "" || !got.Tagged {
 				t.Errorf("%+v", got)
 			}
 			found[s.PredicateType]++

@@ -442,6 +442,30 @@ func (f forgetful) Read(ctx context.Context, ref string) ([]attest.Attached, err
 	return kept, err
 }
 
+// What cosign keeps in a tag says the same as a signature of ours that is not served, and does not stand for it.
+func TestATagDoesNotStandForWhatIsLost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, true)
+	w.deps.Evidence = tagging{}
+	if _, err := w.run(); err == nil || fault.KindOf(err) != fault.Undetermined || !strings.Contains(strings.Join(fault.Lines(err), "\n"), attest.PredicateSignature) {
+		t.Errorf("%v", err)
+	}
+	if got := w.tagged(commit); got != "" {
+		t.Errorf("tagged %s", got)
+	}
+}
+
+// tagging is a registry in which all that was attached is in a tag.
+type tagging struct{ referrers.Registry }
+
+func (f tagging) Read(ctx context.Context, ref string) ([]attest.Attached, error) {
+	list, err := f.Registry.Read(ctx, ref)
+	for i := range list {
+		list[i].Tagged = true
+	}
+	return list, err
+}
+
 func TestCancelled(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, true)

@@ -126,6 +126,9 @@ func (s subject) readBack(ctx context.Context, deps Deps, ref string) ([]string,
 	}
 	found := make([]bool, len(s.statements))
 	for _, a := range served {
+		if a.Tagged {
+			continue // it may say the same, and is none of ours
+		}
 		got, err := deps.Signer.Verify(ctx, a.Bundle, s.digest)
 		if err != nil {
 			continue // someone else's evidence; what matters is that ours is there
