@@ -16,13 +16,14 @@ import (
 	"github.com/org/idp/internal/target"
 )
 
-// past is a history, the newest release first, each as "state", "state proven" or "state of N" for one that restores v N.
+// past is a history, the newest release first, each as "state", "state proven", "state tested" or "state of N" for one that restores v N.
 func past(states ...string) []release.Release {
 	var list []release.Release
 	for i, text := range states {
 		r := release.Release{Number: len(states) - i, Digest: fmt.Sprintf("sha256:%064d", len(states)-i), Created: time.Unix(0, 0), Holder: "me"}
 		state, more, _ := strings.Cut(text, " ")
 		r.State, r.Proven = release.State(state), more == "proven" || state == "good"
+		r.Tested = more == "tested"
 		_, _ = fmt.Sscanf(more, "of %d", &r.Restores)
 		list = append(list, r)
 	}
@@ -93,7 +94,8 @@ func TestUnfinished(t *testing.T) {
 	}{
 		"nothing was begun":                            {nil, ""},
 		"it was being applied":                         {past("pending", "good"), "v2"},
-		"healthy, and not tested":                      {past("live", "superseded"), "v2"},
+		"healthy, and not tested yet":                  {past("live tested", "superseded"), "v2"},
+		"healthy, and no test comes":                   {past("live", "superseded"), ""},
 		"confirmed":                                    {past("good", "superseded"), ""},
 		"failed, and not put back yet":                 {past("failed", "good"), "v2"},
 		"being put back":                               {past("pending of 1", "failed", "good"), "v3"},
@@ -114,7 +116,7 @@ func TestUnfinished(t *testing.T) {
 	if r := unfinished(past("pending"), "someone else"); r != nil {
 		t.Errorf("of another process: %+v", r)
 	}
-	old := past("live") // from before releases had their holder's name
+	old := past("live tested") // from before releases had their holder's name
 	old[0].Holder = ""
 	if r := unfinished(old, "me"); r != nil {
 		t.Errorf("of nobody: %+v", r)

@@ -57,10 +57,12 @@ func unfinished(list []release.Release, holder string) *release.Release {
 	if len(list) == 0 || list[0].Holder != holder {
 		return nil
 	}
-	if r := &list[0]; !r.Returned && r.State != release.RolledBack && (r.State != release.Good || r.Restores != 0) {
-		return r
+	r := &list[0]
+	found := r.State == release.Good || r.State == release.Live && !r.Tested // by its test, or as healthy where none comes
+	if r.Returned || r.State == release.RolledBack || found && r.Restores == 0 {
+		return nil
 	}
-	return nil
+	return r
 }
 
 // backOn is what a rollback says of the release that is live after it.
