@@ -1,98 +1,68 @@
 package kubernetes
 
 import (
-	"encoding/json"
-	"fmt"
-	"maps"
+	"errors"
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
 // Changed is a field that Manager applied and to which somebody else has given another value since, such as .data.MODE; empty where
-// there is none. What others add is theirs, and so is the number of replicas, which an autoscaler sets.
-func Changed(applied, live *Object) string {
-	lost := lostFields(fieldsOf(applied), fieldsOf(live), applied.Object, live.Object, "")
-	lost = slices.DeleteFunc(lost, func(path string) bool { return path == ".spec.replicas" })
-	if len(lost) == 0 {
-		return ""
+// there is none. What others add is theirs, and so is the number of replicas, which an autoscaler sets. It is an error where the
+// account of who set what cannot be read.
+func Changed(applied, live *Object) (field string, err error) {
+	mine, err := fieldsOf(applied)
+	has, liveErr := fieldsOf(live)
+	if err := errors.Join(err, liveErr); err != nil {
+		return "", err
 	}
-	return lost[0]
+	mine.Leaves().Iterate(func(p fieldpath.Path) {
+		name := p.String()
+		if field != "" || name == ".spec.replicas" || covers(has, p) {
+			return
+		}
+		if !equality.Semantic.DeepEqual(Filled(value(applied.Object, p)), Filled(value(live.Object, p))) {
+			field = name
+		}
+	})
+	return field, nil
 }
 
-// fieldsOf is what the API server keeps account of as applied by Manager: the tree of its fields
-// (sigs.k8s.io/structured-merge-diff, fieldpath/serialize.go).
-func fieldsOf(o *Object) map[string]any {
-	fields := map[string]any{}
-	for _, m := range o.GetManagedFields() {
-		if m.Manager != Manager || m.Subresource != "" || m.FieldsV1 == nil {
+// fieldsOf is what the API server keeps account of as set by Manager.
+func fieldsOf(o *Object) (*fieldpath.Set, error) {
+	all := fieldpath.NewSet()
+	for _, e := range o.GetManagedFields() {
+		if e.Manager != Manager || e.Subresource != "" || e.FieldsV1 == nil {
 			continue
 		}
-		if json.Unmarshal(m.FieldsV1.GetRawBytes(), &fields) != nil {
-			return nil
+		var fields fieldpath.Set
+		if err := fields.FromJSON(e.FieldsV1.GetRawReader()); err != nil {
+			return nil, err
 		}
+		all = all.Union(&fields)
 	}
-	return fields
+	return all, nil
 }
 
-// lostFields are the paths of fields of a tree that are not in another one, and whose values differ.
-func lostFields(mine, has map[string]any, want, live any, path string) (lost []string) {
-	for _, key := range slices.Sorted(maps.Keys(mine)) {
-		below, _ := mine[key].(map[string]any)
-		still, owned := has[key].(map[string]any)
-		was, is, name := member(want, key), member(live, key), path+named(key)
-		switch {
-		case len(below) > 0:
-			lost = append(lost, lostFields(below, still, was, is, name)...)
-		case key != "." && !owned && !equality.Semantic.DeepEqual(Filled(was), Filled(is)):
-			lost = append(lost, name)
-		}
-	}
-	return lost
-}
-
-// member is what a key of a tree of fields leads to; nil where there is no such thing.
-func member(v any, key string) any {
-	kind, rest, _ := strings.Cut(key, ":")
-	switch v := v.(type) {
-	case map[string]any:
-		if kind == "f" {
-			return v[rest]
-		}
-	case []any:
-		var item any
-		if json.Unmarshal([]byte(rest), &item) != nil {
-			return nil
-		}
-		for _, has := range v {
-			if kind == "v" && fmt.Sprint(has) == fmt.Sprint(item) || kind == "k" && names(item, has) {
-				return has
+// value is what a path of fields and items leads to; nil where there is no such thing.
+func value(v any, p fieldpath.Path) any {
+	for _, e := range p {
+		switch has := v.(type) {
+		case map[string]any:
+			if v = nil; e.FieldName != nil {
+				v = has[*e.FieldName]
 			}
+		case []any:
+			v = nil
+			if i := slices.IndexFunc(has, func(item any) bool { return is(item, e) }); i >= 0 {
+				v = has[i]
+			}
+		default:
+			return nil
 		}
 	}
-	return nil
-}
-
-// names tells whether an item of a list has all keys of an item of a tree.
-func names(item, has any) bool {
-	keys, _ := item.(map[string]any)
-	fields, _ := has.(map[string]any)
-	for key, value := range keys {
-		if fmt.Sprint(fields[key]) != fmt.Sprint(value) {
-			return false
-		}
-	}
-	return len(keys) > 0
-}
-
-// named is a key of a tree of fields as part of a path.
-func named(key string) string {
-	kind, rest, _ := strings.Cut(key, ":")
-	if kind == "f" {
-		return "." + rest
-	}
-	return "[" + rest + "]"
+	return v
 }
 
 // Filled is a value without what is empty in it. The controller of Argo Rollouts writes a template back with empty fields that

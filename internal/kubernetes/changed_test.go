@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 )
 
@@ -38,12 +39,12 @@ func TestChanged(t *testing.T) {
 		"another one's label":          {live, strings.Replace(live, "other: b", "other: c", 1), ""},
 		"taken over and kept":          {live, image(live), ""},
 		"taken over and filled":        {live, strings.Replace(strings.Replace(live, `"f:selector":{},`, "", 1), "{app: shop}}", "{app: shop}, matchExpressions: []}", 1), ""},
-		"taken over and changed":       {live, strings.Replace(image(live), "app:1", "app:2", 1), `.spec.template.spec.containers[{"name":"app"}].image`},
-		"the container is gone":        {live, strings.Replace(image(live), "name: app, image", "name: other, image", 1), `.spec.template.spec.containers[{"name":"app"}].image`},
+		"taken over and changed":       {live, strings.Replace(image(live), "app:1", "app:2", 1), `.spec.template.spec.containers[name="app"].image`},
+		"the container is gone":        {live, strings.Replace(image(live), "name: app, image", "name: other, image", 1), `.spec.template.spec.containers[name="app"].image`},
 		"a whole":                      {live, strings.NewReplacer(`"f:selector":{},`, "", "{app: shop}}", "{app: other}}").Replace(live), ".spec.selector"},
 		"a label":                      {live, strings.NewReplacer(`"f:team":{}`, "", "team: a", "team: c").Replace(live), ".metadata.labels.team"},
 		"replicas, by an autoscaler":   {live, strings.NewReplacer(`"f:replicas":{},"f:selector"`, `"f:selector"`, "replicas: 2", "replicas: 5").Replace(live), ""},
-		"by someone, all of it":        {live, strings.NewReplacer("manager: idp", "manager: other", "app:1", "app:2").Replace(live), `.spec.template.spec.containers[{"name":"app"}].image`},
+		"by someone, all of it":        {live, strings.NewReplacer("manager: idp", "manager: other", "app:1", "app:2").Replace(live), `.spec.template.spec.containers[name="app"].image`},
 		"what was not applied by idp":  {strings.Replace(live, "manager: idp", "manager: other", 1), strings.Replace(live, "app:1", "app:2", 1), ""},
 		"an account that is not known": {strings.Replace(live, `{"f:metadata"`, `{"f:unknown":{"f:more":{}},"f:metadata"`, 1), live, ""},
 	} {
@@ -59,8 +60,17 @@ func TestChanged(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if got := Changed(&was, &is); got != tc.want {
-				t.Errorf("%q, want %q", got, tc.want)
+			if got, err := Changed(&was, &is); got != tc.want || err != nil {
+				t.Errorf("%q, %v, want %q", got, err, tc.want)
+			}
+			broken := *is.DeepCopy()
+			fields := broken.GetManagedFields()
+			fields[0].Manager, fields[0].FieldsV1 = Manager, &metav1.FieldsV1{Raw: []byte(`{"of another form":{}}`)}
+			broken.SetManagedFields(fields)
+			for _, pair := range [][2]*Object{{&was, &broken}, {&broken, &is}} {
+				if got, err := Changed(pair[0], pair[1]); got != "" || err == nil {
+					t.Errorf("with an account that cannot be read: %q, %v", got, err)
+				}
 			}
 		})
 	}

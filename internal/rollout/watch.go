@@ -205,7 +205,11 @@ func altered(t *target) error {
 	if t.live == nil || t.want == nil || t.want.GetUID() == "" {
 		return nil
 	}
-	if field := kubernetes.Changed(t.want, t.live); field != "" {
+	field, err := kubernetes.Changed(t.want, t.live)
+	if err != nil {
+		return fault.Undeterminedf("whether %s was changed while it was waited for is not known: %w", t.ref, err)
+	}
+	if field != "" {
 		return fault.Undeterminedf("%s was changed by %s while it was waited for: %s is not what was deployed", t.ref, lastManager(t.live), clean(field)).
 			WithNext("Let one of both deploy it, and deploy again.")
 	}
