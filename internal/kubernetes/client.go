@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -66,6 +67,7 @@ type Client struct {
 	away    atomic.Int64 // when the API server did not answer last, in nanoseconds since started
 	now     func() time.Time
 	started time.Time
+	renews  bool // a program of the kubeconfig gives the credentials, each for a while
 }
 
 // Connect reads the configuration. It asks the cluster nothing.
@@ -84,7 +86,7 @@ func Connect(o Options) (*Client, error) {
 	if err != nil {
 		return nil, fault.BadInputf("the kubeconfig cannot be used: %w", err)
 	}
-	c := &Client{context: o.Context, http: client, sleep: sleep, now: o.Now, started: o.Now()}
+	c := &Client{context: o.Context, http: client, sleep: sleep, now: o.Now, started: o.Now(), renews: config.ExecProvider != nil}
 	asked := *client
 	asked.Transport = outages{cmp.Or(client.Transport, http.DefaultTransport), c.noticeOutage}
 	dyn, err := dynamic.NewForConfigAndClient(config, &asked)
@@ -249,12 +251,16 @@ func (c *Client) once(ctx context.Context, verb string, ref Ref, request func() 
 func (c *Client) attempt(ctx context.Context, verb string, ref Ref, again func(error) bool, request func() error) error {
 	limited, cancel := context.WithTimeout(ctx, outage)
 	defer cancel()
+	renewed := !c.renews
 	for wait := 200 * time.Millisecond; ; wait = min(2*wait, 3*time.Second) {
 		err := request()
 		if err != nil && passing(err) {
 			c.noticeOutage()
 		}
-		if err == nil || !again(err) && !uncounted(err) && !(c.settles() && unsettled(err)) || ctx.Err() != nil {
+		// Credentials that ended on the way were of no use to this request, and client-go has asked for others on this answer.
+		ended := !renewed && apierrors.IsUnauthorized(err)
+		renewed = renewed || ended
+		if err == nil || !again(err) && !uncounted(err) && !ended && !(c.settles() && unsettled(err)) || ctx.Err() != nil {
 			return explain(err, verb, ref, c.server)
 		}
 		if c.sleep(limited, wait) != nil {

@@ -3,10 +3,12 @@ package kubernetes
 import (
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -22,7 +24,14 @@ const discovered = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDisco
 func server(t *testing.T, objects func(w http.ResponseWriter, r *http.Request, n int64)) (*Client, *atomic.Int64) {
 	t.Helper()
 	var requests atomic.Int64
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := httptest.NewServer(kinds(t, func(w http.ResponseWriter, r *http.Request) { objects(w, r, requests.Add(1)) }))
+	t.Cleanup(s.Close)
+	return connect(t, s, map[string]any{}), &requests
+}
+
+// kinds answers what is asked about the kinds that there are; objects answers the rest.
+func kinds(t *testing.T, objects http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/api", "/apis":
 			data, err := os.ReadFile("testdata/discovery" + r.URL.Path + ".json")
@@ -32,12 +41,26 @@ func server(t *testing.T, objects func(w http.ResponseWriter, r *http.Request, n
 			w.Header().Set("Content-Type", discovered)
 			_, _ = w.Write(data)
 		default:
-			objects(w, r, requests.Add(1))
+			objects(w, r)
 		}
-	}))
-	t.Cleanup(s.Close)
-	c, err := Connect(Options{Data: []byte(`{"apiVersion": "v1", "kind": "Config", "current-context": "x", "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
-		"users": [{"name": "x", "user": {}}], "clusters": [{"name": "x", "cluster": {"server": "` + s.URL + `"}}]}`), Now: time.Now})
+	})
+}
+
+// connect is a client of a server, as a user of a kubeconfig.
+func connect(t *testing.T, s *httptest.Server, user map[string]any) *Client {
+	t.Helper()
+	cluster := map[string]any{"server": s.URL}
+	if ca := s.Certificate(); ca != nil {
+		cluster["certificate-authority-data"] = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Raw})
+	}
+	data, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "Config", "current-context": "x",
+		"contexts": []any{map[string]any{"name": "x", "context": map[string]any{"cluster": "x", "user": "x"}}},
+		"users":    []any{map[string]any{"name": "x", "user": user}},
+		"clusters": []any{map[string]any{"name": "x", "cluster": cluster}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := Connect(Options{Data: data, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +71,7 @@ func server(t *testing.T, objects func(w http.ResponseWriter, r *http.Request, n
 		}
 		return nil
 	}
-	return c, &requests
+	return c
 }
 
 var settings = &Object{Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": "x", "namespace": "fix"}}}
@@ -169,6 +192,44 @@ func TestACreationIsNotCarriedOutTwice(t *testing.T) {
 			_, err := c.Create(t.Context(), settings)
 			if (err == nil) != test.ok || requests.Load() != test.want {
 				t.Errorf("%d requests, want %d: %v", requests.Load(), test.want, err)
+			}
+		})
+	}
+}
+
+// The credentials of a cloud's login may end between the moment that a request is sent and the one that it is read.
+func TestCredentialsThatEndOnTheWayAreRenewed(t *testing.T) {
+	for name, test := range map[string]struct {
+		valid string // token
+		fixed bool   // the kubeconfig holds the token, and no program that gives it
+		want  int64  // requests
+	}{
+		"ended on the way":  {valid: "2", want: 2},
+		"never accepted":    {valid: "none", want: 2},
+		"of the kubeconfig": {valid: "2", fixed: true, want: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var requests atomic.Int64
+			s := httptest.NewTLSServer(kinds(t, func(w http.ResponseWriter, r *http.Request) { // client-go shows credentials to no other
+				requests.Add(1)
+				if r.Header.Get("Authorization") != "Bearer "+test.valid {
+					fail(t, w, "unauthorized", http.StatusUnauthorized)
+					return
+				}
+				succeed(w)
+			}))
+			defer s.Close()
+			user := map[string]any{"token": "1"}
+			if !test.fixed {
+				count := `echo >> "$0"; n=$(wc -l < "$0"); printf '{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": "%d"}}' "$n"`
+				user = map[string]any{"exec": map[string]any{"apiVersion": "client.authentication.k8s.io/v1", "command": "sh", "args": []string{"-c", count, filepath.Join(t.TempDir(), "asked")}, "interactiveMode": "Never"}}
+			}
+			_, err := connect(t, s, user).Create(t.Context(), settings)
+			if accepted := !test.fixed && test.valid == "2"; accepted != (err == nil) || requests.Load() != test.want {
+				t.Errorf("%d requests, want %d: %v", requests.Load(), test.want, err)
+			}
+			if err != nil && (fault.KindOf(err) != fault.Undetermined || !strings.Contains(err.Error(), "does not accept the credentials")) {
+				t.Errorf("it is %v", err)
 			}
 		})
 	}
