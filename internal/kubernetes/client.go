@@ -19,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
@@ -251,7 +252,7 @@ func (c *Client) once(ctx context.Context, verb string, ref Ref, request func() 
 func (c *Client) attempt(ctx context.Context, verb string, ref Ref, again func(error) bool, request func() error) error {
 	limited, cancel := context.WithTimeout(ctx, outage)
 	defer cancel()
-	renewed := !c.renews
+	renewed, reconnected := !c.renews, false
 	for wait := 200 * time.Millisecond; ; wait = min(2*wait, 3*time.Second) {
 		err := request()
 		if err != nil && passing(err) {
@@ -263,7 +264,10 @@ func (c *Client) attempt(ctx context.Context, verb string, ref Ref, again func(e
 		if err == nil || !again(err) && !uncounted(err) && !ended && !(c.settles() && unsettled(err)) || ctx.Err() != nil {
 			return explain(err, verb, ref, c.server)
 		}
-		if c.sleep(limited, wait) != nil {
+		// That a connection stands still is found out only after 45 s, as long as an outage may last; the next one is another one.
+		lost := !reconnected && utilnet.IsHTTP2ConnectionLost(err)
+		reconnected = reconnected || lost
+		if !lost && c.sleep(limited, wait) != nil {
 			return explain(err, verb, ref, c.server)
 		}
 	}

@@ -51,7 +51,8 @@ func connect(t *testing.T, s *httptest.Server, user map[string]any) *Client {
 	t.Helper()
 	cluster := map[string]any{"server": s.URL}
 	if ca := s.Certificate(); ca != nil {
-		cluster["certificate-authority-data"] = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Raw})
+		authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Raw})
+		cluster["certificate-authority-data"] = append([]byte(t.Name()+"\n"), authority...) // clients with the same one share connections
 	}
 	data, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "Config", "current-context": "x",
 		"contexts": []any{map[string]any{"name": "x", "context": map[string]any{"cluster": "x", "user": "x"}}},

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/net/http2"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -118,10 +119,13 @@ func passing(err error) bool {
 		return true // also those without a reason, which is how the trouble of etcd looks
 	}
 	var network net.Error
+	var stream http2.StreamError
 	return apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsInternalError(err) ||
 		apierrors.IsTimeout(err) || utilnet.IsConnectionRefused(err) || utilnet.IsConnectionReset(err) || utilnet.IsProbableEOF(err) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.EPIPE) || errors.Is(err, context.DeadlineExceeded) ||
-		errors.As(err, &network) && network.Timeout()
+		errors.As(err, &network) && network.Timeout() ||
+		// HTTP/2 words a connection that stands still, and a request that its server drops, in a way of its own.
+		utilnet.IsHTTP2ConnectionLost(err) || errors.As(err, &stream)
 }
 
 // unsent tells that a request was not carried out, because nobody took it.
