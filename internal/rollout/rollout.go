@@ -61,6 +61,7 @@ func Wait(ctx context.Context, c Cluster, set []kubernetes.Object, o Options) (R
 	}
 	w := newWatch(c, set, o)
 	w.begun = o.Now()
+	w.looked = w.begun
 	for {
 		done, err := w.look(ctx)
 		switch {

@@ -76,3 +76,52 @@ func TestALogThatCannotBeReadIsAskedForAgain(t *testing.T) {
 		t.Errorf("%+v, %v", d, err)
 	}
 }
+
+// stands is a sleep of which the first takes far longer than it was to: the machine stood still, and the cluster on it.
+func (s *state) stands() func(context.Context, time.Duration) error {
+	still := 12 * time.Second
+	return func(ctx context.Context, d time.Duration) error {
+		s.now, still = s.now.Add(d+still), 0
+		return ctx.Err()
+	}
+}
+
+// What goes by itself has had no time to go while nothing ran.
+func TestAMachineThatStoodStillHasNotSeenThatSomethingLasts(t *testing.T) {
+	s := named(t, "no-ConfigMap")
+	_, err := s.wait(t.Context(), rollout.Options{Sleep: s.stands()})
+	var d *rollout.Diagnosis
+	if !errors.As(err, &d) || d.Reason != "CreateContainerConfigError" || d.AfterMS < 20_000 || d.AfterMS > 24_000 {
+		t.Errorf("%+v, %v", d, err)
+	}
+}
+
+func TestAMachineThatStoodStillHasNotSeenThatAProcessRuns(t *testing.T) {
+	s := named(t, "ready")
+	for _, o := range s.Set {
+		without(o, "readinessProbe")
+	}
+	for _, o := range s.objects {
+		without(o.Object, "readinessProbe")
+	}
+	ready, err := s.wait(t.Context(), rollout.Options{Sleep: s.stands()})
+	if err != nil || ready.After < 15*time.Second || ready.After > 18*time.Second {
+		t.Errorf("%+v, %v", ready, err)
+	}
+}
+
+// without removes a field wherever it is, and where it is noted whose it is.
+func without(value any, field string) {
+	switch v := value.(type) {
+	case map[string]any:
+		delete(v, field)
+		delete(v, "f:"+field)
+		for _, item := range v {
+			without(item, field)
+		}
+	case []any:
+		for _, item := range v {
+			without(item, field)
+		}
+	}
+}

@@ -283,12 +283,5 @@ var notThere = regexp.MustCompile(`(?i)(configmap|secret|persistentvolumeclaim)s
 
 // lasts tells whether something has been so for a while.
 func (w *watch) lasts(t *target, what string, d time.Duration) bool {
-	key, now := what+"/"+t.ref.Kind+"/"+t.ref.Name, w.now()
-	s, known := w.first[key]
-	if !known || now.Sub(s.last) > forget {
-		s.first = now
-	}
-	s.last = now
-	w.first[key] = s
-	return now.Sub(s.first) >= d
+	return w.seen(what+"/"+t.ref.Kind+"/"+t.ref.Name) >= d
 }

@@ -27,10 +27,16 @@ type watch struct {
 	notes   []string
 	view    *view
 	first   map[string]sighting // of symptoms, by what they are
+	looked  time.Time           // the last look
+	watched time.Duration       // since begun, as far as it was looked at
 }
 
-// sighting is when a symptom was seen first and last.
-type sighting struct{ first, last time.Time }
+// sighting is when a symptom was seen first and last, as far as it was looked at.
+type sighting struct{ first, last time.Duration }
+
+// longestLook is what the time between two looks counts at most for how long something lasts: a machine that stood still has seen
+// nothing meanwhile, and where the cluster is on it, nothing could go by itself.
+const longestLook = 2 * time.Second
 
 // target is one object that is waited for.
 type target struct {
@@ -92,6 +98,9 @@ func (w *watch) now() time.Time { return w.o.Now() }
 
 // look reads the state of everything that is not ready yet, and of everything once more when all was ready.
 func (w *watch) look(ctx context.Context) (done bool, err error) {
+	now := w.now()
+	w.watched += min(now.Sub(w.looked), longestLook)
+	w.looked = now
 	w.view = newView(w.c, w.targets)
 	again := w.missing() == 0
 	for _, t := range w.targets {
@@ -234,7 +243,6 @@ func lastManager(o *kubernetes.Object) string {
 
 // called is the problem of a target of which one has lasted longer than its grace; nil where there is none.
 func (w *watch) called() *problem {
-	now := w.now()
 	for _, t := range w.targets {
 		due := false
 		for i := range t.problems {
@@ -243,13 +251,7 @@ func (w *watch) called() *problem {
 				continue
 			}
 			key := t.ref.Kind + "/" + t.ref.Name + "/" + string(p.cause) + "/" + p.container
-			s, known := w.first[key]
-			if !known || now.Sub(s.last) > forget {
-				s.first = now
-			}
-			s.last = now
-			w.first[key] = s
-			due = due || now.Sub(s.first) >= p.grace
+			due = due || w.seen(key) >= p.grace
 		}
 		if due {
 			// What explains most may be something that would not have ended the wait by itself, such as a failing probe
@@ -258,6 +260,17 @@ func (w *watch) called() *problem {
 		}
 	}
 	return nil
+}
+
+// seen is for how long something has been so that is seen now.
+func (w *watch) seen(key string) time.Duration {
+	s, known := w.first[key]
+	if !known || w.watched-s.last > forget {
+		s.first = w.watched
+	}
+	s.last = w.watched
+	w.first[key] = s
+	return s.last - s.first
 }
 
 // merged is the worst problem of one target. A Job that has failed is told of by the pod that failed last.

@@ -236,10 +236,10 @@ func (w *watch) borneOut(t *target) bool {
 	}
 	s, known := w.first[key]
 	if !known {
-		w.first[key] = sighting{first: w.now()}
+		w.first[key] = sighting{first: w.watched}
 		return false
 	}
-	return w.now().Sub(s.first) >= settle
+	return w.watched-s.first >= settle
 }
 
 // probed tells whether every container that is to run has a readiness probe.
