@@ -50,22 +50,48 @@ func (e *Error) Unwrap() error { return e.Err }
 func Run(ctx context.Context, c Command) ([]byte, error) {
 	var out bytes.Buffer
 	stderr := &tail{limit: 4 << 10}
-	cmd := exec.CommandContext(ctx, c.Name, c.Args...) // #nosec G204 -- callers pass fixed tools
+	late, kill := context.WithCancel(context.WithoutCancel(ctx))
+	defer kill()
+	cmd := exec.CommandContext(late, c.Name, c.Args...) // #nosec G204 -- callers pass fixed tools
 	cmd.Dir, cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Dir, c.Env, c.Stdin, c.Stdout, stderr
 	if c.Stdout == nil {
 		cmd.Stdout = &out
 	}
 	ownGroup(cmd)
-	cmd.WaitDelay = grace
-	err := cmd.Run()
-	if err == nil {
-		return out.Bytes(), nil
-	}
+	cmd.WaitDelay = grace // for who holds its output and is not of the group
 	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, newError(c, "", err)
+	}
+	stop := context.AfterFunc(ctx, func() {
+		askGroup(cmd)
+		allow(late, grace)
+		kill()
+	})
+	err := cmd.Wait()
+	switch cancelled := !stop(); {
+	case cancelled:
 		endGroup(cmd)
 		return out.Bytes(), context.Cause(ctx)
+	case err == nil:
+		return out.Bytes(), nil
 	}
 	return out.Bytes(), newError(c, stderr.String(), err)
+}
+
+// allow waits, unless ctx ends before. It counts short waits, so that a machine which stands still takes one of them from the command,
+// which stood still as well, and not all.
+func allow(ctx context.Context, d time.Duration) {
+	const parts = 20
+	for range parts {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(d / parts):
+		}
+	}
 }
 
 func newError(c Command, stderr string, err error) *Error {
