@@ -11,18 +11,27 @@ PLATFORMS_ALL := linux/amd64 linux/arm64 darwin/arm64 darwin/amd64 windows/amd64
 # 14 MB of the program, for a web page that nobody serves. The release tree is compiled with the same.
 TAGS      := grpcnotrace
 LDFLAGS   := -s -w -buildid= $(if $(VERSION),-X github.com/org/idp/internal/app/cli.version=$(VERSION))
-# Tools are pinned here and run from the module proxy; none of them is a dependency of the product.
+# Tools are pinned here and built once, from the module proxy; none of them is a dependency of the product.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
-HELM        := v3.19.0
+HELM        := helm.sh/helm/v3/cmd/helm@v3.19.0
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 # go test -v that ends with what the failed tests said. Built and not run by go, which would hold back an interruption.
 GOTEST      := $(CURDIR)/bin/gotest
-GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
 # What takes long to make and never changes is kept here, outside of the checkout, by version.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/idp
 
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
+
+# What downloads is done once more where that failed, since go and apt-get do not ask again by themselves.
+AGAIN := $(CURDIR)/.ci/again
+
+# $(call tool,PACKAGE@VERSION) is the program of a tool, which $(call built,PACKAGE@VERSION) builds where it is not there yet. `go run`
+# would ask the module proxy each time whether the package is a module of its own.
+tool  = $(CACHE)/$(subst @,-,$(notdir $(1)))-$(shell $(GO) env GOVERSION)
+built = test -x $(call tool,$(1)) || { mkdir -p $(CACHE); tmp=$$(mktemp -d $(CACHE)/tool.XXXXXX); CGO_ENABLED=0 GOBIN=$$tmp $(AGAIN) $(GO) install $(1); \
+	mv $$tmp/* $(call tool,$(1)); rmdir $$tmp; }
 
 .PHONY: help build gotest release-tree check-release-tree cross bench-start bench-scan bench-deploy bench-metrics bench-catalog bench-sign demo test lint lint-actions e2e e2e-catalog e2e-helm e2e-runner e2e-comment e2e-registry e2e-build e2e-sigstore e2e-cluster generate vuln clean cluster cluster-down
 
@@ -85,41 +94,41 @@ test: ## unit, golden, script and contract tests
 lint: ## gofmt, vet, staticcheck, actionlint, cross-compilation of what differs by platform
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo 'not gofmt-ed:'; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	@$(GO) vet ./...
-	@$(GO) run $(STATICCHECK) -checks 'all,-ST1000' ./...
-	@$(GO) run $(STATICCHECK) -checks 'all,-ST1000' -tags e2e $$(grep -rl --include='*.go' '^//go:build e2e' internal | xargs dirname | sort -u | sed 's|^|./|')
-	@$(GO) run $(ACTIONLINT) .github/workflows/*.yml docs/workflows/*.yml
+	@set -e; $(call built,$(STATICCHECK))
+	@$(call tool,$(STATICCHECK)) -checks 'all,-ST1000' ./...
+	@$(call tool,$(STATICCHECK)) -checks 'all,-ST1000' -tags e2e $$(grep -rl --include='*.go' '^//go:build e2e' internal | xargs dirname | sort -u | sed 's|^|./|')
+	@set -e; $(call built,$(ACTIONLINT))
+	@$(call tool,$(ACTIONLINT)) .github/workflows/*.yml docs/workflows/*.yml
 
 lint-actions: ## every action.yml and workflow, by GitHub's own parser
 	@set -e; dir=$(CACHE)/workflow-parser-$$(git hash-object testdata/lint/actions/package-lock.json); \
 	test -e "$$dir/installed" || { rm -rf "$$dir"; mkdir -p "$$dir"; cp testdata/lint/actions/package*.json "$$dir"; \
-		npm ci --prefix "$$dir" --ignore-scripts --no-audit --no-fund --loglevel=error; touch "$$dir/installed"; }; \
+		$(AGAIN) npm ci --prefix "$$dir" --ignore-scripts --no-audit --no-fund --loglevel=error; touch "$$dir/installed"; }; \
 	node testdata/lint/actions/lint.mjs "$$dir/node_modules" action.yml actions/*/action.yml .github/workflows/*.yml docs/workflows/*.yml
 
 e2e-runner: gotest ## every workflow in docs/workflows, run by act against the release tree, offline
 	@$(MAKE) -s release-tree PLATFORMS=host
-	@cd testdata/services/hello && $(GO) mod download
+	@$(AGAIN) $(GO) mod download -C testdata/services/hello
 	@set -e; act=$(CACHE)/act-$$(cat testdata/e2e/runner/go.mod testdata/e2e/runner/nopty/pty.go | git hash-object --stdin); \
-	test -x "$$act" || { mkdir -p $(CACHE); $(GO) build -C testdata/e2e/runner -o "$$act.$$$$" github.com/nektos/act; mv "$$act.$$$$" "$$act"; }; \
+	test -x "$$act" || { mkdir -p $(CACHE); $(AGAIN) $(GO) mod download -C testdata/e2e/runner; $(GO) build -C testdata/e2e/runner -o "$$act.$$$$" github.com/nektos/act; mv "$$act.$$$$" "$$act"; }; \
 	IDP_E2E_ACT="$$act" IDP_E2E_TREE=$(CURDIR)/dist/tree $(GOTEST) -tags e2e -count=1 -timeout 60m -run '^TestRunner' ./internal/e2e
 
 e2e-catalog: gotest ## the catalogue's entities, by Backstage's own validators; signatures, by git; publishers that are killed at every step, and fifty at once
-	@set -e; { command -v gpg && command -v ssh-keygen; } >/dev/null || { $(SUDO) apt-get update -q; \
-		$(SUDO) apt-get install -q -y --no-install-recommends gnupg openssh-client; }
+	@set -e; { command -v gpg && command -v ssh-keygen; } >/dev/null || { $(AGAIN) $(SUDO) apt-get update -q; \
+		$(AGAIN) $(SUDO) apt-get install -q -y --no-install-recommends gnupg openssh-client; }
 	@$(GOTEST) -tags e2e -count=1 -timeout 30m -run 'Backstage|Publisher|Signed' ./internal/catalog ./internal/gitstore
 
 e2e-helm: gotest ## charts, by the real program helm, built once
-	@set -e; helm=$(CACHE)/helm-$(HELM); \
-	test -x "$$helm" || { tmp=$$(mktemp -d); CGO_ENABLED=0 GOBIN=$$tmp $(GO) install helm.sh/helm/v3/cmd/helm@$(HELM); \
-		mkdir -p $(CACHE); mv "$$tmp/helm" "$$helm"; rm -rf "$$tmp"; }; \
-	IDP_E2E_HELM="$$helm" $(GOTEST) -tags e2e -count=1 -run '^TestHelm' ./internal/manifest
+	@set -e; $(call built,$(HELM)); \
+	IDP_E2E_HELM=$(call tool,$(HELM)) $(GOTEST) -tags e2e -count=1 -run '^TestHelm' ./internal/manifest
 
 e2e-comment: gotest ## what people see on GitHub, by GitHub's parser and in a browser; pictures in dist/screenshots
 	@set -e; browser() { command -v chromium || command -v google-chrome || command -v chromium-browser; }; \
-	{ browser && command -v cmark-gfm; } >/dev/null || { $(SUDO) apt-get update -q; \
-		$(SUDO) apt-get install -q -y --no-install-recommends cmark-gfm $$(browser >/dev/null || echo chromium) fonts-dejavu-core fonts-noto-color-emoji; }; \
+	{ browser && command -v cmark-gfm; } >/dev/null || { $(AGAIN) $(SUDO) apt-get update -q; \
+		$(AGAIN) $(SUDO) apt-get install -q -y --no-install-recommends cmark-gfm $$(browser >/dev/null || echo chromium) fonts-dejavu-core fonts-noto-color-emoji; }; \
 	dir=$(CACHE)/comment-$$(git hash-object testdata/e2e/comment/package-lock.json); \
 	test -e "$$dir/installed" || { rm -rf "$$dir"; mkdir -p "$$dir"; cp testdata/e2e/comment/package*.json "$$dir"; \
-		npm ci --prefix "$$dir" --ignore-scripts --no-audit --no-fund --loglevel=error; touch "$$dir/installed"; }; \
+		$(AGAIN) npm ci --prefix "$$dir" --ignore-scripts --no-audit --no-fund --loglevel=error; touch "$$dir/installed"; }; \
 	cp testdata/e2e/comment/*.mjs "$$dir"; rm -f dist/screenshots/*.png; \
 	IDP_E2E_COMMENT="$$dir" IDP_E2E_BROWSER="$$(browser)" IDP_E2E_SCREENSHOTS=$(CURDIR)/dist/screenshots \
 		$(GOTEST) -tags e2e -count=1 -timeout 30m -run 'GitHubShows|Browser' ./internal/report
@@ -130,19 +139,19 @@ e2e-registry: gotest ## a real registry without the referrers API: logins, evide
 e2e-portal: gotest ## the portal in two browsers, by the rules of axe-core, also of 10,000 services; pictures in dist/screenshots/portal
 	@set -e; browser() { command -v chromium || command -v google-chrome || command -v chromium-browser; }; \
 	firefox() { command -v firefox-esr || command -v firefox; }; \
-	{ browser && firefox; } >/dev/null || { $(SUDO) apt-get update -q; \
-		$(SUDO) apt-get install -q -y --no-install-recommends $$(browser >/dev/null || echo chromium) $$(firefox >/dev/null || echo firefox-esr) fonts-dejavu-core; }; \
+	{ browser && firefox; } >/dev/null || { $(AGAIN) $(SUDO) apt-get update -q; \
+		$(AGAIN) $(SUDO) apt-get install -q -y --no-install-recommends $$(browser >/dev/null || echo chromium) $$(firefox >/dev/null || echo firefox-esr) fonts-dejavu-core; }; \
 	dir=$(CACHE)/portal-$$(git hash-object testdata/e2e/portal/package-lock.json); \
 	test -e "$$dir/installed" || { rm -rf "$$dir"; mkdir -p "$$dir"; cp testdata/e2e/portal/package*.json "$$dir"; \
-		npm ci --prefix "$$dir" --ignore-scripts --no-audit --no-fund --loglevel=error; touch "$$dir/installed"; }; \
+		$(AGAIN) npm ci --prefix "$$dir" --ignore-scripts --no-audit --no-fund --loglevel=error; touch "$$dir/installed"; }; \
 	cp testdata/e2e/portal/*.mjs "$$dir"; rm -rf dist/screenshots/portal; \
 	IDP_E2E_PORTAL="$$dir" IDP_E2E_BROWSER="$$(browser)" IDP_E2E_FIREFOX="$$(firefox)" IDP_E2E_SCREENSHOTS=$(CURDIR)/dist/screenshots/portal \
 		$(GOTEST) -tags e2e -count=1 -timeout 60m -run 'Portal' ./internal/portal
 
 e2e-build: build gotest ## Dockerfiles, by a real BuildKit and docker buildx, built once; as root on Linux
-	@set -e; command -v runc >/dev/null || { $(SUDO) apt-get update -q; $(SUDO) apt-get install -q -y --no-install-recommends runc; }; \
+	@set -e; command -v runc >/dev/null || { $(AGAIN) $(SUDO) apt-get update -q; $(AGAIN) $(SUDO) apt-get install -q -y --no-install-recommends runc; }; \
 	dir=$(CACHE)/buildkit-$$(cat testdata/buildkit/go.mod testdata/buildkit/go.sum | git hash-object --stdin); \
-	test -d "$$dir" || { rm -rf "$$dir.partial"; mkdir -p "$$dir.partial"; \
+	test -d "$$dir" || { rm -rf "$$dir.partial"; mkdir -p "$$dir.partial"; $(AGAIN) $(GO) mod download -C testdata/buildkit; \
 		CGO_ENABLED=0 $(GO) build -C testdata/buildkit -o "$$dir.partial/" tool; mv "$$dir.partial" "$$dir"; }; \
 	IDP_E2E_IDP=$(CURDIR)/bin/idp IDP_E2E_BUILDKIT="$$dir" $(GOTEST) -tags e2e -count=1 -timeout 30m -run '^TestBuildKit' ./internal/container
 
@@ -168,7 +177,8 @@ generate: ## write the files that come from declarations: action.yml, READMEs, d
 	@$(GO) test ./internal/app ./internal/schema ./internal/license -run Generated -update
 
 vuln: ## known vulnerabilities, where their database can be reached
-	@out=$$($(GO) run $(GOVULNCHECK) ./... 2>&1); code=$$?; printf '%s\n' "$$out"; \
+	@set -e; $(call built,$(GOVULNCHECK))
+	@out=$$($(call tool,$(GOVULNCHECK)) ./... 2>&1); code=$$?; printf '%s\n' "$$out"; \
 	if [ $$code -ne 0 ] && grep -q 'fetching vulnerabilities' <<<"$$out"; then \
 		echo 'NOT CHECKED: the vulnerability database cannot be reached from here'; \
 	else exit $$code; fi

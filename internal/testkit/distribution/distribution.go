@@ -16,6 +16,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/org/idp/internal/testkit/npm"
+	"github.com/org/idp/internal/tools/again"
 	"github.com/org/idp/internal/tools/ports"
 )
 
@@ -154,11 +155,13 @@ func program(ctx context.Context) (string, error) {
 
 // fetch unpacks the newest version of a Debian package that this machine knows of.
 func fetch(ctx context.Context, dir, name string) error {
-	script := `apt-get download "$1" || { apt-get update && apt-get download "$1"; }; dpkg -x "$1"_*.deb root`
-	cmd := exec.CommandContext(ctx, "sh", "-ec", script, "sh", name) // #nosec G204 -- the name is above
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("no %s: install it, or have apt-get (%w):\n%s", name, err, out)
-	}
-	return nil
+	const script = `apt-get download "$1" || { apt-get update && apt-get download "$1"; }; dpkg -x "$1"_*.deb root`
+	return again.Do(ctx, os.Stderr, func() error {
+		cmd := exec.CommandContext(ctx, "sh", "-ec", script, "sh", name) // #nosec G204 -- the name is above
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("no %s: install it, or have apt-get (%w):\n%s", name, err, out)
+		}
+		return nil
+	})
 }

@@ -5,6 +5,7 @@ package npm
 import (
 	"archive/tar"
 	"compress/gzip"
+	"context"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
@@ -17,6 +18,8 @@ import (
 	"os/user"
 	"path/filepath"
 	"strings"
+
+	"github.com/org/idp/internal/tools/again"
 )
 
 // Pin is what a lock file says of a package.
@@ -41,10 +44,15 @@ func Locked(lockFile []byte, name string) (Pin, error) {
 // pack`, so that npm's own settings hold, and not unpacked: some are hundreds of megabytes.
 func (p Pin) File(path string) ([]byte, error) {
 	return Cached(p.Integrity+path, func(dir string) ([]byte, error) {
-		cmd := exec.Command("npm", "pack", p.Name+"@"+p.Version, "--silent", "--pack-destination", dir) // #nosec G204 -- of a lock file
-		cmd.Dir = dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("npm pack %s@%s: %w\n%s", p.Name, p.Version, err, out)
+		if err := again.Do(context.Background(), os.Stderr, func() error {
+			cmd := exec.Command("npm", "pack", p.Name+"@"+p.Version, "--silent", "--pack-destination", dir) // #nosec G204 -- of a lock file
+			cmd.Dir = dir
+			if out, err := cmd.CombinedOutput(); err != nil {
+				return fmt.Errorf("npm pack %s@%s: %w\n%s", p.Name, p.Version, err, out)
+			}
+			return nil
+		}); err != nil {
+			return nil, err
 		}
 		archives, err := filepath.Glob(filepath.Join(dir, "*.tgz"))
 		if err != nil || len(archives) != 1 {

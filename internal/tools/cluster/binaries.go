@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/org/idp/internal/tools/again"
 )
 
 // binaries gives the folder of the programs of Kubernetes, and builds them where that was not done yet, which takes
@@ -42,6 +44,9 @@ func binaries(ctx context.Context, cache, source string) (string, error) {
 }
 
 func build(ctx context.Context, dir, source string) error {
+	if err := again.Do(ctx, os.Stderr, func() error { _, err := output(ctx, source, "go", "mod", "download"); return err }); err != nil {
+		return err
+	}
 	version, err := output(ctx, source, "go", "list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes")
 	if err != nil {
 		return err

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/org/idp/internal/tools/again"
 )
 
 // programs are those that are not built here, each with the package of Debian that has it.
@@ -84,10 +86,15 @@ func install(ctx context.Context, packages []string) error {
 		return err
 	}
 	for _, args := range [][]string{{"update"}, append([]string{"install", "--yes", "--no-install-recommends"}, packages...)} {
-		cmd := exec.CommandContext(ctx, "apt-get", args...) // #nosec G204 -- names of packages from above
-		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("apt-get %s: %w\n%s", strings.Join(args, " "), err, out)
+		if err := again.Do(ctx, os.Stderr, func() error {
+			cmd := exec.CommandContext(ctx, "apt-get", args...) // #nosec G204 -- names of packages from above
+			cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+			if out, err := cmd.CombinedOutput(); err != nil {
+				return fmt.Errorf("apt-get %s: %w\n%s", strings.Join(args, " "), err, out)
+			}
+			return nil
+		}); err != nil {
+			return err
 		}
 	}
 	return nil

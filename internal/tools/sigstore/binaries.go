@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/org/idp/internal/tools/again"
 )
 
 // programs are what is built: its name, the package that it is, and the folder of the module that pins it.
@@ -71,6 +73,14 @@ func build(ctx context.Context, dir, source string) error {
 	if err != nil {
 		return err
 	}
+	for _, module := range []string{".", "cosign-v2"} {
+		if err := again.Do(ctx, os.Stderr, func() error {
+			_, err := output(ctx, filepath.Join(source, module), "go", "mod", "download")
+			return err
+		}); err != nil {
+			return err
+		}
+	}
 	for _, p := range programs {
 		// #nosec G204 -- what is in the arguments comes from this file
 		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", filepath.Join(full, p.name), p.pkg)
@@ -109,19 +119,18 @@ func debianRegistry(ctx context.Context, cache string) (string, error) {
 
 // download asks once more with new lists of packages, which only root can get.
 func download(ctx context.Context, dir, name string) error {
-	_, err := output(ctx, dir, "apt-get", "download", name)
-	if err == nil {
+	get := func() error { _, err := output(ctx, dir, "apt-get", "download", name); return err }
+	if get() == nil {
 		return nil
 	}
 	update := []string{"apt-get", "update"}
 	if os.Geteuid() != 0 {
 		update = append([]string{"sudo", "--non-interactive"}, update...)
 	}
-	if _, failed := output(ctx, dir, update[0], update[1:]...); failed != nil {
-		return errors.Join(err, failed)
+	if err := again.Do(ctx, os.Stderr, func() error { _, err := output(ctx, dir, update[0], update[1:]...); return err }); err != nil {
+		return err
 	}
-	_, err = output(ctx, dir, "apt-get", "download", name)
-	return err
+	return again.Do(ctx, os.Stderr, get)
 }
 
 // output gives what a program prints; what it complains of is in the error.
