@@ -443,7 +443,7 @@ func TestUnprovenRelease(t *testing.T) {
 	inside(r)
 	check(t, r.cmd.Process.Kill())
 	r.end(promptly, -1)
-	text := m.deliver("--timeout", "10s").end(patience, 1)
+	text := m.deliver("--timeout", "30s").end(patience, 1)
 	for _, want := range []string{"already live, nothing changed", "back on"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("not said: %s\n%s", want, text)

@@ -58,7 +58,7 @@ func oneStepIsShown(t *testing.T) {
 func oneStepFailureIsShown(t *testing.T) {
 	r := newRepository(t, ".")
 	r.change("idp.yaml", "contains: ok", "contains: not what it says")
-	r.change(".github/workflows/one-step.yml", "target: local", "target: local, timeout: 15s")
+	r.change(".github/workflows/one-step.yml", "target: local", "target: local, timeout: 30s")
 	c := call{workflow: "one-step.yml"}
 	repo := r.onGitHub(&c, permissionsOf(t, r, "one-step.yml"))
 	r.run(c).jobs(false, map[string][]string{"path": failure})

@@ -96,7 +96,7 @@ func oneStepPasses(t *testing.T) {
 func oneStepFails(t *testing.T) {
 	r := newRepository(t, ".")
 	r.change("idp.yaml", "contains: ok", "contains: not what it says")
-	r.change(".github/workflows/one-step.yml", "target: local", "target: local, timeout: 15s")
+	r.change(".github/workflows/one-step.yml", "target: local", "target: local, timeout: 30s")
 	got := r.run(call{workflow: "one-step.yml"})
 	got.jobs(false, map[string][]string{"path": failure})
 	got.outputs("org/idp@v1", map[string]string{"outcome": "failed", "digest": "sha256:"})

@@ -226,7 +226,7 @@ func TestDeployUpgradeAndConverge(t *testing.T) {
 func TestUnhealthyReleaseLeavesThePreviousOne(t *testing.T) {
 	t.Parallel()
 	const gaveUp = "release of sha256:bbbb…bb did not become healthy; back on aaaa…aa (healthy)"
-	const inTime = "release of sha256:bbbb…bb did not become healthy within 15s; back on aaaa…aa (healthy)"
+	const inTime = "release of sha256:bbbb…bb did not become healthy within 30s; back on aaaa…aa (healthy)"
 	wrongPort := "waiting for /healthz"
 	if runtime.GOOS == "linux" { // only there the kernel tells who listens where
 		wrongPort += ": it listens on "
@@ -241,11 +241,11 @@ func TestUnhealthyReleaseLeavesThePreviousOne(t *testing.T) {
 		"crash at start": {map[string]string{"CRASH": "bye hunter2-hunter2\npanic: DATABASE_URL is not set", "API_TOKEN": "hunter2-hunter2"}, time.Minute, gaveUp,
 			[]string{"exit code 3, 5 restarts", "  | bye ***", "  | panic: DATABASE_URL is not set",
 				"It starts and dies at once. The new version asks for DATABASE_URL; env in idp.yaml does not set it."}, "waiting for /healthz"},
-		"wrong port": {map[string]string{"WRONG_PORT": "1"}, 15 * time.Second, inTime, []string{"it runs, PORT=", "listen"}, wrongPort},
-		"error answer": {map[string]string{"HEALTH_STATUS": "500"}, 15 * time.Second, inTime,
+		"wrong port": {map[string]string{"WRONG_PORT": "1"}, 30 * time.Second, inTime, []string{"it runs, PORT=", "listen"}, wrongPort},
+		"error answer": {map[string]string{"HEALTH_STATUS": "500"}, 30 * time.Second, inTime,
 			[]string{"last answer 500", "GET /healthz answered 500: health in idp.yaml must be"}, "waiting for /healthz: it answers 500"},
-		"redirect": {map[string]string{"HEALTH_STATUS": "302"}, 15 * time.Second, inTime, []string{"last answer 302"}, "waiting for /healthz: it answers 302"},
-		"no answer": {map[string]string{"HANG": "1"}, 15 * time.Second, inTime,
+		"redirect": {map[string]string{"HEALTH_STATUS": "302"}, 30 * time.Second, inTime, []string{"last answer 302"}, "waiting for /healthz: it answers 302"},
+		"no answer": {map[string]string{"HANG": "1"}, 30 * time.Second, inTime,
 			[]string{"no answer in time", "GET /healthz is accepted but not answered"}, "waiting for /healthz"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -33,7 +33,7 @@ func TestAnotherProcessOnThePort(t *testing.T) {
 		}
 	}
 	in := inputs(dir, "a", map[string]string{"WRONG_PORT": "1"})
-	in.Wait = 15 * time.Second
+	in.Wait = 30 * time.Second
 	_, err := Deploy(t.Context(), in, d)
 	if runtime.GOOS != "linux" { // only there the kernel tells whose port it is
 		return
