@@ -280,8 +280,9 @@ func (s *supervisor) start(p part) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	if err := s.fork(p); err != nil {
+	for err := s.fork(p); err != nil; err = s.fork(p) { // a machine may have no room for a moment
 		say("%s does not start: %v", p.args[0], err)
+		time.Sleep(restartDelay)
 	}
 }
 

@@ -6,7 +6,13 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
+	"path/filepath"
+	"syscall"
 	"testing"
+	"time"
+
+	"github.com/org/idp/internal/testkit/expect"
 )
 
 // TestNoSuchName asks with the resolver that containerd is built with.
@@ -30,5 +36,33 @@ func TestNoSuchName(t *testing.T) {
 		if got := noSuchName(short); got != nil {
 			t.Errorf("%q: %q", short, got)
 		}
+	}
+}
+
+// A part that cannot be started for a moment is not left out for good.
+func TestAPartIsStartedAgain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "logs"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(dir, "part")
+	s := &supervisor{layout: layout{Dir: dir}, running: map[int]part{}}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.start(part{args: []string{program}})
+	}()
+	time.Sleep(restartDelay / 2) // it has tried
+	expect.Program(t, program, "#!/bin/sh\nexit 7\n")
+	<-ended
+	for pid := range s.running {
+		var status syscall.WaitStatus
+		if _, err := syscall.Wait4(pid, &status, 0, nil); err != nil || status.ExitStatus() != 7 {
+			t.Errorf("it ended with %d, %v", status.ExitStatus(), err)
+		}
+	}
+	if len(s.running) != 1 {
+		t.Errorf("%d processes", len(s.running))
 	}
 }
