@@ -32,7 +32,7 @@ func TestClusterGivesBackWhatWasThereBefore(t *testing.T) {
 	owners := a.owners("deployment", "plain")
 
 	write(t, filepath.Join(a.repo.dir, "k8s", "two", "c00.yaml"), "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c00}\ndata: {BEHAVE: broken}\n")
-	bad := a.release(second, settings{deploy: "{manifests: k8s/two}", more: "version: off\n"}).want(1, "smoke", "500", "back on what was there before the first release")
+	bad := a.release(second, settings{deploy: "{manifests: k8s/two}", more: "version: off\n"}, soon...).want(1, "smoke", "500", "back on what was there before the first release")
 	if d := bad.record.deploy(t); d.Restored != nil || d.Release != "" {
 		t.Errorf("the evidence of deploy is %+v", d)
 	}

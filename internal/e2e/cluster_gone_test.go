@@ -52,7 +52,7 @@ func TestClusterRollsBackToAnImageThatIsGone(t *testing.T) {
 
 	// They were: nothing can bring them back, and those of the version that failed its smoke test are all that there is.
 	behave("broken")
-	bad := a.release(second, s).want(1, "500", "putting the old version back", "ImagePullBackOff", missing)
+	bad := a.release(second, s, soon...).want(1, "500", "putting the old version back", "ImagePullBackOff", missing)
 	if strings.Contains(bad.text, "back on") {
 		t.Error("it says that the old version is back")
 	}

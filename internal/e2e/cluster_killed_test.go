@@ -28,7 +28,13 @@ func TestClusterOfAKilledProgramLeavesNothing(t *testing.T) {
 		cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
 		return cmd
 	}
-	cmd := run("sh", "-c", `echo $$ "$KUBECONFIG" "$IDP_E2E_CLUSTER" "$IDP_E2E_REGISTRY"; exec sleep 600`)
+	said, err := os.Create(filepath.Join(t.TempDir(), "said"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = said.Close() }()
+	cmd := run("sh", "-c", `echo $$ "$KUBECONFIG" "$IDP_E2E_CLUSTER" "$IDP_E2E_REGISTRY"; exec sleep 3600`)
+	cmd.Stderr = said
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +44,8 @@ func TestClusterOfAKilledProgramLeavesNothing(t *testing.T) {
 	}
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
-		t.Fatal(err)
+		why, _ := os.ReadFile(said.Name())
+		t.Fatalf("%v\n%s", err, why)
 	}
 	var command int
 	var kubeconfig, dir, registry string
@@ -51,7 +58,10 @@ func TestClusterOfAKilledProgramLeavesNothing(t *testing.T) {
 	t.Setenv("IDP_E2E_REGISTRY", registry)
 	helloRuns(t, cluster.Open(t), "default")
 	group := groupOf(t, dir)
-	inside, links := processesWith(t, dir, group), linksOfClusters(t)
+	inside, link := processesWith(t, dir, group), linkOf(t, kubeconfig)
+	if _, err := net.InterfaceByName(link); err != nil {
+		t.Fatalf("%s: %v", link, err)
+	}
 	if len(inside) < 7+2*2 { // the parts, and for each pod at least the pause and the service
 		t.Fatalf("only %d processes are in the cluster: %q", len(inside), inside)
 	}
@@ -62,8 +72,8 @@ func TestClusterOfAKilledProgramLeavesNothing(t *testing.T) {
 	if !eventually(func() bool { return len(stillThere(inside)) == 0 }) {
 		t.Errorf("these go on: %q", stillThere(inside))
 	}
-	if !eventually(func() bool { return linksOfClusters(t) == links-1 }) {
-		t.Error("the network of the cluster is still there")
+	if !eventually(func() bool { _, err := net.InterfaceByName(link); return err != nil }) {
+		t.Errorf("%s, the network of the cluster, is still there", link)
 	}
 	if out, err := run("true").CombinedOutput(); err != nil {
 		t.Fatalf("the next one: %v\n%s", err, out)
@@ -154,17 +164,17 @@ func stillThere(processes map[string]string) []string {
 	return list
 }
 
-func linksOfClusters(t *testing.T) int {
+// linkOf is the network interface by which this machine reaches a cluster: that of 10.N.0.0/24 is called idpN.
+func linkOf(t *testing.T, kubeconfig string) string {
 	t.Helper()
-	links, err := net.Interfaces()
+	text, err := os.ReadFile(kubeconfig)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := 0
-	for _, link := range links {
-		if strings.HasPrefix(link.Name, "idp") {
-			n++
-		}
+	_, after, _ := strings.Cut(string(text), "https://10.")
+	number, _, found := strings.Cut(after, ".0.2:")
+	if !found {
+		t.Fatal("the kubeconfig does not say where the node is")
 	}
-	return n
+	return "idp" + number
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -51,8 +52,8 @@ func TestClusterLosesNoRequest(t *testing.T) {
 				old, after := answers[said], answers[next]
 				delete(answers, said)
 				delete(answers, next)
-				t.Logf("%d requests in the %.1fs from the first pod of the new version to the end of the last old one; %d answers of the old version, %d of the new one, failed: %v",
-					during, l.ended.Sub(l.begun).Seconds(), old, after, answers)
+				t.Logf("%d requests in the %.1fs from the first pod of the new version to the end of the last old one; %d answers of the old version, %d of the new one, failed: %v; a processor stood still for %s",
+					during, l.ended.Sub(l.begun).Seconds(), old, after, answers, l.stood.Round(time.Millisecond))
 				if len(answers) > 0 || old == 0 || after == 0 {
 					t.Fatalf("%d answers of the old version, %d of the new one, failed: %v\n%s", old, after, answers, strings.Join(l.told, "\n"))
 				}
@@ -105,6 +106,7 @@ type load struct {
 	mu      sync.Mutex
 	answers map[string]int // text of an answer, or what went wrong
 	told    []string       // what failed and what became of the pods, with the time
+	stood   time.Duration  // how long a processor did nothing at most
 
 	changing   atomic.Bool
 	during     atomic.Int64 // asked and answered while two versions had pods
@@ -127,6 +129,16 @@ func startLoad(t *testing.T, c *cluster.Cluster, ns, service string) *load {
 		t.Fatalf("there are pods of %d versions: %v", len(first), first)
 	}
 	go l.watch(client, ns, first[0])
+	var processors unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &processors); err != nil {
+		t.Fatal(err)
+	}
+	for i, left := 0, processors.Count(); left > 0; i++ {
+		if processors.IsSet(i) {
+			left--
+			l.wg.Go(func() { l.tick(i) })
+		}
+	}
 	for i := range 8 {
 		kept := 1 - 2*(i%2) // less than none: it is the client that closes each connection
 		client := &http.Client{Timeout: patience, Transport: &http.Transport{DialContext: dial, MaxIdleConnsPerHost: kept}}
@@ -186,6 +198,31 @@ func (l *load) watch(c *kubernetes.Client, ns, old string) {
 			}
 			return
 		}
+	}
+}
+
+// tick notes how long a processor did nothing: not even what is short and seldom.
+func (l *load) tick(processor int) {
+	runtime.LockOSThread() // and its thread ends with it
+	var only unix.CPUSet
+	only.Set(processor)
+	if err := unix.SchedSetaffinity(0, &only); err != nil {
+		l.t.Error(err)
+		return
+	}
+	for last := time.Now(); ; {
+		select {
+		case <-l.stop:
+			return
+		default:
+		}
+		short := unix.NsecToTimespec(int64(50 * time.Millisecond))
+		_ = unix.Nanosleep(&short, nil) // interrupted is no matter
+		now := time.Now()
+		l.mu.Lock()
+		l.stood = max(l.stood, now.Sub(last))
+		l.mu.Unlock()
+		last = now
 	}
 }
 

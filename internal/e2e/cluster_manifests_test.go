@@ -66,7 +66,7 @@ spec:
         - name: app
           image: %s/plain
           env: [{name: HOST, value: 0.0.0.0}, {name: PORT, value: "8080"}]
-          readinessProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1}
+          readinessProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1, timeoutSeconds: 10}
           resources: {requests: {cpu: 1m, memory: 32Mi}}
           %s
 ---

@@ -58,9 +58,7 @@ func TestClusterRenewsWhatAPluginGives(t *testing.T) {
 		p := c.NewPlugin(t, a.ns, "idp-plain", "v1", ttl, false)
 		a.kubeconfig = p.Kubeconfig
 		r := a.start()
-		for a.get("deployment", "plain", "-o", "name") == "" {
-			time.Sleep(100 * time.Millisecond)
-		}
+		a.until(r, "the rollout", func() bool { return a.get("deployment", "plain", "-o", "name") != "" })
 		p.End()
 		r.wait(t).want(3, "the login that the kubeconfig names gives no credentials", "log in to the cluster again")
 		a.wantHistory(map[string]string{"v1": "pending"})

@@ -55,7 +55,7 @@ func TestClusterGoesBackToAColor(t *testing.T) {
 
 	bad := filepath.Join(a.repo.dir, "k8s", "colors", "c00.yaml")
 	write(t, bad, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c00}\ndata: {BEHAVE: broken}\n")
-	a.release(first, colors).want(1, "blue beside green", "500", "back on", "(healthy)")
+	a.release(first, colors, soon...).want(1, "blue beside green", "500", "back on", "(healthy)")
 	a.serves(second, 2)
 	a.wantColor("green")
 	a.images[first] = original
@@ -65,7 +65,7 @@ func TestClusterGoesBackToAColor(t *testing.T) {
 	during, answers := l.end()
 	t.Logf("%d requests during the rollback, answers %v", during, answers)
 	if answers["ok"] == 0 || len(answers) != 1 || during == 0 {
-		t.Errorf("%d requests during the rollback, answers %v\n%s", during, answers, strings.Join(l.told, "\n"))
+		t.Errorf("%d requests during the rollback, answers %v; a processor stood still for %s\n%s", during, answers, l.stood, strings.Join(l.told, "\n"))
 	}
 	a.serves(first, 2)
 	a.wantColor("blue")

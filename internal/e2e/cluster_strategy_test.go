@@ -22,7 +22,7 @@ func TestClusterCanary(t *testing.T) {
 	a.release(first, settings{deploy: canary, replicas: 4, max: 9}).want(0)
 	a.serves(first, 4)
 
-	bad := a.release(second, settings{deploy: canary, replicas: 4, max: 9, env: "BEHAVE: broken"}).want(1, "canary 25%", "500", "back on", "(healthy)")
+	bad := a.release(second, settings{deploy: canary, replicas: 4, max: 9, env: "BEHAVE: broken"}, soon...).want(1, "canary 25%", "500", "back on", "(healthy)")
 	if d := bad.record.deploy(t); d.Restored == nil || d.Restored.Digest != a.images[first].digest {
 		t.Errorf("the evidence is %+v", d)
 	}
@@ -62,7 +62,7 @@ func TestClusterBlueGreen(t *testing.T) {
 
 	bad := colors
 	bad.env = "BEHAVE: broken"
-	failed := a.release(second, bad).want(1, "beside", "500", "back on", "(healthy)")
+	failed := a.release(second, bad, soon...).want(1, "beside", "500", "back on", "(healthy)")
 	if d := failed.record.deploy(t); d.Restored == nil || d.Restored.Digest != a.images[first].digest {
 		t.Errorf("the evidence is %+v", d)
 	}
