@@ -253,5 +253,9 @@ func (c *Client) Logs(ctx context.Context, namespace, pod string, o LogOptions) 
 // Proxy leads through the API server to a Service, so that what runs outside of the cluster can ask it: a URL, and the
 // transport that it has to be asked with.
 func (c *Client) Proxy(namespace, service, port string) (string, http.RoundTripper) {
-	return c.base + "/api/v1/namespaces/" + url.PathEscape(namespace) + "/services/" + url.PathEscape("http:"+service+":"+port) + "/proxy", c.http.Transport
+	through := c.http.Transport
+	if c.renews {
+		through = renewing{through}
+	}
+	return c.base + "/api/v1/namespaces/" + url.PathEscape(namespace) + "/services/" + url.PathEscape("http:"+service+":"+port) + "/proxy", through
 }
