@@ -75,7 +75,7 @@ func Wait(ctx context.Context, c Cluster, set []kubernetes.Object, o Options) (R
 			}
 			return w.ready(), nil
 		}
-		if problem := w.called(); problem != nil {
+		if problem := w.called(ctx); problem != nil {
 			return Ready{}, w.failed(ctx, *problem)
 		}
 		if w.now().Sub(w.begun) >= o.Timeout {

@@ -119,7 +119,10 @@ func (w *watch) refusal(ctx context.Context, t *target) (string, error) {
 	}
 	applied := changedAt(t.want)
 	for _, e := range slices.Backward(events) {
-		if e.Reason == "FailedCreate" && !when(e).Before(applied) {
+		switch {
+		case when(e).Before(applied), e.Reason == "SuccessfulCreate": // what was refused before it was let in since
+			return "", nil
+		case e.Reason == "FailedCreate":
 			return e.Message, nil
 		}
 	}

@@ -8,6 +8,9 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/org/idp/internal/kubernetes"
 )
 
 // cause is what kind of trouble it is: it chooses the advice, and what is named when there is more than one.
@@ -270,6 +273,8 @@ func (w *watch) creating(ctx context.Context, t *target, p *corev1.Pod) error {
 			}
 		case "FailedCreatePodSandBox", "NetworkNotReady":
 			found.cause = causeSandbox
+		case "Pulling", "Pulled": // which the node does when the volumes and the network are there
+			return nil
 		default:
 			continue
 		}
@@ -280,6 +285,46 @@ func (w *watch) creating(ctx context.Context, t *target, p *corev1.Pod) error {
 }
 
 var notThere = regexp.MustCompile(`(?i)(configmap|secret|persistentvolumeclaim)s? "[^"]*" not found|references non-existent (config|secret) key`)
+
+// appeared tells that what a pod was refused for is there by now: who has refused it tries again only after a while, the kubelet after
+// up to 15 s. What may not be read is as they say.
+func (w *watch) appeared(ctx context.Context, p *problem) bool {
+	if p.cause != causeConfig {
+		return false
+	}
+	ref, key := lacked(p.message)
+	ref.Namespace = p.target.ref.Namespace
+	if ref.Name == "" {
+		return false
+	}
+	o, err := w.c.Get(ctx, ref)
+	if err != nil || o == nil || key == "" {
+		return err == nil && o != nil
+	}
+	for _, field := range []string{"data", "binaryData"} {
+		if values, _, _ := unstructured.NestedMap(o.Object, field); values[key] != nil {
+			return true
+		}
+	}
+	return false
+}
+
+var (
+	lackedObject = regexp.MustCompile(`(?i)\b(configmap|secret|serviceaccount|persistentvolumeclaim)s? "([^"]+)" not found`)
+	lackedKey    = regexp.MustCompile(`couldn't find key (\S+) in (Secret|ConfigMap) [^/\s]+/(\S+)`)
+	lackedKinds  = map[string]string{"configmap": "ConfigMap", "secret": "Secret", "serviceaccount": "ServiceAccount", "persistentvolumeclaim": "PersistentVolumeClaim"}
+)
+
+// lacked is what a message says is not there, and the key that it lacks; without a name where it says nothing of the kind.
+func lacked(message string) (ref kubernetes.Ref, key string) {
+	ref.APIVersion = "v1"
+	if m := lackedObject.FindStringSubmatch(message); m != nil {
+		ref.Kind, ref.Name = lackedKinds[strings.ToLower(m[1])], m[2]
+	} else if m := lackedKey.FindStringSubmatch(message); m != nil {
+		key, ref.Kind, ref.Name = m[1], m[2], m[3]
+	}
+	return ref, key
+}
 
 // lasts tells whether something has been so for a while.
 func (w *watch) lasts(t *target, what string, d time.Duration) bool {

@@ -242,7 +242,7 @@ func lastManager(o *kubernetes.Object) string {
 }
 
 // called is the problem of a target of which one has lasted longer than its grace; nil where there is none.
-func (w *watch) called() *problem {
+func (w *watch) called(ctx context.Context) *problem {
 	for _, t := range w.targets {
 		due := false
 		for i := range t.problems {
@@ -251,7 +251,7 @@ func (w *watch) called() *problem {
 				continue
 			}
 			key := t.ref.Kind + "/" + t.ref.Name + "/" + string(p.cause) + "/" + p.container
-			due = due || w.seen(key) >= p.grace
+			due = w.seen(key) >= p.grace && !w.appeared(ctx, p) || due
 		}
 		if due {
 			// What explains most may be something that would not have ended the wait by itself, such as a failing probe
