@@ -117,6 +117,9 @@ func (d *deploy) namespace(ctx context.Context) error {
 	o.SetName(d.Namespace)
 	o.SetLabels(map[string]string{"app.kubernetes.io/managed-by": "idp"})
 	_, err = d.Cluster.Create(ctx, o)
+	if kubernetes.IsAway(err) { // it may have been made, or be made now
+		_, err = d.Cluster.Create(ctx, o)
+	}
 	switch {
 	case err == nil, kubernetes.IsExists(err):
 		return nil

@@ -66,6 +66,7 @@ func Acquire(ctx context.Context, h History, me Holder, clock Clock, waiting fun
 	var seen string
 	var looked time.Time
 	var unchanged time.Duration
+	var lost int
 	for {
 		lease, err := h.Cluster.Get(ctx, h.leaseRef())
 		if err != nil {
@@ -74,14 +75,17 @@ func Acquire(ctx context.Context, h History, me Holder, clock Clock, waiting fun
 		now := clock.Now()
 		unchanged += min(now.Sub(looked), longestLook)
 		if version := versionOf(lease); version != seen || looked.IsZero() {
-			if holder := holderOf(lease); holder.ID != "" && waiting != nil {
+			if holder := holderOf(lease); holder.ID != "" && holder.ID != me.ID && waiting != nil {
 				waiting(holder)
 			}
 			seen, unchanged = version, 0
 		}
 		looked = now
-		if lease == nil || holderOf(lease).ID == "" || unchanged >= durationOf(lease) {
+		if holder := holderOf(lease).ID; holder == "" || holder == me.ID || unchanged >= durationOf(lease) {
 			taken, err := l.take(ctx, lease, now)
+			if kubernetes.IsAway(err) && lost < writes {
+				lost, err = lost+1, nil // the next look tells whether it is taken
+			}
 			if err != nil {
 				return nil, err
 			}

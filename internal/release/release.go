@@ -129,7 +129,7 @@ func (h History) Begin(ctx context.Context, r Release, set, found []kubernetes.O
 	if err != nil {
 		return r, err
 	}
-	made, err := h.Cluster.Create(ctx, o)
+	made, err := h.create(ctx, r, o)
 	if kubernetes.IsExists(err) {
 		return r, fault.Undeterminedf("release %s of %s was begun by another deploy at the same time; nothing was changed", r.Name(), h.Service)
 	}
@@ -138,6 +138,29 @@ func (h History) Begin(ctx context.Context, r Release, set, found []kubernetes.O
 	}
 	r.uid, r.version = made.GetUID(), made.GetResourceVersion()
 	return r, nil
+}
+
+// create makes the Secret of a release, or finds that an attempt of which no answer came has made it.
+func (h History) create(ctx context.Context, r Release, o *kubernetes.Object) (*kubernetes.Object, error) {
+	lost := false
+	for attempt := 1; ; attempt++ {
+		made, err := h.Cluster.Create(ctx, o)
+		lost = lost || kubernetes.IsAway(err)
+		if !lost || !kubernetes.IsAway(err) && !kubernetes.IsExists(err) || attempt > writes {
+			return made, err
+		}
+		live, lookErr := h.Cluster.Get(ctx, h.ref(r.Number))
+		if lookErr != nil {
+			return nil, lookErr
+		}
+		if live == nil {
+			continue
+		}
+		if got, err := decode(live); err == nil && got.Holder == r.Holder && got.Created.Equal(r.Created) {
+			return live, nil
+		}
+		lost = false // another deploy's: that it is there is the answer
+	}
 }
 
 // Fits tells whether Begin could write a release down: one that a Secret cannot hold is bad input. It asks the cluster nothing.
