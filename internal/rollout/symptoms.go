@@ -159,6 +159,8 @@ func container(t *target, p *corev1.Pod, s corev1.ContainerStatus) *problem {
 		found.grace = never // it has a number of tries of its own
 	case s.RestartCount >= 2, found.cause == causeStart && unstartable.MatchString(end.Message):
 		found.grace = 0
+	case s.RestartCount == 0:
+		found.grace = never // its node is about to start it once more, which may take a node that is busy long
 	case end.FinishedAt.Sub(end.StartedAt.Time) >= 2*time.Second:
 		found.grace = graceSlow
 	}
