@@ -3,6 +3,7 @@ package rollout_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +11,20 @@ import (
 
 	"github.com/org/idp/internal/rollout"
 )
+
+// The service account of every namespace is made by the cluster, soon after the namespace.
+func TestAServiceAccountThatTheClusterMakesIsWaitedFor(t *testing.T) {
+	s := named(t, "no-such-service-account")
+	rs := s.object("ReplicaSet")
+	conditions, _, _ := unstructured.NestedSlice(rs.Object, "status", "conditions")
+	conditions[0].(map[string]any)["message"] = `pods "app-54d5db95d7-" is forbidden: error looking up service account test/default: serviceaccount "default" not found`
+	put(t, rs, conditions, "status", "conditions")
+	_, err := s.wait(t.Context(), rollout.Options{})
+	var d *rollout.Diagnosis
+	if !errors.As(err, &d) || !d.TimedOut || d.Reason != "FailedCreate" || !strings.Contains(d.Message, `serviceaccount "default" not found`) {
+		t.Errorf("%+v, %v", d, err)
+	}
+}
 
 // A container that has crashed once may come up: what it does when its node has started it again is what counts.
 func TestACrashIsNoLoop(t *testing.T) {

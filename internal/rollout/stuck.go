@@ -80,6 +80,8 @@ func (w *watch) refused(ctx context.Context, t *target) error {
 		}
 	case strings.Contains(message, "status unknown for quota"):
 		found.grace = never // the cluster is about to count what there is
+	case strings.Contains(message, `serviceaccount "default" not found`):
+		found.cause, found.grace = causeConfig, never // the cluster is about to make that of every namespace
 	case strings.Contains(message, "service account"), strings.Contains(message, "serviceaccount"):
 		found.cause, found.grace = causeConfig, graceConfig
 	case strings.Contains(message, "failed calling webhook"):
