@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/org/idp/internal/testkit/cluster"
@@ -21,12 +22,17 @@ func TestClusterDeploys(t *testing.T) {
 	a.wantHistory(map[string]string{"v1": "live"})
 	a.wantFree()
 
-	before := a.get("deployment", "plain", "-o", "jsonpath={.metadata.resourceVersion} {.metadata.generation}")
+	// All but what controllers write of it whenever they look: its status, and the version of the object that tells of that.
+	const ours = `jsonpath={.metadata.uid} {.metadata.generation} {.metadata.labels} {.metadata.annotations} {.spec} {.metadata.managedFields[?(@.manager=="idp")]}`
+	before := a.get("deployment", "plain", "--show-managed-fields", "-o", ours)
+	if !strings.Contains(before, `"operation":"Apply"`) {
+		t.Errorf("who set what is not told: %s", before)
+	}
 	again := a.deploy().want(0, "already live, nothing changed")
 	if d := again.record.deploy(t); d.Changed || d.Release != "v1" {
 		t.Errorf("the same again is %+v", d)
 	}
-	if after := a.get("deployment", "plain", "-o", "jsonpath={.metadata.resourceVersion} {.metadata.generation}"); after != before {
+	if after := a.get("deployment", "plain", "--show-managed-fields", "-o", ours); after != before {
 		t.Errorf("nothing was to change: %s, then %s", before, after)
 	}
 	a.wantHistory(map[string]string{"v1": "live"})

@@ -31,7 +31,7 @@ func TestClusterFailures(t *testing.T) {
 			change: settings{env: "BEHAVE: crash"},
 			says:   []string{called, "CrashLoopBackOff", "exit code 1", "DATABASE_URL is not set", "container app"}},
 		"failing readiness": {
-			change: settings{env: "BEHAVE: sick"}, args: []string{"--wait", "1m"}, // in which a probe fails for certain
+			change: settings{env: "BEHAVE: sick"}, args: []string{"--wait", "2m"}, // in which a pod starts and a probe fails for certain
 			says: []string{"is not ready after", "probe", "500", "container app"}},
 		"unschedulable": {
 			change: settings{size: "huge"},

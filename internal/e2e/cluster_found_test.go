@@ -98,7 +98,7 @@ func TestClusterGivesBackAfterAKill(t *testing.T) {
 			t.Parallel()
 			a := newApp(t, c)
 			a.c.Apply(t, a.ns, strings.Replace(deployment(a.c.Registry, "", ""), "image: "+a.c.Registry+"/plain", "image: "+a.images[first].reference, 1))
-			a.c.Kubectl(t, "rollout", "status", "deployment", "plain", "-n", a.ns, "--timeout=60s")
+			a.c.Kubectl(t, "rollout", "status", "deployment", "plain", "-n", a.ns, "--timeout=5m")
 			spec, owners := a.get("deployment", "plain", "-o", "jsonpath={.spec}{.metadata.labels}"), a.owners("deployment", "plain")
 			args := []string{}
 			a.is(second, settings{deploy: "{manifests: k8s/bad-image}"})
