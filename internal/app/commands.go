@@ -18,6 +18,7 @@ import (
 	"github.com/org/idp/internal/app/reading"
 	"github.com/org/idp/internal/app/scanning"
 	"github.com/org/idp/internal/fault"
+	"github.com/org/idp/internal/gitrepo"
 	"github.com/org/idp/internal/local"
 	"github.com/org/idp/internal/localtarget"
 	"github.com/org/idp/internal/manifest"
@@ -66,6 +67,9 @@ func validate(ctx context.Context, w cli.World, args []string) error {
 	}
 	pol, polErr := policy.Load(common.Policy)
 	svc, svcErr := service.Load(common.Service, delivery.SizesOf(pol)...)
+	if repo, err := gitrepo.Open(ctx, common.Service); err == nil && svcErr == nil { // a file may be valid before there is a repository
+		svcErr = delivery.Namesake(ctx, repo, svc.Name)
+	}
 	if err := delivery.JoinProblems(svcErr, polErr); err != nil {
 		return err
 	}

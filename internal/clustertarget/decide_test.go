@@ -294,6 +294,32 @@ func TestUnrestarted(t *testing.T) {
 	}
 }
 
+// Two teams may well give their services the same name, and then both live in the namespace of that name.
+func TestAServiceOfAnotherRepositoryIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	own := release.Source{Repository: "acme/shop", ID: "7"}
+	for name, c := range map[string]struct {
+		source  release.Source
+		refused bool
+	}{
+		"the same":                    {own, false},
+		"renamed":                     {release.Source{Repository: "acme/old-shop", ID: "7"}, false},
+		"in other letters":            {release.Source{Repository: "Acme/Shop"}, false},
+		"moved by a person":           {release.Source{Repository: "acme/shop", ID: "3"}, false},
+		"of a release before this":    {release.Source{}, false},
+		"from a folder":               {release.Source{Repository: "shop"}, false},
+		"another one":                 {release.Source{Repository: "other/shop", ID: "8"}, true},
+		"another one without numbers": {release.Source{Repository: "other/shop"}, true},
+	} {
+		list := past("failed", "live") // what a failed release applied may be there, too
+		list[0].Source = c.source
+		err := Target{Inputs: Inputs{Service: "shop", Environment: "staging", Namespace: "shop", Source: own}}.alone(list)
+		if c.refused != (fault.KindOf(err) == fault.BadInput && err != nil) || !c.refused && err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // A namespace that another environment of idp.yaml has is refused; one that an environment had which is gone is not.
 func TestAlone(t *testing.T) {
 	t.Parallel()

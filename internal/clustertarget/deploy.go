@@ -92,8 +92,14 @@ func (d *deploy) heal(ctx context.Context) error {
 	return nil
 }
 
-// alone refuses a namespace that is another environment's: what is deployed there would give way to this one.
+// alone refuses a namespace that has another service of the same name, or this one of another environment: what is deployed there
+// would give way to this one.
 func (t Target) alone(list []release.Release) error {
+	if len(list) > 0 && list[0].Source.Other(t.Source) {
+		return fault.BadInputf("namespace %s has %s of another repository, %s, and %s would take its place", t.Namespace, t.Service, list[0].Source.Repository, t.Source.Repository).
+			WithNext("Give this one another name in idp.yaml, or a namespace of its own: environments."+t.Environment+".namespace",
+				"If the service has moved here, say so: "+t.history().Moved(t.Source.Repository))
+	}
 	live := release.Current(list)
 	if live == nil || live.Environment == t.Environment || !slices.Contains(t.Neighbours, live.Environment) {
 		return nil
@@ -190,7 +196,7 @@ func (d *deploy) begin(ctx context.Context, plan strategy.Plan, restores int, fo
 	if err := d.lock.Sure(ctx); err != nil {
 		return nil, err
 	}
-	r := release.Release{Environment: d.Environment, Image: d.Image, Digest: d.Digest, Commit: d.Commit, Strategy: plan.Kind,
+	r := release.Release{Environment: d.Environment, Image: d.Image, Digest: d.Digest, Commit: d.Commit, Source: d.Source, Strategy: plan.Kind,
 		Run: d.Holder.Run, Holder: d.Holder.ID, Override: d.Override, Restores: restores, Tested: d.Tested}
 	if last := len(plan.Steps) - 1; last >= 0 {
 		r.Drain = plan.Steps[last].Drain

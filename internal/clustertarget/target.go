@@ -35,6 +35,7 @@ type Inputs struct {
 	Image       string // IMAGE@DIGEST
 	Digest      string
 	Commit      string
+	Source      release.Source
 	Override    string // reason to deploy in a freeze; recorded
 	Set         []kubernetes.Object
 	Strategy    string

@@ -73,6 +73,26 @@ func TestClusterKeepsTheOrderOfEnvironments(t *testing.T) {
 	a.deploy("--environment", "production").want(1, "was found healthy in staging", "production wants 10m")
 }
 
+// Two teams gave their services the same name, so both live in the namespace of that name: the second one takes nothing from the first.
+func TestClusterLeavesAnotherRepositorysServiceAlone(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, cluster.Open(t))
+	a.deploy().want(0)
+	a.c.Kubectl(t, "annotate", "secrets", "-n", a.ns, "-l", "idp/release-of=plain", "--overwrite", "idp/repository=other/plain")
+	a.is(second, settings{})
+	move := "kubectl annotate secrets -n " + a.ns + " -l idp/release-of=plain --overwrite idp/repository=acme/plain"
+	for _, r := range []*running{a.start(), a.run("plan"), a.run("rollback")} {
+		r.wait(t).want(2, "has plain of another repository, other/plain", move)
+	}
+	a.wantHistory(map[string]string{"v1": "live"})
+	a.serves(first, 2)
+	a.wantFree()
+
+	a.c.Kubectl(t, strings.Fields(move)[1:]...)
+	a.deploy().want(0, "replaces")
+	a.serves(second, 2)
+}
+
 func TestClusterWarnsOfAnUndo(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, cluster.Open(t))

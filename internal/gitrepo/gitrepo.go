@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -218,6 +219,21 @@ func (r *Repo) hidden(ctx context.Context, folders []string) ([]string, error) {
 		return nil, nil
 	}
 	return r.Uncommitted(ctx, files, nil)
+}
+
+// Named lists the tracked files of a name in all of the repository, as paths from its root with slashes.
+func (r *Repo) Named(ctx context.Context, name string) ([]string, error) {
+	out, err := r.git(ctx, "ls-files", "-z")
+	if err != nil {
+		return nil, fault.Undeterminedf("git cannot list the files of %s: %w", r.Root, err)
+	}
+	var files []string
+	for file := range strings.SplitSeq(string(out), "\x00") {
+		if path.Base(file) == name {
+			files = append(files, file)
+		}
+	}
+	return files, nil
 }
 
 // Absent lists the files, as seen from the service's folder and below it, that a sparse checkout leaves out of the working tree.

@@ -36,6 +36,9 @@ func (h History) encode(r Release) (o *kubernetes.Object, size int, err error) {
 	o.SetNamespace(ref.Namespace)
 	o.SetUID(r.uid)
 	o.SetLabels(map[string]string{labelRelease: h.Service, "app.kubernetes.io/managed-by": "idp", "idp/state": string(r.State)})
+	if r.Source.Repository != "" {
+		o.SetAnnotations(map[string]string{annotationRepository: r.Source.Repository})
+	}
 	return o, len(head) + len(r.set) + len(r.found), nil
 }
 
@@ -112,6 +115,7 @@ func decode(o *kubernetes.Object) (Release, error) {
 	if kind, _, _ := unstructured.NestedString(o.Object, "type"); kind != secretType || r.Number < 1 {
 		return bad(fmt.Errorf("type %q, number %d", kind, r.Number))
 	}
+	r.Source.Repository = o.GetAnnotations()[annotationRepository]
 	r.uid, r.version = o.GetUID(), o.GetResourceVersion()
 	return r, nil
 }

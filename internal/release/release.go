@@ -45,6 +45,7 @@ type Release struct {
 	Image       string           `json:"image"` // IMAGE@DIGEST
 	Digest      string           `json:"digest"`
 	Commit      string           `json:"commit"`
+	Source      Source           `json:"source,omitzero"` // whose service it is
 	Strategy    string           `json:"strategy"`
 	Run         string           `json:"run,omitempty"`      // who deployed: the run's URL, or a person
 	Holder      string           `json:"holder,omitempty"`   // of the lock while it was begun
@@ -64,6 +65,23 @@ type Release struct {
 	version string
 }
 
+// Source is the repository of a service; zero is not known.
+type Source struct {
+	Repository string `json:"-"`            // OWNER/NAME; without an owner it is only a folder's name, and proves nothing
+	ID         string `json:"id,omitempty"` // number of the repository on its host, which outlives its name
+}
+
+// Other tells whether two repositories are certainly not the same one.
+func (s Source) Other(o Source) bool {
+	return strings.Contains(s.Repository, "/") && strings.Contains(o.Repository, "/") && !strings.EqualFold(s.Repository, o.Repository) &&
+		(s.ID == "" || s.ID != o.ID)
+}
+
+// Moved is how a person says that all releases of a service are of another repository now.
+func (h History) Moved(to string) string {
+	return fmt.Sprintf("kubectl annotate secrets -n %s -l %s=%s --overwrite %s=%s", h.Namespace, labelRelease, h.Service, annotationRepository, to)
+}
+
 // Name is what people call the release: v12.
 func (r Release) Name() string { return "v" + strconv.Itoa(r.Number) }
 
@@ -81,10 +99,12 @@ type Cluster interface {
 
 const (
 	labelRelease = "idp/release-of" // value: the service
-	secretType   = "idp/release.v1"
-	keyRelease   = "release"
-	keySet       = "set"
-	keyFound     = "found"
+	// annotationRepository is where a release came from, beside its content, so that people can say that a service has moved.
+	annotationRepository = "idp/repository"
+	secretType           = "idp/release.v1"
+	keyRelease           = "release"
+	keySet               = "set"
+	keyFound             = "found"
 )
 
 // History is the releases of one service in one namespace.

@@ -134,7 +134,7 @@ func set(names ...string) []kubernetes.Object {
 
 func begin(t *testing.T, h History, digest string, names ...string) *Release {
 	t.Helper()
-	r, err := h.Begin(t.Context(), Release{Digest: digest, Commit: digest, Environment: "staging"}, set(names...), nil)
+	r, err := h.Begin(t.Context(), Release{Digest: digest, Commit: digest, Environment: "staging", Source: Source{Repository: "acme/checkout", ID: "7"}}, set(names...), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,6 +207,9 @@ func TestLifeOfReleases(t *testing.T) {
 	}
 	if !slices.Equal(names, []string{"config", "extra"}) {
 		t.Errorf("inventory %v", names)
+	}
+	if list[1].Source != (Source{Repository: "acme/checkout", ID: "7"}) {
+		t.Errorf("it is of %+v", list[1].Source)
 	}
 	restored, err := list[1].Set()
 	if err != nil || len(restored) != 2 || restored[1].GetName() != "extra" || restored[0].Object["immutable"] != true {

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -22,6 +23,7 @@ import (
 	"github.com/org/idp/internal/record"
 	"github.com/org/idp/internal/secrets"
 	"github.com/org/idp/internal/service"
+	"github.com/org/idp/internal/strictyaml"
 	"github.com/org/idp/internal/ui"
 )
 
@@ -74,13 +76,17 @@ func (d *Delivery) Open(ctx context.Context, a Action, task Work) error {
 	}
 	pol, polErr := policy.Load(d.Options.Policy)
 	svc, svcErr := service.Load(d.Dir(), SizesOf(pol)...)
-	if a.Bare && svcErr != nil && !record.Exists(filepath.Join(d.Dir(), service.File)) {
+	named := record.Exists(filepath.Join(d.Dir(), service.File))
+	if a.Bare && svcErr != nil && !named {
 		svc, svcErr = &service.Service{Name: folderName(d.Dir())}, nil
 	}
 	repo, repoErr := gitrepo.Open(ctx, d.Dir())
 	d.Repo = repo
 	if a.Bare && fault.KindOf(repoErr) == fault.BadInput {
 		d.NoRepo, d.Repo, repoErr = repoErr, nil, nil
+	}
+	if svcErr == nil && repoErr == nil && named && d.Repo != nil {
+		svcErr = Namesake(ctx, d.Repo, svc.Name)
 	}
 	if err := JoinProblems(svcErr, repoErr, polErr); err != nil {
 		return err
@@ -93,6 +99,26 @@ func (d *Delivery) Open(ctx context.Context, a Action, task Work) error {
 		return err
 	}
 	return d.describe(ctx, a)
+}
+
+// Namesake refuses a name that a service in another folder of the repository has as well. All that a delivery publishes is found
+// by the name, so the success of one of them would stand where the other one failed.
+func Namesake(ctx context.Context, repo *gitrepo.Repo, name string) error {
+	files, err := repo.Named(ctx, service.File)
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		data, err := strictyaml.ReadFile(filepath.Join(repo.Root, filepath.FromSlash(file)))
+		if folder := path.Dir(file); err != nil || folder == cmp.Or(repo.Path, ".") || !bytes.Contains(data, []byte(name)) {
+			continue // one that cannot be read, as in a sparse checkout, is not delivered from here
+		}
+		if other, _ := service.Identity(data); other == name {
+			return fault.BadInputf("the repository has two services %s, this one and that of %s", name, file).
+				WithNext("Give one of them another name: check, comment, deployments and the entry in the catalogue are of the name.")
+		}
+	}
+	return nil
 }
 
 // SizesOf lets a wrong size be reported together with all else that is wrong in idp.yaml.

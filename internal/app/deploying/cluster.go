@@ -94,7 +94,7 @@ func (w *Deploy) History(d *delivery.Delivery, stage string) (clustertarget.Targ
 	t := clustertarget.Target{
 		Inputs: clustertarget.Inputs{Wait: w.In.Wait, Service: d.Service.Name, Environment: d.Record.Environment, Namespace: Namespace(d, d.Record.Environment),
 			URL: d.Service.Environments[d.Record.Environment].URL, Neighbours: neighbours(d), Holder: Holder(d), Image: artifact.Reference(), Digest: artifact.Digest,
-			Commit: d.Record.Source.Commit, Override: w.In.Override, Strategy: d.Service.Deploy.Strategy, Steps: d.Service.Deploy.Steps,
+			Commit: d.Record.Source.Commit, Source: release.Source{Repository: d.Record.Source.Repository, ID: d.Record.Run.RepositoryID}, Override: w.In.Override, Strategy: d.Service.Deploy.Strategy, Steps: d.Service.Deploy.Steps,
 			Force: d.Rules.Deploy.Force(), Recreate: w.In.Cluster.Recreate, PruneMax: d.Rules.Deploy.MaxPruned(), Tested: w.Smoke != nil},
 		Deps: clustertarget.Deps{Cluster: client, Progress: d.Progress(stage), Clock: release.Clock{Now: d.World.Now, Sleep: delivery.Sleep}},
 	}
