@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -81,8 +82,12 @@ func TestClusterLeavesAnotherRepositorysServiceAlone(t *testing.T) {
 	a.c.Kubectl(t, "annotate", "secrets", "-n", a.ns, "-l", "idp/release-of=plain", "--overwrite", "idp/repository=other/plain")
 	a.is(second, settings{})
 	move := "kubectl annotate secrets -n " + a.ns + " -l idp/release-of=plain --overwrite idp/repository=acme/plain"
-	for _, r := range []*running{a.start(), a.run("plan"), a.run("rollback")} {
-		r.wait(t).want(2, "has plain of another repository, other/plain", move)
+	a.deploy().want(2, "has plain of another repository, other/plain", move)
+	a.run("rollback").wait(t).want(2, "has plain of another repository, other/plain", move)
+	plan := a.run("plan", "--image", a.images[second].reference) // which writes no record
+	<-plan.ended
+	if text, err := os.ReadFile(plan.log); err != nil || plan.cmd.ProcessState.ExitCode() != 2 || !strings.Contains(string(text), move) {
+		t.Errorf("plan ended with %v: %s, %v", plan.err, text, err)
 	}
 	a.wantHistory(map[string]string{"v1": "live"})
 	a.serves(first, 2)
