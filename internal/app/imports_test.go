@@ -30,7 +30,7 @@ var joining = []string{
 var foundation = []string{"license", "sbom",
 	"catalog/entityfile",
 	"secrets/describe", "secrets/prefilter",
-	"action", "fault", "finding", "gitrepo", "gosource", "policy", "proc", "record", "evidence", "referrers", "report", "retry", "runner", "schema", "service", "strictyaml", "ui",
+	"action", "awake", "fault", "finding", "gitrepo", "gosource", "policy", "proc", "record", "evidence", "referrers", "report", "retry", "runner", "schema", "service", "strictyaml", "ui",
 	"announce", "apply", "attest", "catalogfile", "clustertarget", "codeowners", "dora", "github", "gitstore", "guard", "kubernetes", "local", "localtarget", "logtext", "manifest", "oci", "projection", "release", "rollout", "sarif", "send", "signing", "spend", "strategy", "target", "testrun", "triage", "verifying", "waiver"}
 
 // alone is who may import a heavy library: one package. sigstore-go has two, since whoever verifies needs neither keys nor tokens,

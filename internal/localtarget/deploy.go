@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/awake"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/local"
 	"github.com/org/idp/internal/record"
@@ -255,7 +256,7 @@ type brought struct {
 // had the port that was free a moment before, it is started once more, on another one.
 func (d *deployment) bring(ctx context.Context, r *local.Release) brought {
 	d.deps.say("starting " + record.ShortDigest(r.Digest))
-	limited, cancel := context.WithTimeout(ctx, d.in.Wait)
+	limited, cancel := awake.WithTimeout(ctx, d.in.Wait)
 	defer cancel()
 	begun := d.deps.Now()
 	b := d.launch(limited, r)

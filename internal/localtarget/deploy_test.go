@@ -37,6 +37,8 @@ func TestMain(m *testing.M) {
 		if err := local.Supervise(context.Background(), os.Args[2], time.Now); err != nil {
 			os.Exit(1)
 		}
+	case len(os.Args) == 4 && os.Args[1] == "stand":
+		standing(os.Args[2], os.Args[3])
 	case len(os.Args) == 5 && os.Args[1] == "deploy":
 		deployer(os.Args[2], os.Args[3], os.Args[4])
 	default:

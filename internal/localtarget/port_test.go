@@ -3,6 +3,7 @@
 package localtarget
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,10 +11,12 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -116,4 +119,47 @@ type frozen struct{ once sync.Once }
 func (f *frozen) RoundTrip(r *http.Request) (*http.Response, error) {
 	f.once.Do(func() { time.Sleep(6 * time.Second) })
 	return http.DefaultTransport.RoundTrip(r)
+}
+
+// standing deploys version b in a process of its own, which stands still before it looks for the first time, until it is woken.
+func standing(dir, binary string) {
+	d := deps()
+	d.Pull = func(context.Context, string) (Image, error) { return image(binary), nil }
+	var once sync.Once
+	d.Progress = func(what string) {
+		if what == "waiting for /healthz" {
+			once.Do(func() { _ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) })
+		}
+	}
+	in := inputs(dir, "b", nil)
+	in.Wait = 3 * time.Second
+	out, err := Deploy(context.Background(), in, d)
+	fmt.Println(out.Summary, err)
+}
+
+// A machine that stands still for as long as a release has to become healthy has not seen that it did not.
+func TestStandstillFailsNoRelease(t *testing.T) {
+	t.Parallel()
+	dir := place(t)
+	deploy(t, inputs(dir, "a", nil))
+	var said bytes.Buffer
+	cmd := exec.Command(program, "stand", dir, server)
+	cmd.Stdout = &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	still := func() bool {
+		state, err := exec.Command("ps", "-o", "stat=", "-p", fmt.Sprint(cmd.Process.Pid)).Output()
+		return err != nil || state[0] == 'T'
+	}
+	for !still() {
+		time.Sleep(20 * time.Millisecond)
+	}
+	time.Sleep(3 * time.Second)
+	if err := errors.Join(cmd.Process.Signal(syscall.SIGCONT), cmd.Wait()); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(said.String(), "bbbb…bb replaces aaaa…aa") {
+		t.Errorf("it says %s", said.String())
+	}
 }

@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"github.com/org/idp/internal/awake"
 )
 
 // grace is how long a cancelled command may take to put its files in order. A GitHub runner gives a cancelled step 7.5 s
@@ -67,7 +69,9 @@ func Run(ctx context.Context, c Command) ([]byte, error) {
 	}
 	stop := context.AfterFunc(ctx, func() {
 		askGroup(cmd)
-		allow(late, grace)
+		allowed, done := awake.WithTimeout(late, grace)
+		defer done()
+		<-allowed.Done()
 		kill()
 	})
 	err := cmd.Wait()
@@ -79,19 +83,6 @@ func Run(ctx context.Context, c Command) ([]byte, error) {
 		return out.Bytes(), nil
 	}
 	return out.Bytes(), newError(c, stderr.String(), err)
-}
-
-// allow waits, unless ctx ends before. It counts short waits, so that a machine which stands still takes one of them from the command,
-// which stood still as well, and not all.
-func allow(ctx context.Context, d time.Duration) {
-	const parts = 20
-	for range parts {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(d / parts):
-		}
-	}
 }
 
 func newError(c Command, stderr string, err error) *Error {

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/org/idp/internal/awake"
 )
 
 const (
@@ -91,7 +93,7 @@ func (r *runner) ask(ctx context.Context, q request, want int) answer {
 }
 
 func (r *runner) send(ctx context.Context, q request) answer {
-	ctx, cancel := context.WithTimeout(context.WithValue(ctx, followKey{}, q.follow), attemptTimeout)
+	ctx, cancel := awake.WithTimeout(context.WithValue(ctx, followKey{}, q.follow), attemptTimeout)
 	defer cancel()
 	var connected atomic.Pointer[time.Time]
 	mark := func() {

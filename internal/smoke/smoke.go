@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/org/idp/internal/action"
+	"github.com/org/idp/internal/awake"
 	"github.com/org/idp/internal/fault"
 	"github.com/org/idp/internal/finding"
 	"github.com/org/idp/internal/record"
@@ -66,7 +67,7 @@ func Run(ctx context.Context, in Inputs, deps Deps) (Outputs, error) {
 		return out, err
 	}
 	defer r.client.CloseIdleConnections()
-	limited, cancel := context.WithTimeout(ctx, in.Timeout)
+	limited, cancel := awake.WithTimeout(ctx, in.Timeout)
 	defer cancel()
 	err = r.run(limited)
 	out.Evidence = r.evidence()
