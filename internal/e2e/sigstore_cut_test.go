@@ -90,14 +90,24 @@ func (s *signing) tags(repository name.Repository) []string {
 	return slices.DeleteFunc(tags, func(tag string) bool { return strings.HasPrefix(tag, "sha256-") })
 }
 
-// steps are the requests of a whole signing, and the first of each kind among them: nothing else lies between two of the same.
-func steps(t *testing.T, registry *sigstore.Service, s *signing) (all int, kinds []int) {
+// steps are the requests of a whole signing, and the first of each kind among them: nothing else lies between two of the same. They are
+// those of the shorter of two, since a machine that stood still may have made one ask again, and no other signing comes as far then.
+func steps(t *testing.T, kind string) (all int, kinds []int) {
 	t.Helper()
-	if code, text := s.run(); code != 0 {
-		t.Fatalf("idp sign: exit %d\n%s", code, text)
+	var requests []string
+	for i := range 2 {
+		k := sigstore.Open(t)
+		s := withKey(t, k, k.Registries()[kind])
+		s.image += fmt.Sprint("-", i)
+		if code, text := s.run(); code != 0 {
+			t.Fatalf("idp sign: exit %d\n%s", code, text)
+		}
+		if made := k.Registries()[kind].Requests(); i == 0 || len(made) < len(requests) {
+			requests = made
+		}
 	}
 	seen := map[string]bool{}
-	for i, request := range registry.Requests() {
+	for i, request := range requests {
 		method, path, _ := strings.Cut(request, " ")
 		kind := method
 		for _, part := range []string{"/manifests/", "/blobs/uploads/", "/blobs/", "/referrers/"} {
@@ -111,7 +121,7 @@ func steps(t *testing.T, registry *sigstore.Service, s *signing) (all int, kinds
 		}
 		seen[kind] = true
 	}
-	return len(registry.Requests()), kinds
+	return len(requests), kinds
 }
 
 // A signing that is killed before any of its requests leaves no tag and no pass, and can be completed.
@@ -120,8 +130,7 @@ func TestSigstoreKilledAnywhere(t *testing.T) {
 	for kind := range sigstore.Open(t).Registries() {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			k := sigstore.Open(t)
-			all, kinds := steps(t, k.Registries()[kind], withKey(t, k, k.Registries()[kind]))
+			all, kinds := steps(t, kind)
 			last := all - 8 // from here on it is about the tag
 			for at := range all {
 				if kind == "fallback tag" && at < last && !slices.Contains(kinds, at) {
@@ -169,8 +178,7 @@ func TestSigstoreRegistryFails(t *testing.T) {
 	for kind := range sigstore.Open(t).Registries() {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			k := sigstore.Open(t)
-			_, kinds := steps(t, k.Registries()[kind], withKey(t, k, k.Registries()[kind]))
+			_, kinds := steps(t, kind)
 			for _, fault := range []sigstore.Fault{sigstore.Down, sigstore.ServerError, sigstore.Garbage, sigstore.Slow, sigstore.Trickle} {
 				for _, at := range kinds {
 					if fault == sigstore.Trickle && at > 0 {

@@ -220,17 +220,23 @@ func (o *output) has(words []string) bool {
 	return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, w) })
 }
 
-// requests are the numbers of the last request that a whole signing makes of each service.
+// requests are the numbers of the last request that a whole signing makes of each service, in the one of two that makes fewer; see steps.
 func requests(t *testing.T) map[string]int {
 	t.Helper()
-	k := sigstore.Open(t)
-	s := keyless(t, k, k.Registry)
-	if code, text := s.run(); code != 0 {
-		t.Fatalf("idp sign: exit %d\n%s", code, text)
-	}
 	last := map[string]int{}
-	for name, service := range k.Services() {
-		last[name] = len(service.Requests()) - 1
+	for i := range 2 {
+		k := sigstore.Open(t)
+		s := keyless(t, k, k.Registry)
+		s.image += fmt.Sprint("-", i)
+		if code, text := s.run(); code != 0 {
+			t.Fatalf("idp sign: exit %d\n%s", code, text)
+		}
+		for name, service := range k.Services() {
+			n := len(service.Requests()) - 1
+			if before, known := last[name]; !known || n < before {
+				last[name] = n
+			}
+		}
 	}
 	return last
 }
