@@ -263,6 +263,7 @@ func composedSkipped(t *testing.T) {
 
 func monorepoPasses(t *testing.T) {
 	r := newRepository(t, "services/a", "services/b")
+	r.change("services/b/idp.yaml", "name: hello", "name: other")
 	got := r.run(call{workflow: "monorepo.yml"})
 	got.jobs(true, map[string][]string{"services": success, "path": {"success", "success"}, "verdict": success})
 	if n := len(got.summaries()); n != 2 {
