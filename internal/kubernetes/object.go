@@ -125,7 +125,15 @@ func (c *Client) Apply(ctx context.Context, o *Object, options ApplyOptions) (*O
 		return nil, err
 	}
 	var applied *Object
-	err = c.retry(ctx, "patch", ref, func() (err error) {
+	busy := 0 // answers that somebody else wrote to the object each time that the API server tried
+	again := func(err error) bool {
+		if apierrors.IsConflict(err) && len(conflictsOf(err)) == 0 {
+			busy++
+			return busy < adoptions
+		}
+		return passing(err)
+	}
+	err = c.attempt(ctx, "patch", ref, again, func() (err error) {
 		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 		defer cancel()
 		applied, err = r.Apply(ctx, ref.Name, o.DeepCopy(), metav1.ApplyOptions{FieldManager: Manager, Force: options.Force, DryRun: dryRun(options.DryRun)})
@@ -190,7 +198,7 @@ func (c *Client) patch(ctx context.Context, ref Ref, kind types.PatchType, data 
 }
 
 // Delete removes an object and what it owns; one that is not there is no error. A uid other than empty keeps another
-// object of the same name from being removed.
+// object of the same name from being removed, which is no error either.
 func (c *Client) Delete(ctx context.Context, ref Ref, uid types.UID) error {
 	r, err := c.resource(ctx, ref.GVK(), ref.Namespace)
 	if err != nil {
@@ -206,6 +214,12 @@ func (c *Client) Delete(ctx context.Context, ref Ref, uid types.UID) error {
 		defer cancel()
 		return r.Delete(ctx, ref.Name, options)
 	})
+	if uid != "" && apierrors.IsConflict(err) {
+		// Such as one that an attempt without an answer has deleted, and whose controller has made another one since.
+		if live, lookErr := c.Get(ctx, ref); lookErr == nil && (live == nil || live.GetUID() != uid) {
+			return nil
+		}
+	}
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
