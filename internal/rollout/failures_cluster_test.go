@@ -35,7 +35,7 @@ func TestClusterNamesFailures(t *testing.T) {
 		"not an image": {manifests: strings.ReplaceAll(deployment(`serve`, ``), "IMAGE", "NOT AN IMAGE"), reason: "InvalidImageName", container: "app", exit: -1},
 		"readiness": {manifests: deployment(`serve, "503"`, probe), limit: 8 * time.Second, reason: "NotReady", container: "app", exit: -1,
 			message: "Readiness probe failed: HTTP probe failed with statuscode: 503", advice: "/healthz"},
-		"readiness on another port": {manifests: deployment(`serve`, `readinessProbe: {httpGet: {path: /, port: 9}, periodSeconds: 1}`), limit: 8 * time.Second, reason: "NotReady",
+		"readiness on another port": {manifests: deployment(`serve`, `readinessProbe: {httpGet: {path: /, port: 9}, periodSeconds: 1, timeoutSeconds: 20}`), limit: 8 * time.Second, reason: "NotReady",
 			container: "app", exit: -1, message: "connection refused", advice: "port 9"},
 		"startup": {manifests: deployment(`serve, "503"`, `startupProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1, timeoutSeconds: 20, failureThreshold: 600}`), limit: 8 * time.Second,
 			reason: "NotStarted", container: "app", exit: -1, message: "Startup probe failed: HTTP probe failed with statuscode: 503"},
