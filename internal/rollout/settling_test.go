@@ -30,7 +30,7 @@ func TestAnEventOfAJobThatIsGoneIsWaitedFor(t *testing.T) {
 			put(t, event, string(s.object("Job").GetUID()), "involvedObject", "uid")
 			s.remove("Event")
 			s.remove("Job")
-			late := s.now.Add(3 * time.Second)
+			late := s.now.Add(12 * time.Second)
 			_, err := s.wait(t.Context(), rollout.Options{Sleep: func(_ context.Context, d time.Duration) error {
 				if s.now = s.now.Add(d); c.reason != "" && s.now.After(late) && !slices.ContainsFunc(s.objects, func(o kubernetes.Object) bool { return o.GetKind() == "Event" }) {
 					s.objects = append(s.objects, *event)

@@ -210,7 +210,7 @@ func (w *watch) jobGone(ctx context.Context, t *target) error {
 			return nil
 		}
 	}
-	if !w.lasts(t, "gone", graceEvents) { // an event is written after what it tells of
+	if !w.lasts(t, "gone", graceGone) { // an event is written after what it tells of
 		t.state = "(gone)"
 		return nil
 	}

@@ -64,6 +64,7 @@ const (
 	graceWebhook  = 15 * time.Second // the pods of an admission webhook may be restarting
 	graceBlocked  = 3 * time.Second  // a pod may just be about to become ready
 	graceEvents   = 4 * time.Second  // a pod that is not running after that is asked for its events
+	graceGone     = 15 * time.Second // the event of an end comes after it; to wait costs nothing, since without one nothing is known
 )
 
 // symptoms looks at the pods of this version.
