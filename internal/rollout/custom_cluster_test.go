@@ -47,6 +47,10 @@ func define(t *testing.T, c *cluster.Cluster) {
 		}
 		c.Apply(t, "default", text)
 		c.Kubectl(t, "wait", "crd", name, "--for=condition=Established", "--timeout=5m")
+		cluster.Until(t, func() error { // it is among the kinds of the cluster, and served, a moment later
+			_, err := c.KubectlAs(t, c.Kubeconfig, "get", name, "-n", "default")
+			return err
+		})
 		t.Cleanup(func() {
 			if _, err := c.KubectlDetached(t, "delete", "crd", name); err != nil {
 				t.Error(err)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/org/idp/internal/kubernetes"
@@ -127,4 +128,33 @@ func TestClusterWaitsForMinReadySeconds(t *testing.T) {
 		return ready == 1
 	}), manifests, 8*time.Second)
 	holds(t, "message", d.Message, "minReadySeconds")
+}
+
+// What a pod needs may come after it, as from an operator. Its node tries again after up to 15 s, and what it lacked before is no
+// failure meanwhile, nor while a large image comes.
+func TestClusterWaitsForWhatComesLate(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		manifests, reason string // until the pod waits so
+	}{
+		"a variable": {deployment(`serve`, probe+`, envFrom: [{configMapRef: {name: settings}}]`), "CreateContainerConfigError"},
+		"a volume":   {deploymentOf(1, `serve`, probe+`, volumeMounts: [{name: v, mountPath: /v}]`, `volumes: [{name: v, configMap: {name: settings}}]`), "ContainerCreating"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := open(t)
+			set := b.apply(t, c.manifests)
+			waits := b.containers(t, func(s corev1.ContainerStatus) bool { return s.State.Waiting != nil && s.State.Waiting.Reason == c.reason })
+			watch := &clock{at: time.Now(), until: func() bool {
+				if !waits.until() {
+					return false
+				}
+				b.c.Kubectl(t, "create", "configmap", "settings", "-n", b.ns)
+				return true
+			}}
+			if ready, err := b.waitBy(t, watch, set, limit); err != nil || ready.Pods != 1 {
+				t.Errorf("%+v, %v", ready, err)
+			}
+		})
+	}
 }
