@@ -144,7 +144,9 @@ func TestClusterWaitsForWhatComesLate(t *testing.T) {
 			t.Parallel()
 			b := open(t)
 			set := b.apply(t, c.manifests)
-			waits := b.containers(t, func(s corev1.ContainerStatus) bool { return s.State.Waiting != nil && s.State.Waiting.Reason == c.reason })
+			waits := b.containers(t, func(s corev1.ContainerStatus) bool {
+				return s.State.Waiting != nil && s.State.Waiting.Reason == c.reason
+			})
 			watch := &clock{at: time.Now(), until: func() bool {
 				if !waits.until() {
 					return false
