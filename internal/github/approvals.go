@@ -29,7 +29,6 @@ type Rule struct {
 	// Commands are the lines of which one has to begin a comment, such as "/approve production".
 	Commands []string
 	Since    time.Time // when the approval was asked for; earlier comments do not count, reviews of the merged commit do
-	NotBy    []string  // logins that wrote more of what is delivered than the pull request says, such as those of Changes
 }
 
 // Approval is what was found. Its zero value is none.
@@ -50,7 +49,8 @@ type Approver struct {
 
 // Approval looks for approving reviews of exactly what was merged and for comments that begin with a command, by people who may
 // approve and wrote none of the change. An edited comment counts for nothing, since others than its author may edit it. 5 to 8
-// requests are usual; there are never more than 10 lists of files, 9 others, 5 single ones and memberAsks.
+// requests are usual; there are never more than 10 lists of files, 9 others, 5 single ones, memberAsks
+// and coauthorAsks.
 func (c *Client) Approval(ctx context.Context, r Rule) (Approval, error) {
 	if len(r.Commit) != 40 || !r.Owners && len(r.Teams) == 0 || r.Since.IsZero() {
 		return Approval{}, fault.BadInputf("an approval is of a commit, since a time, by CODEOWNERS or by a team")
@@ -70,9 +70,6 @@ func (c *Client) Approval(ctx context.Context, r Rule) (Approval, error) {
 	if unknown != "" {
 		a.Missing = unknown
 		return a, nil
-	}
-	for _, login := range r.NotBy {
-		authors[strings.ToLower(login)] = true
 	}
 	found, all, err := c.candidates(ctx, pull, r)
 	if err != nil {
@@ -111,30 +108,34 @@ func (c *Client) pullOf(ctx context.Context, commit string) (*gh.PullRequest, er
 
 // authors are the logins, in lower case, of whoever wrote a pull request; unknown says why that cannot be told.
 func (c *Client) authors(ctx context.Context, pull *gh.PullRequest) (logins map[string]bool, unknown string, err error) {
-	logins = map[string]bool{strings.ToLower(pull.GetUser().GetLogin()): true}
-	n := 0
+	var commits []*gh.RepositoryCommit
 	o := &gh.ListOptions{PerPage: 100}
 	for range approvalPages {
 		list, res, err := c.api.PullRequests.ListCommits(ctx, c.owner, c.name, pull.GetNumber(), o)
 		if err != nil {
 			return nil, "", c.judge(ctx, Approvals, err)
 		}
-		for _, g := range list {
-			n++
-			login := g.GetAuthor().GetLogin()
-			if login == "" {
-				return nil, fmt.Sprintf("GitHub does not know who wrote commit %s, so whoever approves may have", g.GetSHA()), nil
-			}
-			logins[strings.ToLower(login)], logins[strings.ToLower(g.GetCommitter().GetLogin())] = true, true
-		}
+		commits = append(commits, list...)
 		if o.Page = res.NextPage; o.Page == 0 {
 			break
 		}
 	}
-	if n >= 250 {
-		unknown = fmt.Sprintf("pull request %d has more commits than GitHub lists, so who wrote it is not known", pull.GetNumber())
+	if len(commits) >= 250 {
+		return nil, fmt.Sprintf("pull request %d has more commits than GitHub lists, so who wrote it is not known", pull.GetNumber()), nil
 	}
-	return logins, unknown, nil
+	logins = map[string]bool{strings.ToLower(pull.GetUser().GetLogin()): true}
+	for _, g := range commits {
+		login := g.GetAuthor().GetLogin()
+		if login == "" {
+			return nil, fmt.Sprintf("GitHub does not know who wrote commit %s, so whoever approves may have", g.GetSHA()), nil
+		}
+		logins[strings.ToLower(login)], logins[strings.ToLower(g.GetCommitter().GetLogin())] = true, true
+	}
+	with, unknown, err := c.coauthors(ctx, commits)
+	for _, login := range with {
+		logins[strings.ToLower(login)] = true
+	}
+	return logins, unknown, err
 }
 
 // candidates are the people who approve, whether they may or not, and whether these are all. Of several reviews of a person the last

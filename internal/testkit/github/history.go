@@ -31,7 +31,7 @@ func listCommits(c *call) answer {
 	until, _ := time.Parse(time.RFC3339, c.query.Get("until"))
 	out := []object{}
 	for _, k := range c.repo.ancestors(sha) {
-		if k.Date.Before(since) || (!until.IsZero() && k.Date.After(until)) || !matches(map[string]string{c.query.Get("author"): k.Author}) ||
+		if k.Date.Before(since) || (!until.IsZero() && k.Date.After(until)) || !matches(map[string]string{c.query.Get("author"): k.Author}) && c.query.Get("author") != k.AuthorEmail ||
 			(c.query.Get("path") != "" && !c.repo.touches(k, c.query.Get("path"))) {
 			continue
 		}
