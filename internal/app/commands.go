@@ -67,8 +67,14 @@ func validate(ctx context.Context, w cli.World, args []string) error {
 	}
 	pol, polErr := policy.Load(common.Policy)
 	svc, svcErr := service.Load(common.Service, delivery.SizesOf(pol)...)
-	if repo, err := gitrepo.Open(ctx, common.Service); err == nil && svcErr == nil { // a file may be valid before there is a repository
-		svcErr = delivery.Namesake(ctx, repo, svc.Name)
+	if svcErr == nil {
+		repo, err := gitrepo.Open(ctx, common.Service)
+		switch {
+		case err == nil:
+			svcErr = delivery.Namesake(ctx, repo, svc.Name)
+		case fault.KindOf(err) != fault.BadInput: // a file may be valid before there is a repository
+			svcErr = err
+		}
 	}
 	if err := delivery.JoinProblems(svcErr, polErr); err != nil {
 		return err

@@ -110,8 +110,14 @@ func Namesake(ctx context.Context, repo *gitrepo.Repo, name string) error {
 	}
 	for _, file := range files {
 		data, err := strictyaml.ReadFile(filepath.Join(repo.Root, filepath.FromSlash(file)))
-		if folder := path.Dir(file); err != nil || folder == cmp.Or(repo.Path, ".") || !bytes.Contains(data, []byte(name)) {
-			continue // one that cannot be read, as in a sparse checkout, is not delivered from here
+		if folder := path.Dir(file); errors.Is(err, fs.ErrNotExist) || folder == cmp.Or(repo.Path, ".") {
+			continue // what a sparse checkout leaves out is not delivered from here
+		}
+		if err != nil {
+			return err
+		}
+		if !bytes.Contains(data, []byte(name)) {
+			continue
 		}
 		if other, _ := service.Identity(data); other == name {
 			return fault.BadInputf("the repository has two services %s, this one and that of %s", name, file).
